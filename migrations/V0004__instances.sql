@@ -1,0 +1,170 @@
+-- A running review: instances, stages, items, who reviews what, and what was decided.
+create table instances (
+    tenant_id uuid not null,
+    instance_id uuid not null,
+    definition_id uuid not null,
+    occurrence integer not null,
+    status text not null,
+    start_at timestamptz not null,
+    end_at timestamptz not null,
+    scope_query text not null,
+    scope_query_type text not null,
+    scope_query_root text,
+    scope_inactive_duration text,
+    resource_id uuid not null,
+    resource_type text not null,
+    resource_name text not null,
+    -- the definition's settings as they were when the instance was made (LC-DEF-22)
+    settings jsonb not null,
+    multi_stage boolean not null,
+    reviewer_list_id uuid not null,
+    item_count integer not null default 0,
+    item_prefix uuid not null,
+    errors jsonb not null default '[]',
+    created_at timestamptz not null,
+    version bigint not null default 1,
+    primary key (tenant_id, instance_id),
+    foreign key (tenant_id, definition_id) references definitions on delete cascade,
+    foreign key (tenant_id, reviewer_list_id) references reviewer_lists,
+    constraint instances_one_per_occurrence_and_resource unique (tenant_id, definition_id, occurrence, resource_id),
+    constraint instances_status check (status in ('NotStarted', 'Initializing', 'Starting', 'InProgress', 'Completing',
+        'Completed', 'AutoReviewing', 'AutoReviewed', 'Applying', 'Applied', 'Failed')),
+    constraint instances_end_after_start check (end_at >= start_at)
+);
+create index instances_by_start on instances (tenant_id, definition_id, start_at, instance_id);
+create index instances_by_status on instances (tenant_id, definition_id, status, instance_id);
+
+-- Every instance has one to three stages; the one of a single-stage review is not listed under /stages.
+create table stages (
+    tenant_id uuid not null,
+    instance_id uuid not null,
+    ordinal smallint not null,
+    stage_id uuid not null,
+    stage_count smallint not null,
+    status text not null,
+    start_at timestamptz not null,
+    end_at timestamptz not null,
+    reviewer_list_id uuid not null,
+    decisions_that_will_move_to_next_stage text[] not null,
+    recommendations_enabled boolean not null,
+    -- how the stage's items are told: every item; every item but those an earlier stage kept; those listed in stage_items
+    entry text not null default 'all',
+    version bigint not null default 1,
+    primary key (tenant_id, instance_id, ordinal),
+    foreign key (tenant_id, instance_id) references instances on delete cascade,
+    foreign key (tenant_id, reviewer_list_id) references reviewer_lists,
+    constraint stages_stage_id_key unique (tenant_id, stage_id),
+    constraint stages_ordinal check (ordinal between 1 and stage_count and stage_count <= 3),
+    constraint stages_entry check (entry in ('all', 'remaining', 'listed')),
+    constraint stages_status check (status in ('NotStarted', 'Initializing', 'Starting', 'InProgress', 'Completing',
+        'Completed', 'AutoReviewing', 'AutoReviewed'))
+);
+-- LC-STAGE-07, LC-INV-02
+create unique index stages_one_open_per_instance on stages (tenant_id, instance_id)
+    where status in ('Initializing', 'Starting', 'InProgress', 'Completing');
+
+-- Immutable. One row per principal; the item's id is computed from the instance's prefix and seq.
+create table decision_items (
+    tenant_id uuid not null,
+    instance_id uuid not null,
+    seq integer not null,
+    principal_id uuid not null,
+    principal_type text not null,
+    principal_name text not null,
+    -- user principal name of a user, application id of a service principal
+    principal_detail text not null,
+    -- items whose reviewers cannot differ in any stage share a cohort, numbered from 1
+    cohort integer not null,
+    -- one code per stage, then the one the default decision uses: 0 no information, 1 approve, 2 deny
+    recommendations smallint[] not null,
+    primary key (tenant_id, instance_id, seq),
+    foreign key (tenant_id, instance_id) references instances on delete cascade,
+    constraint decision_items_principal_type check (principal_type in ('user', 'group', 'servicePrincipal'))
+);
+create index decision_items_by_cohort on decision_items (tenant_id, instance_id, cohort, seq);
+
+-- What was decided, per stage; no row means NotReviewed. Stage 0 is the system's default decision.
+create table decisions (
+    tenant_id uuid not null,
+    instance_id uuid not null,
+    ordinal smallint not null,
+    seq integer not null,
+    decision text not null,
+    justification text not null,
+    decided_by_id uuid not null,
+    decided_by_name text not null,
+    decided_by_user_principal_name text not null,
+    decided_at timestamptz not null,
+    moves_on boolean not null,
+    primary key (tenant_id, instance_id, ordinal, seq),
+    foreign key (tenant_id, instance_id) references instances on delete cascade,
+    constraint decisions_decision check (decision in ('Approve', 'Deny', 'DontKnow'))
+);
+
+-- Materialised only where a narrow set moves on.
+create table stage_items (
+    tenant_id uuid not null,
+    instance_id uuid not null,
+    ordinal smallint not null,
+    seq integer not null,
+    primary key (tenant_id, instance_id, ordinal, seq),
+    foreign key (tenant_id, instance_id) references instances on delete cascade
+);
+
+-- Reviewer sets. Cohort 0 means every item of the stage.
+create table stage_reviewers (
+    tenant_id uuid not null,
+    instance_id uuid not null,
+    ordinal smallint not null,
+    reviewer_id uuid not null,
+    cohort integer not null,
+    primary key (tenant_id, instance_id, ordinal, reviewer_id, cohort),
+    foreign key (tenant_id, instance_id) references instances on delete cascade
+);
+create index stage_reviewers_by_reviewer on stage_reviewers (tenant_id, reviewer_id, instance_id, ordinal, cohort);
+
+create table stage_fallbacks (
+    tenant_id uuid not null,
+    instance_id uuid not null,
+    ordinal smallint not null,
+    reviewer_id uuid not null,
+    cohort integer not null,
+    primary key (tenant_id, instance_id, ordinal, reviewer_id, cohort),
+    foreign key (tenant_id, instance_id) references instances on delete cascade
+);
+create index stage_fallbacks_by_reviewer on stage_fallbacks (tenant_id, reviewer_id, instance_id, ordinal, cohort);
+
+-- Cohorts of a stage whose primary scopes name nobody; these, and only these, go to the fallback reviewers (LC-REV-04).
+create table stage_unassigned_cohorts (
+    tenant_id uuid not null,
+    instance_id uuid not null,
+    ordinal smallint not null,
+    cohort integer not null,
+    primary key (tenant_id, instance_id, ordinal, cohort),
+    foreign key (tenant_id, instance_id) references instances on delete cascade
+);
+
+-- Sparse: one item of a stage with another per-item reviewer than its cohort has, because a manager changed between stages.
+-- The zero UUID means that it has none.
+create table item_overrides (
+    tenant_id uuid not null,
+    instance_id uuid not null,
+    ordinal smallint not null,
+    role text not null,
+    seq integer not null,
+    reviewer_id uuid not null,
+    primary key (tenant_id, instance_id, ordinal, role, seq, reviewer_id),
+    foreign key (tenant_id, instance_id) references instances on delete cascade,
+    constraint item_overrides_role check (role in ('primary', 'fallback'))
+);
+create index item_overrides_by_reviewer on item_overrides (tenant_id, reviewer_id, instance_id, ordinal, role, seq);
+
+create table contacted_reviewers (
+    tenant_id uuid not null,
+    instance_id uuid not null,
+    reviewer_id uuid not null,
+    ordinal smallint not null,
+    contacted_at timestamptz not null,
+    primary key (tenant_id, instance_id, reviewer_id, ordinal),
+    foreign key (tenant_id, instance_id) references instances on delete cascade
+);

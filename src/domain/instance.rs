@@ -1,0 +1,62 @@
+//! Instances: one resource in one occurrence of a definition. LC-INST, table 2.2.
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::{
+    definition::Settings,
+    ids::{DefinitionId, InstanceId, ItemPrefix, ObjectId},
+    scope::ReviewScope,
+    status::Status,
+};
+
+/// A stored instance. Its settings are the snapshot taken when it was made or re-derived (LC-DEF-22).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Instance {
+    pub id: InstanceId,
+    pub definition_id: DefinitionId,
+    /// Number of the occurrence, from 0. LC-REC-06
+    pub occurrence: i32,
+    pub status: Status,
+    /// UTC.
+    pub start_at: DateTime<Utc>,
+    /// UTC. LC-REC-08
+    pub end_at: DateTime<Utc>,
+    /// What is reviewed here.
+    pub scope: ReviewScope,
+    /// The resource under review.
+    pub resource: Resource,
+    pub settings: Settings,
+    /// Whether the definition has `stageSettings`; false hides the one stage. LC-STAGE-02
+    pub multi_stage: bool,
+    /// Items gathered at the start; 0 before.
+    pub item_count: i32,
+    /// Makes the items' ids.
+    pub item_prefix: ItemPrefix,
+    /// Lifecycle warnings and errors, oldest first. Section 4.4 of the model.
+    pub errors: Vec<InstanceError>,
+    /// Counts changes of this row; the entity tag.
+    pub version: i64,
+}
+
+/// The resource that principals have access to. Section 5.3 of the model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resource {
+    pub id: ObjectId,
+    /// Snapshot of its name.
+    pub display_name: String,
+    pub kind: ResourceKind,
+}
+
+/// `type` of a resource. The wire spelling is the variant's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResourceKind {
+    Group,
+}
+
+/// `accessReviewError`. Section 4.4 of the model.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct InstanceError {
+    /// Error class, such as `ReviewersNotFound`.
+    pub code: String,
+    pub message: String,
+}

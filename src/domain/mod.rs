@@ -1,0 +1,22 @@
+//! The rules of an access review as functions of values: no I/O, no clock, no SQL, no `async`.
+//!
+//! Services in `app` load values, ask this room, and save what it answers. Rule ids (`LC-…`) refer to the
+//! behaviour specification; `docs/architecture.md` says where to find which rule.
+
+pub mod authorization;
+pub mod decision;
+pub mod definition;
+pub mod directory;
+pub mod duration;
+pub mod event;
+pub mod ids;
+pub mod instance;
+pub mod recommendation;
+pub mod recurrence;
+pub mod reviewer_reach;
+pub mod reviewer_scope;
+pub mod scope;
+pub mod stage;
+pub mod stage_update;
+pub mod status;
+pub mod violation;
