@@ -168,3 +168,70 @@ create table contacted_reviewers (
     primary key (tenant_id, instance_id, reviewer_id, ordinal),
     foreign key (tenant_id, instance_id) references instances on delete cascade
 );
+
+-- Whether somebody reviews one item of a stage: the primary reviewers, or where those are nobody the fallback reviewers
+-- (LC-REV-04). A cohort's reviewers count unless the item has its own.
+create function reviews_item(
+    tenant uuid, instance uuid, stage smallint, item integer, item_cohort integer, person uuid
+) returns boolean
+    language sql stable
+    return (
+        with own as (
+            select role, reviewer_id
+              from item_overrides o
+             where o.tenant_id = tenant
+               and o.instance_id = instance
+               and o.ordinal = stage
+               and o.seq = item
+        ), primaries as (
+            select reviewer_id
+              from stage_reviewers r
+             where r.tenant_id = tenant
+               and r.instance_id = instance
+               and r.ordinal = stage
+               and (r.cohort = 0
+                    or r.cohort = item_cohort and not exists (select from own where role = 'primary'))
+             union all
+            select reviewer_id
+              from own
+             where role = 'primary'
+               and reviewer_id <> '00000000-0000-0000-0000-000000000000'
+        ), fallbacks as (
+            select reviewer_id
+              from stage_fallbacks f
+             where f.tenant_id = tenant
+               and f.instance_id = instance
+               and f.ordinal = stage
+               and (f.cohort = 0
+                    or f.cohort = item_cohort and not exists (select from own where role = 'fallback'))
+             union all
+            select reviewer_id
+              from own
+             where role = 'fallback'
+               and reviewer_id <> '00000000-0000-0000-0000-000000000000'
+        )
+        select exists (select from primaries where reviewer_id = person)
+            or not exists (select from primaries) and exists (select from fallbacks where reviewer_id = person)
+    );
+
+-- Whether a stage holds an item, by the stage's way of telling its items (LC-STAGE-36).
+create function stage_holds_item(tenant uuid, instance uuid, stage smallint, entry text, item integer) returns boolean
+    language sql stable
+    return case entry
+        when 'all' then true
+        when 'remaining' then not exists (
+            select
+              from decisions d
+             where d.tenant_id = tenant
+               and d.instance_id = instance
+               and d.ordinal between 1 and stage - 1
+               and d.seq = item
+               and not d.moves_on)
+        else exists (
+            select
+              from stage_items s
+             where s.tenant_id = tenant
+               and s.instance_id = instance
+               and s.ordinal = stage
+               and s.seq = item)
+    end;

@@ -232,3 +232,24 @@ pub enum MovingDecision {
     /// The stage decision equals the item's recommendation. OPEN-22
     Recommendation,
 }
+
+impl MovingDecision {
+    /// Every value.
+    pub const ALL: [Self; 5] = [Self::Approve, Self::Deny, Self::DontKnow, Self::NotReviewed, Self::Recommendation];
+
+    /// The wire spelling.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Approve => "Approve",
+            Self::Deny => "Deny",
+            Self::DontKnow => "DontKnow",
+            Self::NotReviewed => "NotReviewed",
+            Self::Recommendation => "Recommendation",
+        }
+    }
+
+    /// Reads a wire value without regard to case. Section 10 of the model.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|decision| decision.as_str().eq_ignore_ascii_case(text))
+    }
+}

@@ -1,1 +1,95 @@
 //! Events: the append-only record of every change. LC-AUD
+
+use serde_json::Value;
+
+use crate::domain::{
+    decision::Verdict,
+    ids::{DefinitionId, InstanceId, ItemSeq, StageId},
+};
+
+/// What happened, by the product's names where it has one. LC-AUD-01
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activity {
+    CreateReview,
+    DeleteReview,
+    ReviewEnded,
+    ApproveDecision,
+    DenyDecision,
+    DontKnowDecision,
+    ResetDecision,
+    AutoReview,
+    InstanceStatusChanged,
+    InstanceStopped,
+    StageCreated,
+    StageStatusChanged,
+    StageStopped,
+    ReviewersChanged,
+    MailSent,
+    MailFailed,
+    ClockAdvanced,
+}
+
+impl Activity {
+    /// The text of the record.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CreateReview => "Create access review",
+            Self::DeleteReview => "Delete access review",
+            Self::ReviewEnded => "Access review ended",
+            Self::ApproveDecision => "Approve decision",
+            Self::DenyDecision => "Deny decision",
+            Self::DontKnowDecision => "Don't know decision",
+            Self::ResetDecision => "Reset decision",
+            Self::AutoReview => "Auto review",
+            Self::InstanceStatusChanged => "Instance status changed",
+            Self::InstanceStopped => "Instance stopped",
+            Self::StageCreated => "Stage created",
+            Self::StageStatusChanged => "Stage status changed",
+            Self::StageStopped => "Stage stopped",
+            Self::ReviewersChanged => "Reviewers changed",
+            Self::MailSent => "Mail sent",
+            Self::MailFailed => "Mail failed",
+            Self::ClockAdvanced => "Clock advanced",
+        }
+    }
+
+    /// The activity of a recorded or withdrawn decision.
+    pub const fn of_verdict(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Approve => Self::ApproveDecision,
+            Verdict::Deny => Self::DenyDecision,
+            Verdict::DontKnow => Self::DontKnowDecision,
+            Verdict::NotReviewed => Self::ResetDecision,
+        }
+    }
+}
+
+/// One change: what, to which object, before and after. Who and when are added where it is appended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    pub activity: Activity,
+    pub definition_id: Option<DefinitionId>,
+    pub instance_id: Option<InstanceId>,
+    pub stage_id: Option<StageId>,
+    /// The item within its instance.
+    pub item_seq: Option<ItemSeq>,
+    /// `None` when there was nothing before.
+    pub before: Option<Value>,
+    /// `None` when nothing is left.
+    pub after: Option<Value>,
+}
+
+impl Event {
+    /// An event about nothing in particular; fill in what it concerns.
+    pub const fn new(activity: Activity) -> Self {
+        Self {
+            activity,
+            definition_id: None,
+            instance_id: None,
+            stage_id: None,
+            item_seq: None,
+            before: None,
+            after: None,
+        }
+    }
+}

@@ -74,6 +74,37 @@ id!(
     JobId
 );
 
+impl ReviewerListId {
+    /// The list of a definition.
+    pub fn of_definition(id: DefinitionId) -> Self {
+        Self(owned_by(id.as_uuid(), 1))
+    }
+
+    /// The list of the stage setting at `ordinal` (1 to 3) of a definition.
+    pub fn of_stage_settings(id: DefinitionId, ordinal: i16) -> Self {
+        Self(owned_by(id.as_uuid(), 16 + ordinal.unsigned_abs()))
+    }
+
+    /// The list of an instance.
+    pub fn of_instance(id: InstanceId) -> Self {
+        Self(owned_by(id.as_uuid(), 2))
+    }
+
+    /// The list of a stage.
+    pub fn of_stage(id: StageId) -> Self {
+        Self(owned_by(id.as_uuid(), 3))
+    }
+}
+
+/// A list has exactly one owner, so its id follows from the owner's: nothing to look up, nothing to mix up.
+fn owned_by(owner: Uuid, kind: u16) -> Uuid {
+    let mut bytes = owner.into_bytes();
+    let kind = kind.to_be_bytes();
+    bytes[0] ^= kind[0];
+    bytes[1] ^= kind[1];
+    Uuid::from_bytes(bytes)
+}
+
 impl ObjectId {
     /// The zero GUID, which Graph uses for "nobody" and for automatic work. M-18
     pub const NOBODY: Self = Self(Uuid::nil());

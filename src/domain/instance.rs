@@ -53,6 +53,20 @@ pub enum ResourceKind {
     Group,
 }
 
+impl ResourceKind {
+    /// The wire spelling.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Group => "Group",
+        }
+    }
+
+    /// Reads the wire spelling.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Group].into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
 /// `accessReviewError`. Section 4.4 of the model.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct InstanceError {

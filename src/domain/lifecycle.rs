@@ -1,0 +1,200 @@
+//! How instances and stages move along tables 2.2 and 4.2. LC-INST, LC-STAGE, LC-CMP-01, LC-DEF-11
+//!
+//! Each function judges one step and answers the statuses to walk and what follows; `app::run_review` walks them inside one
+//! transaction.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::domain::{
+    definition::{DefaultDecision, MovingDecision, Settings},
+    instance::Instance,
+    stage::{Stage, StageOrdinal},
+    status::{Status, WrongState},
+};
+
+/// A start this much behind its time is an outage; less is the scheduler's ordinary lateness and moves nothing. LC-INST-15
+pub const START_TOLERANCE: TimeDelta = TimeDelta::minutes(10);
+
+/// What is left of an occurrence after a late start must be at least this, or it fails. LC-INST-15
+pub const SHORTEST_LATE_RUN: TimeDelta = TimeDelta::days(1);
+
+/// What ends a stage or an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Its time was up. ST-06
+    Timer,
+    /// An admin stopped the stage. ST-07
+    StageStop,
+    /// An admin stopped the instance. ST-08
+    InstanceStop,
+}
+
+/// What follows when a stage has closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// ST-01: this stage is created now and starts at this instant.
+    Stage { ordinal: StageOrdinal, start_at: DateTime<Utc> },
+    /// IN-07, IN-08: nobody reviews any further.
+    Completion,
+}
+
+const RUNNING: &[Status] = &[Status::InProgress];
+
+/// Whether a running stage may close now, and what follows. ST-06 to ST-09, LC-STAGE-06, LC-STAGE-20, LC-STAGE-21
+///
+/// `Ok(None)` when the timer came before its time, which changes nothing. A stage closed by the timer hands over at its
+/// scheduled end, a stopped one at `now`.
+pub fn close_stage(stage: &Stage, cause: Cause, now: DateTime<Utc>) -> Result<Option<Next>, WrongState> {
+    if stage.status != Status::InProgress {
+        let operation = match cause {
+            Cause::Timer => "closing",
+            Cause::StageStop | Cause::InstanceStop => "stopping",
+        };
+        return Err(WrongState { operation, object: "stage", current: stage.status, allowed: RUNNING });
+    }
+    let handed_over_at = match cause {
+        Cause::Timer if now < stage.end_at => return Ok(None),
+        Cause::Timer => stage.end_at,
+        Cause::StageStop => now,
+        Cause::InstanceStop => return Ok(Some(Next::Completion)),
+    };
+    Ok(Some(after_stage(stage, handed_over_at)))
+}
+
+/// What follows a stage that has nothing left to do at `handed_over_at`. LC-STAGE-37
+pub fn after_stage(stage: &Stage, handed_over_at: DateTime<Utc>) -> Next {
+    if stage.is_last() {
+        Next::Completion
+    } else {
+        Next::Stage { ordinal: stage.ordinal + 1, start_at: handed_over_at }
+    }
+}
+
+/// Whether an instance may be stopped. IN-08, section 2.3
+pub fn check_stop(instance: &Instance) -> Result<(), WrongState> {
+    if instance.status == Status::InProgress {
+        Ok(())
+    } else {
+        Err(WrongState { operation: "stopping", object: "instance", current: instance.status, allowed: RUNNING })
+    }
+}
+
+/// The statuses an instance walks when it completes, to its resting place before applying. IN-07, IN-09 to IN-11, LC-CMP-02
+pub fn completion_path(settings: &Settings) -> &'static [Status] {
+    if settings.default_decision_enabled && settings.default_decision != DefaultDecision::None {
+        &[Status::Completing, Status::Completed, Status::AutoReviewing, Status::AutoReviewed]
+    } else {
+        &[Status::Completing, Status::Completed]
+    }
+}
+
+/// How the items of a stage are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// Every item of the instance.
+    All,
+    /// Every item but those that an earlier stage decided so that they stay.
+    Remaining,
+    /// The items listed when the previous stage closed.
+    Listed,
+}
+
+impl Entry {
+    /// The stored spelling.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Remaining => "remaining",
+            Self::Listed => "listed",
+        }
+    }
+
+    /// Reads the stored spelling.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::All, Self::Remaining, Self::Listed].into_iter().find(|entry| entry.as_str() == text)
+    }
+}
+
+/// How the next stage's items follow from the previous stage's entry and what moves on. LC-STAGE-30, LC-STAGE-36, LC-INV-10
+///
+/// Silence moving on means that only decided items can stay behind: an anti-join tells the rest. Otherwise a narrow set is
+/// listed before the next stage opens. Decisions are never copied.
+pub fn entry_after(previous: Entry, moves: &[MovingDecision]) -> Entry {
+    let everything =
+        [MovingDecision::Approve, MovingDecision::Deny, MovingDecision::DontKnow, MovingDecision::NotReviewed];
+    match previous {
+        Entry::Listed => Entry::Listed,
+        Entry::All if moves.is_empty() || everything.iter().all(|decision| moves.contains(decision)) => Entry::All,
+        Entry::All | Entry::Remaining if moves.is_empty() || moves.contains(&MovingDecision::NotReviewed) => {
+            Entry::Remaining
+        }
+        Entry::All | Entry::Remaining => Entry::Listed,
+    }
+}
+
+/// The dates of an instance that starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    pub start_at: DateTime<Utc>,
+    pub end_at: DateTime<Utc>,
+}
+
+/// Why an occurrence cannot start any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the review started too late: less than a day would be left before the next occurrence")]
+pub struct TooLate;
+
+/// The dates an instance starts with at `now`: as scheduled when on time, else moved by the delay and capped at the next
+/// occurrence. LC-INST-15
+pub fn start(
+    instance: &Instance,
+    next_occurrence: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Result<Start, TooLate> {
+    let delay = now - instance.start_at;
+    if delay < START_TOLERANCE {
+        return Ok(Start { start_at: instance.start_at, end_at: instance.end_at });
+    }
+    let moved = instance.end_at + delay;
+    let end_at = next_occurrence.map_or(moved, |next| moved.min(next));
+    if next_occurrence.is_some() && end_at < moved && end_at - now < SHORTEST_LATE_RUN {
+        return Err(TooLate);
+    }
+    Ok(Start { start_at: now, end_at })
+}
+
+/// The scheduled end of stage `ordinal`: the instance's start plus the durations up to here, the last one the instance's end.
+/// Days are 24 h. LC-STAGE-04
+pub fn stage_end(start: Start, durations_in_days: &[i32], ordinal: StageOrdinal) -> DateTime<Utc> {
+    let position = usize::try_from(ordinal).unwrap_or_default();
+    if position >= durations_in_days.len() {
+        return start.end_at;
+    }
+    let days: i64 = durations_in_days.iter().take(position).map(|days| i64::from(*days)).sum();
+    (start.start_at + TimeDelta::days(days)).min(start.end_at)
+}
+
+/// One instance as the definition's status sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InstanceProgress {
+    pub occurrence: i32,
+    pub status: Status,
+}
+
+/// The status of a definition. LC-DEF-11
+///
+/// `more_to_come` says whether the recurrence has an occurrence after the last one in `instances`.
+pub fn definition_status(is_series: bool, instances: &[InstanceProgress], more_to_come: bool) -> Status {
+    let started = instances.iter().any(|instance| instance.status != Status::NotStarted);
+    if !started {
+        return Status::NotStarted;
+    }
+    if !is_series {
+        return instances.iter().map(|instance| instance.status).min().unwrap_or(Status::NotStarted);
+    }
+    let last = instances.iter().map(|instance| instance.occurrence).max().unwrap_or_default();
+    let resting = || instances.iter().filter(|instance| instance.occurrence == last).map(|instance| instance.status);
+    let all_over = !more_to_come
+        && instances.iter().all(|instance| instance.status.is_at_rest() || instance.status == Status::Applying);
+    if all_over { resting().min().unwrap_or(Status::Completed) } else { Status::InProgress }
+}

@@ -1,0 +1,629 @@
+//! What the use cases ask of storage: the unit of work, one repository trait per kind of object, one error.
+//!
+//! Comments on the traits are obligations for every implementation; `pg` is the only one. Reads return domain values, absence is
+//! `None`, also when the row belongs to another tenant. Storage is told ids, times and statuses; it invents none.
+
+pub mod filter;
+pub mod pg;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::domain::{
+    decision::{Decision, Verdict},
+    definition::{Definition, Identity},
+    event::Event,
+    ids::{DefinitionId, InstanceId, ItemSeq, JobId, ObjectId, ReviewerListId, StageId, TenantId},
+    instance::Instance,
+    lifecycle::{Entry, InstanceProgress},
+    recommendation::Recommendation,
+    reviewer_reach::{Cohort, ReviewerReach},
+    reviewer_scope::{ReviewerForm, ReviewerLists},
+    stage::{Stage, StageOrdinal},
+    status::Status,
+};
+
+/// What the database driver said.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why storage did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Somebody else holds a lock too long, or two units waited for each other. Nothing was written; try again.
+    #[error("the database is busy")]
+    Busy(#[source] Cause),
+    /// No connection could be had, or it broke before anything was committed.
+    #[error("the database is not reachable")]
+    Unavailable(#[source] Cause),
+    /// The commit was sent and its answer never came: the work may or may not be done.
+    #[error("the outcome of the commit is unknown")]
+    Unknown(#[source] Cause),
+    /// A constraint refused the row.
+    #[error("constraint `{constraint}` refused the change")]
+    Refused { constraint: String },
+    /// A stored row fits no domain value.
+    #[error("{table}.{column} of {id} holds what no rule allows")]
+    Corrupt { table: &'static str, column: &'static str, id: String },
+    /// A lease on a job ended before its work was committed; somebody else does it.
+    #[error("the lease on the job was lost")]
+    LeaseLost,
+    /// Anything else: a bug or a broken schema.
+    #[error("the database answered with an error")]
+    Other(#[source] Cause),
+}
+
+/// A page of a list and where the next one begins.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Slice<T, C> {
+    pub rows: Vec<T>,
+    /// `None` on the last page; then no further row exists. CL-24
+    pub next: Option<C>,
+}
+
+/// Which page is asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<C> {
+    /// Rows at most, 1 to 999.
+    pub limit: i64,
+    /// Rows to leave out first, 0 to 10 000; only without `after`.
+    pub skip: i64,
+    /// Continue behind this row.
+    pub after: Option<C>,
+}
+
+/// One transaction of one tenant. Dropping it without [`UnitOfWork::commit`] rolls everything back.
+#[async_trait]
+pub trait UnitOfWork: Send {
+    /// The tenant everything in here belongs to.
+    fn tenant(&self) -> TenantId;
+    /// The instant that everything in here sees as now, read when the unit began. UTC.
+    fn now(&self) -> DateTime<Utc>;
+    fn definitions(&mut self) -> &mut dyn DefinitionRepository;
+    fn instances(&mut self) -> &mut dyn InstanceRepository;
+    fn stages(&mut self) -> &mut dyn StageRepository;
+    fn reviewer_lists(&mut self) -> &mut dyn ReviewerListRepository;
+    fn reviewers(&mut self) -> &mut dyn ReviewerRepository;
+    fn items(&mut self) -> &mut dyn ItemRepository;
+    fn decisions(&mut self) -> &mut dyn DecisionRepository;
+    fn directory(&mut self) -> &mut dyn DirectoryRepository;
+    fn events(&mut self) -> &mut dyn EventRepository;
+    fn jobs(&mut self) -> &mut dyn JobRepository;
+    fn tenants(&mut self) -> &mut dyn TenantRepository;
+    /// Makes everything permanent at once. [`StoreError::Unknown`] when the answer got lost.
+    async fn commit(self: Box<Self>) -> Result<(), StoreError>;
+}
+
+/// Where units of work come from.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Begins, sets the tenant for row-level security and reads its clock, in one round trip.
+    async fn begin(&self, tenant: TenantId) -> Result<Box<dyn UnitOfWork>, StoreError>;
+    /// The secret that seals this tenant's continuation tokens.
+    async fn page_key(&self, tenant: TenantId) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Whether the database answers and its schema is the one compiled in.
+    async fn ready(&self) -> Result<Readiness, StoreError>;
+}
+
+/// What `/readyz` tells of the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    Ready,
+    /// The schema is older or newer than the one this program knows.
+    SchemaMismatch { found: u32, wanted: u32 },
+}
+
+/// Which definitions a list shows.
+#[derive(Clone, Debug, Default)]
+pub struct DefinitionFilter {
+    /// Only those this person created.
+    pub created_by: Option<ObjectId>,
+    /// Only those in which this person reviews at least one item.
+    pub reviewed_by: Option<ObjectId>,
+    pub expression: Option<filter::FilterExpression<filter::DefinitionProperty>>,
+    pub order: Option<filter::OrderBy<filter::DefinitionProperty>>,
+}
+
+/// The place of a definition in its list.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct DefinitionCursor {
+    /// The sort key as text.
+    pub key: String,
+    pub id: DefinitionId,
+}
+
+#[async_trait]
+pub trait DefinitionRepository: Send {
+    /// Stores the definition, its stage settings and their reviewer lists.
+    async fn insert(&mut self, definition: &Definition) -> Result<(), StoreError>;
+    /// Reads without a lock.
+    async fn find(&mut self, id: DefinitionId) -> Result<Option<Definition>, StoreError>;
+    /// Reads and keeps others from changing or deleting it until the unit ends.
+    async fn lock(&mut self, id: DefinitionId) -> Result<Option<Definition>, StoreError>;
+    /// Removes the definition with its settings, instances, stages, items, decisions and reviewer lists; events stay. `false`
+    /// when there was none. LC-DEF-30, LC-DEF-32
+    async fn delete(&mut self, id: DefinitionId) -> Result<bool, StoreError>;
+    /// Stores the derived status. LC-DEF-11
+    async fn set_status(&mut self, id: DefinitionId, status: Status) -> Result<(), StoreError>;
+    /// Newest first unless ordered otherwise, id last.
+    async fn page(
+        &mut self,
+        filter: &DefinitionFilter,
+        page: &Page<DefinitionCursor>,
+    ) -> Result<Slice<Definition, DefinitionCursor>, StoreError>;
+    /// Rows over all pages.
+    async fn count(&mut self, filter: &DefinitionFilter) -> Result<i64, StoreError>;
+}
+
+/// Which instances of a definition a list shows.
+#[derive(Clone, Debug, Default)]
+pub struct InstanceFilter {
+    /// Only those in which this person reviews at least one item.
+    pub reviewed_by: Option<ObjectId>,
+    pub expression: Option<filter::FilterExpression<filter::InstanceProperty>>,
+    pub order: Option<filter::OrderBy<filter::InstanceProperty>>,
+}
+
+/// The place of an instance in its list.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct InstanceCursor {
+    /// The sort key as text.
+    pub key: String,
+    pub id: InstanceId,
+}
+
+#[async_trait]
+pub trait InstanceRepository: Send {
+    /// Stores the instance and its own reviewer list. `false`, and nothing stored, when this occurrence already has one for
+    /// this resource.
+    async fn insert(&mut self, instance: &Instance, lists: &ReviewerLists) -> Result<bool, StoreError>;
+    /// Reads without a lock.
+    async fn find(&mut self, definition: DefinitionId, id: InstanceId) -> Result<Option<Instance>, StoreError>;
+    /// Reads and keeps others from changing its status until the unit ends.
+    async fn lock(&mut self, id: InstanceId) -> Result<Option<Instance>, StoreError>;
+    /// Stores status, dates, item count and errors, and counts the version up.
+    async fn update(&mut self, instance: &mut Instance) -> Result<(), StoreError>;
+    /// Occurrence and status of every instance of a definition.
+    async fn progress(&mut self, definition: DefinitionId) -> Result<Vec<InstanceProgress>, StoreError>;
+    /// By start unless ordered otherwise, id last.
+    async fn page(
+        &mut self,
+        definition: DefinitionId,
+        filter: &InstanceFilter,
+        page: &Page<InstanceCursor>,
+    ) -> Result<Slice<Instance, InstanceCursor>, StoreError>;
+    /// Rows over all pages.
+    async fn count(&mut self, definition: DefinitionId, filter: &InstanceFilter) -> Result<i64, StoreError>;
+}
+
+/// A stage and how its items are told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StageEntry {
+    pub stage: Stage,
+    pub entry: Entry,
+}
+
+#[async_trait]
+pub trait StageRepository: Send {
+    /// Stores a new stage and its reviewer lists. `false`, and nothing stored, when the instance already has this ordinal.
+    async fn insert(&mut self, stage: &Stage, entry: Entry, lists: &ReviewerLists) -> Result<bool, StoreError>;
+    /// Reads without a lock.
+    async fn find(&mut self, instance: InstanceId, id: StageId) -> Result<Option<Stage>, StoreError>;
+    /// Every stage created so far, first to last; three at most.
+    async fn list(&mut self, instance: InstanceId) -> Result<Vec<StageEntry>, StoreError>;
+    /// Reads and keeps others from changing it until the unit ends.
+    async fn lock(&mut self, instance: InstanceId, id: StageId) -> Result<Option<Stage>, StoreError>;
+    /// Reads and keeps its status as it is until the unit ends; any number may hold it so at once. Rule 5 of concurrency
+    async fn lock_shared(&mut self, instance: InstanceId, ordinal: StageOrdinal) -> Result<Option<Stage>, StoreError>;
+    /// Stores status and dates, and counts the version up.
+    async fn update(&mut self, stage: &mut Stage) -> Result<(), StoreError>;
+    /// Which instance a stage belongs to.
+    async fn instance_of(&mut self, id: StageId) -> Result<Option<InstanceId>, StoreError>;
+}
+
+#[async_trait]
+pub trait ReviewerListRepository: Send {
+    /// Both lists in their order; empty when nothing is stored.
+    async fn find(&mut self, id: ReviewerListId) -> Result<ReviewerLists, StoreError>;
+    /// The lists of several owners at once, in the order asked for.
+    async fn find_all(&mut self, ids: &[ReviewerListId]) -> Result<Vec<ReviewerLists>, StoreError>;
+    /// Makes the stored lists equal to `lists`; a fallback row is never removed, whatever is asked. LC-INV-03
+    async fn replace(&mut self, id: ReviewerListId, lists: &ReviewerLists) -> Result<(), StoreError>;
+}
+
+/// What resolving reviewers found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resolution {
+    /// Items with neither a primary nor a fallback reviewer. LC-REV-09
+    pub items_without_reviewer: i64,
+}
+
+/// The stages of an instance in which somebody reviews at least one item, highest first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StageReach {
+    pub ordinal: StageOrdinal,
+    pub entry: Entry,
+    pub reach: ReviewerReach,
+}
+
+/// What a person is to an object. LC-AUTH-04
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ties {
+    pub is_creator: bool,
+    pub reviews_in_definition: bool,
+    pub reviews_in_instance: bool,
+}
+
+/// Somebody who was told of a stage.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ContactedReviewer {
+    pub id: ObjectId,
+    pub display_name: String,
+    pub user_principal_name: String,
+    /// UTC.
+    pub contacted_at: DateTime<Utc>,
+}
+
+#[async_trait]
+pub trait ReviewerRepository: Send {
+    /// Resolves the stage's scopes anew for every one of its items and replaces what was resolved before. LC-REV-01 to 05,
+    /// LC-SUPD-20, LC-SUPD-25
+    async fn resolve(&mut self, instance: &Instance, stage: &StageEntry) -> Result<Resolution, StoreError>;
+    /// Records everyone who reviews an item of this stage and was not recorded for it before; returns how many. With
+    /// `mail`, enqueues one mail of that kind for each of them, at most once per stage and person. LC-SUPD-22, LC-NOTE-08
+    async fn contact_newcomers(
+        &mut self,
+        instance: InstanceId,
+        ordinal: StageOrdinal,
+        mail: Option<MailKind>,
+    ) -> Result<i64, StoreError>;
+    /// What this person is to the definition and, when given, the instance.
+    async fn ties(
+        &mut self,
+        definition: DefinitionId,
+        instance: Option<InstanceId>,
+        person: ObjectId,
+    ) -> Result<Ties, StoreError>;
+    /// The stages of the instance in which this person reviews at least one item, highest first, and which items.
+    async fn reaches(&mut self, instance: InstanceId, person: ObjectId) -> Result<Vec<StageReach>, StoreError>;
+    /// Whether this person reviews this very item in this stage. LC-DEC-02
+    async fn reviews_item(
+        &mut self,
+        instance: InstanceId,
+        ordinal: StageOrdinal,
+        seq: ItemSeq,
+        person: ObjectId,
+    ) -> Result<bool, StoreError>;
+}
+
+/// Which items a gathering takes and how it groups them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gathering {
+    /// Only users whose last sign-in, and account, are older than this. LC-INST-11
+    pub inactive_before: Option<DateTime<Utc>>,
+    /// One cutoff per stage, then the one of the default decision; `None` gives no information. LC-RCM-10, LC-CMP-06
+    pub recommendation_cutoffs: Vec<Option<DateTime<Utc>>>,
+    /// Each person alone, because some stage is a self-review; else everybody with the same manager together.
+    pub one_cohort_per_principal: bool,
+}
+
+/// A principal under review. Section 5.2 of the model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    pub id: ObjectId,
+    pub kind: PrincipalKind,
+    pub display_name: String,
+    /// User principal name of a user, application id of a service principal, else empty.
+    pub detail: String,
+}
+
+/// What a principal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PrincipalKind {
+    User,
+    Group,
+    ServicePrincipal,
+}
+
+/// An item as a view shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ItemRow {
+    pub seq: ItemSeq,
+    pub cohort: Cohort,
+    pub principal: Principal,
+    pub recommendation: Recommendation,
+    /// The decision this view shows; `None` is `NotReviewed`.
+    pub decision: Option<Decision>,
+}
+
+/// Whose eyes the items are seen with.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ItemView {
+    /// The items of one stage, with that stage's decisions; only those in `reach` when given. LC-STAGE-40
+    Stage { ordinal: StageOrdinal, entry: Entry, reach: Option<Vec<StageReach>> },
+    /// All items with the effective decision. `highest` is the last stage created. LC-STAGE-41
+    Effective { highest: StageOrdinal },
+    /// The items a reviewer reviews in any stage. With `histories` the newest decision up to his highest stage of the item,
+    /// else his own stage's only. LC-STAGE-50 to 52
+    Reviewer { reaches: Vec<StageReach>, histories: bool },
+}
+
+/// Which items a list shows.
+#[derive(Clone, Debug, Default)]
+pub struct ItemFilter {
+    pub expression: Option<filter::FilterExpression<filter::DecisionProperty>>,
+    pub order: Option<filter::OrderBy<filter::DecisionProperty>>,
+}
+
+/// The place of an item in its list.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct ItemCursor {
+    /// The sort key, when one was asked for.
+    pub key: Option<String>,
+    pub seq: ItemSeq,
+}
+
+#[async_trait]
+pub trait ItemRepository: Send {
+    /// Makes the instance's items out of the directory as it is now, in one statement; returns how many. LC-INST-06,
+    /// LC-INST-11, LC-INST-12, LC-RCM-03
+    async fn gather(&mut self, instance: &Instance, gathering: &Gathering) -> Result<i32, StoreError>;
+    /// Lists the items that move from `from` on to the next stage (`Entry::Listed` only). LC-STAGE-30
+    async fn list_moving(&mut self, instance: InstanceId, from: &StageEntry) -> Result<(), StoreError>;
+    /// How many items a stage holds.
+    async fn count_in_stage(&mut self, instance: InstanceId, ordinal: StageOrdinal, entry: Entry) -> Result<i64, StoreError>;
+    /// One item as the view shows it; `None` when the view does not hold it.
+    async fn find(&mut self, instance: InstanceId, view: &ItemView, seq: ItemSeq) -> Result<Option<ItemRow>, StoreError>;
+    /// In order of generation unless ordered otherwise, `seq` last.
+    async fn page(
+        &mut self,
+        instance: InstanceId,
+        view: &ItemView,
+        filter: &ItemFilter,
+        page: &Page<ItemCursor>,
+    ) -> Result<Slice<ItemRow, ItemCursor>, StoreError>;
+    /// Rows over all pages.
+    async fn count(&mut self, instance: InstanceId, view: &ItemView, filter: &ItemFilter) -> Result<i64, StoreError>;
+}
+
+#[async_trait]
+pub trait DecisionRepository: Send {
+    /// This stage's record of the item, locked until the unit ends when there is one.
+    async fn lock(
+        &mut self,
+        instance: InstanceId,
+        ordinal: StageOrdinal,
+        seq: ItemSeq,
+    ) -> Result<Option<Decision>, StoreError>;
+    /// Stores this stage's record of the item, in place of an earlier one. LC-CONC-01
+    async fn record(
+        &mut self,
+        instance: InstanceId,
+        ordinal: StageOrdinal,
+        seq: ItemSeq,
+        decision: &Decision,
+    ) -> Result<(), StoreError>;
+    /// Removes this stage's record of the item, if there is one. LC-STAGE-43
+    async fn withdraw(&mut self, instance: InstanceId, ordinal: StageOrdinal, seq: ItemSeq) -> Result<(), StoreError>;
+    /// Records a verdict as the system's decision for every item that no stage decided; with `None` each item's own
+    /// recommendation, where it has one. Returns how many. LC-CMP-03 to 05, LC-CMP-07
+    async fn record_defaults(
+        &mut self,
+        instance: InstanceId,
+        verdict: Option<Verdict>,
+        author: &Identity,
+    ) -> Result<i64, StoreError>;
+}
+
+#[async_trait]
+pub trait DirectoryRepository: Send {
+    /// Which of these scopes name an object that is not there; positions into `forms`. LC-SUPD-12, A-13
+    async fn missing(&mut self, forms: &[ReviewerForm]) -> Result<Vec<usize>, StoreError>;
+    /// What a review needs to know of a group; `None` when there is none.
+    async fn group(&mut self, id: ObjectId) -> Result<Option<GroupFacts>, StoreError>;
+    /// Those of the groups to which directory roles can be assigned. LC-AUTH-01
+    async fn role_assignable(&mut self, groups: &[ObjectId]) -> Result<Vec<ObjectId>, StoreError>;
+    /// The identity of a user or service principal.
+    async fn identity(&mut self, id: ObjectId) -> Result<Option<Identity>, StoreError>;
+    /// Role template ids of the directory roles that a principal holds, directly or through a group.
+    async fn role_templates_of(&mut self, id: ObjectId) -> Result<Vec<Uuid>, StoreError>;
+    /// Where mail of these people goes; those without an address or with a disabled account are left out.
+    async fn mail_addresses(&mut self, ids: &[ObjectId]) -> Result<Vec<MailAddress>, StoreError>;
+    /// The enabled users that a user, group-members or group-owners form names. Section 8.9 of the API
+    async fn people(&mut self, form: &ReviewerForm) -> Result<Vec<ObjectId>, StoreError>;
+}
+
+/// What a review needs to know of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupFacts {
+    pub display_name: String,
+    pub is_assignable_to_role: bool,
+}
+
+/// A tenant: one customer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tenant {
+    pub id: TenantId,
+    /// Short name for the command line.
+    pub slug: String,
+    pub display_name: String,
+    /// Whether its clock can be advanced.
+    pub sandbox: bool,
+}
+
+#[async_trait]
+pub trait TenantRepository: Send {
+    /// The tenant of this unit.
+    async fn current(&mut self) -> Result<Tenant, StoreError>;
+    /// Moves a sandbox tenant's clock forward to `instant`, never back, and its jobs with it; returns its new now.
+    async fn advance_clock_to(&mut self, instant: DateTime<Utc>) -> Result<DateTime<Utc>, StoreError>;
+}
+
+/// A person's name and mail address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailAddress {
+    pub id: ObjectId,
+    pub display_name: String,
+    pub address: String,
+}
+
+/// Who caused the changes of a unit of work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    pub kind: ActorKind,
+    pub id: ObjectId,
+    pub name: String,
+    /// The request it came with; `None` for jobs.
+    pub request_id: Option<Uuid>,
+}
+
+impl Actor {
+    /// A job, a timer, the command line.
+    pub fn system() -> Self {
+        Self { kind: ActorKind::System, id: ObjectId::NOBODY, name: "Access Reviews".to_owned(), request_id: None }
+    }
+}
+
+/// What kind of actor it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActorKind {
+    User,
+    Application,
+    System,
+}
+
+#[async_trait]
+pub trait EventRepository: Send {
+    /// Appends the events in their order, at the unit's instant.
+    async fn append(&mut self, actor: &Actor, events: &[Event]) -> Result<(), StoreError>;
+}
+
+/// Due work. The payload says all a worker needs; the key makes it unique per kind.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Job {
+    /// IN-02: the instance's time has come.
+    OpenInstance { instance: InstanceId },
+    /// ST-06: the stage's time is up.
+    CloseStage { instance: InstanceId, stage: StageId },
+    /// One mail to one person.
+    SendMail { mail: MailKind, instance: InstanceId, ordinal: StageOrdinal, recipient: ObjectId },
+}
+
+impl Job {
+    /// The kind as stored.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::OpenInstance { .. } => "open_instance",
+            Self::CloseStage { .. } => "close_stage",
+            Self::SendMail { .. } => "send_mail",
+        }
+    }
+
+    /// What makes it unique within its kind.
+    pub fn key(&self) -> String {
+        match self {
+            Self::OpenInstance { instance } => instance.to_string(),
+            Self::CloseStage { stage, .. } => stage.to_string(),
+            Self::SendMail { mail, instance, ordinal, recipient } => {
+                format!("{}/{instance}/{ordinal}/{recipient}", mail.key())
+            }
+        }
+    }
+}
+
+/// The mails of section 11 that exist so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MailKind {
+    /// N-1, N-2, N-3: one of these at most per stage and person. LC-SUPD-22
+    Started,
+    /// N-6
+    Completed,
+    /// N-7
+    CompletedAdditional,
+}
+
+impl MailKind {
+    /// The stored spelling, part of the mail's key.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Completed => "completed",
+            Self::CompletedAdditional => "completed_additional",
+        }
+    }
+}
+
+/// A job somebody is working on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClaimedJob {
+    pub tenant: TenantId,
+    pub id: JobId,
+    pub job: Job,
+    /// In the tenant's time. UTC.
+    pub due_at: DateTime<Utc>,
+    /// 1 on the first try.
+    pub attempt: i32,
+    /// Whether the try before this one ended without a word: its worker died, or is slower than its lease.
+    pub interrupted: bool,
+    /// Proves that the lease is still ours.
+    pub lease: Uuid,
+}
+
+/// How a job ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Done,
+    /// Its object was gone or already past it.
+    Obsolete,
+    /// Given up after the last attempt.
+    GivenUp,
+}
+
+impl Outcome {
+    /// The stored spelling.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Obsolete => "obsolete",
+            Self::GivenUp => "given up",
+        }
+    }
+}
+
+#[async_trait]
+pub trait JobRepository: Send {
+    /// Enqueues; does nothing when a job of this kind and key was ever enqueued. `due_at` is in the tenant's time.
+    async fn enqueue(&mut self, id: JobId, job: &Job, due_at: DateTime<Utc>) -> Result<(), StoreError>;
+    /// Ends a claimed job within this unit. [`StoreError::LeaseLost`] when somebody else has it by now.
+    async fn finish(&mut self, job: &ClaimedJob, outcome: Outcome) -> Result<(), StoreError>;
+    /// Gives a claimed job back within this unit because its time moved to `due_at`. [`StoreError::LeaseLost`] as above.
+    async fn postpone(&mut self, job: &ClaimedJob, due_at: DateTime<Utc>) -> Result<(), StoreError>;
+}
+
+/// Claiming work of all tenants, each call its own short transaction.
+#[async_trait]
+pub trait JobQueue: Send + Sync {
+    /// Takes up to `limit` due jobs for `lease_seconds`; nobody else gets them meanwhile. With `tenant`, only that tenant's.
+    async fn claim(
+        &self,
+        tenant: Option<TenantId>,
+        limit: i64,
+        lease_seconds: i32,
+    ) -> Result<Vec<ClaimedJob>, StoreError>;
+    /// Gives a failed job back, to be tried again after `delay_seconds`.
+    async fn release(&self, job: &ClaimedJob, delay_seconds: i32, error: &str) -> Result<(), StoreError>;
+    /// When the earliest unfinished job of a tenant falls due, in its time, those waiting for another try aside; `None` when
+    /// nothing is pending.
+    async fn next_due(&self, tenant: TenantId) -> Result<Option<DateTime<Utc>>, StoreError>;
+    /// How many jobs are due and unfinished, and how late the latest is, in seconds; for metrics.
+    async fn backlog(&self) -> Result<Backlog, StoreError>;
+}
+
+/// Due work not done yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Backlog {
+    pub due: i64,
+    pub lateness_seconds: f64,
+}

@@ -1,0 +1,452 @@
+//! Definitions, their stage settings and lists.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sqlx::{Postgres, QueryBuilder, types::Json};
+use uuid::Uuid;
+
+use super::{PgUnitOfWork, error::corrupt, filters};
+use crate::{
+    domain::{
+        definition::{
+            Definition, DefinitionDraft, Identity, InsightSetting, MovingDecision, NotificationRecipient, Settings,
+            StageSettings,
+        },
+        ids::{DefinitionId, ObjectId, ReviewerListId},
+        scope::ReviewScope,
+        status::Status,
+    },
+    store::{
+        DefinitionCursor, DefinitionFilter, DefinitionRepository, Page, ReviewerListRepository, Slice, StoreError,
+        filter::DefinitionProperty,
+    },
+};
+
+#[derive(sqlx::FromRow)]
+struct DefinitionRow {
+    definition_id: Uuid,
+    display_name: String,
+    description_for_admins: Option<String>,
+    description_for_reviewers: Option<String>,
+    status: String,
+    created_at: DateTime<Utc>,
+    modified_at: DateTime<Utc>,
+    created_by_id: Uuid,
+    created_by_name: String,
+    created_by_user_principal_name: String,
+    scope_query: String,
+    scope_query_type: String,
+    scope_query_root: Option<String>,
+    scope_inactive_duration: Option<String>,
+    instance_enumeration_scope: Option<String>,
+    settings: Json<Settings>,
+    additional_notification_recipients: Json<Vec<NotificationRecipient>>,
+}
+
+struct StageSettingsRow {
+    definition_id: Uuid,
+    ordinal: i16,
+    stage_id: String,
+    duration_in_days: i32,
+    recommendations_enabled: bool,
+    recommendation_look_back_duration: Option<String>,
+    recommendation_insight_settings: Json<Vec<InsightSetting>>,
+    decisions_that_will_move_to_next_stage: Vec<String>,
+}
+
+/// Reads a scope back from its four columns.
+pub(super) fn scope_from_row(
+    table: &'static str,
+    id: Uuid,
+    query: &str,
+    query_type: &str,
+    query_root: Option<&str>,
+    inactive_duration: Option<&str>,
+) -> Result<ReviewScope, StoreError> {
+    let inactive_duration = inactive_duration
+        .map(str::parse)
+        .transpose()
+        .map_err(|_| corrupt(table, "scope_inactive_duration", id))?;
+    ReviewScope::parse(query, Some(query_type), query_root, inactive_duration)
+        .map_err(|_| corrupt(table, "scope_query", id))
+}
+
+/// Reads moving decisions back from their stored spelling.
+pub(super) fn moves_from_row(table: &'static str, id: Uuid, moves: &[String]) -> Result<Vec<MovingDecision>, StoreError> {
+    moves
+        .iter()
+        .map(|text| MovingDecision::parse(text))
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(|| corrupt(table, "decisions_that_will_move_to_next_stage", id))
+}
+
+/// The stored spelling of moving decisions.
+pub(super) fn moves_to_row(moves: &[MovingDecision]) -> Vec<String> {
+    moves.iter().map(|decision| decision.as_str().to_owned()).collect()
+}
+
+impl PgUnitOfWork {
+    /// Completes rows with their stage settings and lists: two statements, whatever the number of rows.
+    async fn complete(&mut self, rows: Vec<DefinitionRow>) -> Result<Vec<Definition>, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let ids: Vec<_> = rows.iter().map(|row| row.definition_id).collect();
+        let stages = sqlx::query_as!(
+            StageSettingsRow,
+            r#"
+            select definition_id, ordinal, stage_id, duration_in_days, recommendations_enabled,
+                   recommendation_look_back_duration,
+                   recommendation_insight_settings as "recommendation_insight_settings: Json<Vec<InsightSetting>>",
+                   decisions_that_will_move_to_next_stage
+              from stage_settings
+             where tenant_id = $1
+               and definition_id = any($2)
+             order by definition_id, ordinal
+            "#,
+            tenant,
+            &ids,
+        )
+        .fetch_all(self.connection()?)
+        .await?;
+        let list_ids: Vec<_> = ids
+            .iter()
+            .map(|id| ReviewerListId::of_definition(DefinitionId::new(*id)))
+            .chain(stages.iter().map(|stage| {
+                ReviewerListId::of_stage_settings(DefinitionId::new(stage.definition_id), stage.ordinal)
+            }))
+            .collect();
+        let mut lists = self.find_all(&list_ids).await?.into_iter();
+        let own_lists: Vec<_> = lists.by_ref().take(rows.len()).collect();
+        let mut stages = stages.into_iter().zip(lists).peekable();
+
+        let mut stages_of = std::collections::HashMap::<Uuid, Vec<StageSettings>>::new();
+        while let Some((stage, reviewer_lists)) = stages.next() {
+            let id = stage.definition_id;
+            stages_of.entry(id).or_default().push(StageSettings {
+                depends_on: Vec::new(),
+                stage_id: stage.stage_id,
+                duration_in_days: stage.duration_in_days,
+                recommendations_enabled: stage.recommendations_enabled,
+                recommendation_look_back_duration: stage
+                    .recommendation_look_back_duration
+                    .map(|text| text.parse())
+                    .transpose()
+                    .map_err(|_| corrupt("stage_settings", "recommendation_look_back_duration", id))?,
+                recommendation_insight_settings: stage.recommendation_insight_settings.0,
+                decisions_that_will_move_to_next_stage: moves_from_row(
+                    "stage_settings",
+                    id,
+                    &stage.decisions_that_will_move_to_next_stage,
+                )?,
+                reviewer_lists,
+            });
+        }
+        rows.into_iter()
+            .zip(own_lists)
+            .map(|(row, reviewer_lists)| {
+                let id = row.definition_id;
+                let mut stages = stages_of.remove(&id).unwrap_or_default();
+                // The chain is linear by LC-DEF-06, so the order of the rows tells it.
+                for position in 1..stages.len() {
+                    stages[position].depends_on = vec![stages[position - 1].stage_id.clone()];
+                }
+                Ok(Definition {
+                    id: DefinitionId::new(id),
+                    created_at: row.created_at,
+                    modified_at: row.modified_at,
+                    created_by: Identity {
+                        id: ObjectId::new(row.created_by_id),
+                        display_name: row.created_by_name,
+                        user_principal_name: row.created_by_user_principal_name,
+                    },
+                    status: row.status.parse().map_err(|_| corrupt("definitions", "status", id))?,
+                    draft: DefinitionDraft {
+                        display_name: row.display_name,
+                        description_for_admins: row.description_for_admins,
+                        description_for_reviewers: row.description_for_reviewers,
+                        scope: scope_from_row(
+                            "definitions",
+                            id,
+                            &row.scope_query,
+                            &row.scope_query_type,
+                            row.scope_query_root.as_deref(),
+                            row.scope_inactive_duration.as_deref(),
+                        )?,
+                        instance_enumeration_scope: row.instance_enumeration_scope,
+                        reviewer_lists,
+                        settings: row.settings.0,
+                        stages,
+                        additional_notification_recipients: row.additional_notification_recipients.0,
+                    },
+                })
+            })
+            .collect()
+    }
+
+    async fn find_row(&mut self, id: DefinitionId) -> Result<Option<DefinitionRow>, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let row = sqlx::query_as!(
+            DefinitionRow,
+            r#"
+            select definition_id, display_name, description_for_admins, description_for_reviewers, status, created_at,
+                   modified_at, created_by_id, created_by_name, created_by_user_principal_name, scope_query,
+                   scope_query_type, scope_query_root, scope_inactive_duration, instance_enumeration_scope,
+                   settings as "settings: Json<Settings>",
+                   additional_notification_recipients
+                       as "additional_notification_recipients: Json<Vec<NotificationRecipient>>"
+              from definitions
+             where tenant_id = $1
+               and definition_id = $2
+            "#,
+            tenant,
+            id.as_uuid(),
+        )
+        .fetch_optional(self.connection()?)
+        .await?;
+        Ok(row)
+    }
+}
+
+#[async_trait]
+impl DefinitionRepository for PgUnitOfWork {
+    async fn insert(&mut self, definition: &Definition) -> Result<(), StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let draft = &definition.draft;
+        let list = ReviewerListId::of_definition(definition.id);
+        self.replace(list, &draft.reviewer_lists).await?;
+        let inactive_duration = draft.scope.inactive_duration.map(|duration| duration.to_string());
+        sqlx::query!(
+            r#"
+            insert into definitions
+                (tenant_id, definition_id, display_name, description_for_admins, description_for_reviewers, status,
+                 created_at, modified_at, created_by_id, created_by_name, created_by_user_principal_name, scope_query,
+                 scope_query_type, scope_query_root, scope_inactive_duration, instance_enumeration_scope,
+                 reviewer_list_id, settings, additional_notification_recipients)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+            "#,
+            tenant,
+            definition.id.as_uuid(),
+            draft.display_name,
+            draft.description_for_admins,
+            draft.description_for_reviewers,
+            definition.status.as_str(),
+            definition.created_at,
+            definition.modified_at,
+            definition.created_by.id.as_uuid(),
+            definition.created_by.display_name,
+            definition.created_by.user_principal_name,
+            draft.scope.query,
+            draft.scope.query_type,
+            draft.scope.query_root,
+            inactive_duration,
+            draft.instance_enumeration_scope,
+            list.as_uuid(),
+            Json(&draft.settings) as _,
+            Json(&draft.additional_notification_recipients) as _,
+        )
+        .execute(self.connection()?)
+        .await?;
+        for (ordinal, stage) in (1_i16..).zip(&draft.stages) {
+            let list = ReviewerListId::of_stage_settings(definition.id, ordinal);
+            self.replace(list, &stage.reviewer_lists).await?;
+            let look_back = stage.recommendation_look_back_duration.map(|duration| duration.to_string());
+            let moves = moves_to_row(&stage.decisions_that_will_move_to_next_stage);
+            sqlx::query!(
+                r#"
+                insert into stage_settings
+                    (tenant_id, definition_id, ordinal, stage_id, duration_in_days, recommendations_enabled,
+                     recommendation_look_back_duration, recommendation_insight_settings,
+                     decisions_that_will_move_to_next_stage, reviewer_list_id)
+                values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                "#,
+                tenant,
+                definition.id.as_uuid(),
+                ordinal,
+                stage.stage_id,
+                stage.duration_in_days,
+                stage.recommendations_enabled,
+                look_back,
+                Json(&stage.recommendation_insight_settings) as _,
+                &moves,
+                list.as_uuid(),
+            )
+            .execute(self.connection()?)
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn find(&mut self, id: DefinitionId) -> Result<Option<Definition>, StoreError> {
+        let row = self.find_row(id).await?;
+        Ok(self.complete(row.into_iter().collect()).await?.pop())
+    }
+
+    async fn lock(&mut self, id: DefinitionId) -> Result<Option<Definition>, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        sqlx::query!(
+            r#"
+            select 1 as "one!"
+              from definitions
+             where tenant_id = $1
+               and definition_id = $2
+               for no key update
+            "#,
+            tenant,
+            id.as_uuid(),
+        )
+        .fetch_optional(self.connection()?)
+        .await?;
+        DefinitionRepository::find(self, id).await
+    }
+
+    async fn delete(&mut self, id: DefinitionId) -> Result<bool, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let locked = sqlx::query!(
+            r#"
+            select 1 as "one!"
+              from definitions
+             where tenant_id = $1
+               and definition_id = $2
+               for update
+            "#,
+            tenant,
+            id.as_uuid(),
+        )
+        .fetch_optional(self.connection()?)
+        .await?;
+        if locked.is_none() {
+            return Ok(false);
+        }
+        let lists = sqlx::query_scalar!(
+            r#"
+            select reviewer_list_id as "reviewer_list_id!"
+              from (select reviewer_list_id
+                      from definitions
+                     where tenant_id = $1
+                       and definition_id = $2
+                     union all
+                    select reviewer_list_id
+                      from stage_settings
+                     where tenant_id = $1
+                       and definition_id = $2
+                     union all
+                    select reviewer_list_id
+                      from instances
+                     where tenant_id = $1
+                       and definition_id = $2
+                     union all
+                    select s.reviewer_list_id
+                      from stages s
+                      join instances i on i.tenant_id = s.tenant_id and i.instance_id = s.instance_id
+                     where i.tenant_id = $1
+                       and i.definition_id = $2) as owned
+            "#,
+            tenant,
+            id.as_uuid(),
+        )
+        .fetch_all(self.connection()?)
+        .await?;
+        sqlx::query!("delete from definitions where tenant_id = $1 and definition_id = $2", tenant, id.as_uuid())
+            .execute(self.connection()?)
+            .await?;
+        sqlx::query!("delete from reviewer_lists where tenant_id = $1 and reviewer_list_id = any($2)", tenant, &lists)
+            .execute(self.connection()?)
+            .await?;
+        Ok(true)
+    }
+
+    async fn set_status(&mut self, id: DefinitionId, status: Status) -> Result<(), StoreError> {
+        let tenant = self.tenant.as_uuid();
+        sqlx::query!(
+            r#"
+            update definitions
+               set status = $3
+             where tenant_id = $1
+               and definition_id = $2
+               and status <> $3
+            "#,
+            tenant,
+            id.as_uuid(),
+            status.as_str(),
+        )
+        .execute(self.connection()?)
+        .await?;
+        Ok(())
+    }
+
+    async fn page(
+        &mut self,
+        filter: &DefinitionFilter,
+        page: &Page<DefinitionCursor>,
+    ) -> Result<Slice<Definition, DefinitionCursor>, StoreError> {
+        let (key, descending) = match filter.order {
+            Some(order) => (sort_key(order.property), order.descending),
+            None => (sort_key(DefinitionProperty::CreatedDateTime), true),
+        };
+        let mut query = QueryBuilder::<Postgres>::new(
+            "select definition_id, display_name, description_for_admins, description_for_reviewers, status, created_at, \
+             modified_at, created_by_id, created_by_name, created_by_user_principal_name, scope_query, scope_query_type, \
+             scope_query_root, scope_inactive_duration, instance_enumeration_scope, settings, \
+             additional_notification_recipients, ",
+        );
+        query.push(key.text).push(" as sort_key from definitions d where d.tenant_id = ").push_bind(self.tenant.as_uuid());
+        push_filter(&mut query, self.tenant.as_uuid(), filter);
+        if let Some(after) = &page.after {
+            filters::push_keyset(&mut query, key, descending, &after.key, "d.definition_id", after.id.as_uuid());
+        }
+        filters::push_order(&mut query, key, descending, "d.definition_id");
+        filters::push_limit(&mut query, page.limit, page.skip);
+        let rows: Vec<KeyedRow> = query.build_query_as().fetch_all(self.connection()?).await?;
+        let (rows, next) = filters::slice(rows, page.limit, |row| DefinitionCursor {
+            key: row.sort_key.clone(),
+            id: DefinitionId::new(row.row.definition_id),
+        });
+        let rows = self.complete(rows.into_iter().map(|row| row.row).collect()).await?;
+        Ok(Slice { rows, next })
+    }
+
+    async fn count(&mut self, filter: &DefinitionFilter) -> Result<i64, StoreError> {
+        let mut query = QueryBuilder::<Postgres>::new("select count(*) from definitions d where d.tenant_id = ");
+        query.push_bind(self.tenant.as_uuid());
+        push_filter(&mut query, self.tenant.as_uuid(), filter);
+        Ok(query.build_query_scalar().fetch_one(self.connection()?).await?)
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct KeyedRow {
+    sort_key: String,
+    #[sqlx(flatten)]
+    row: DefinitionRow,
+}
+
+const fn sort_key(property: DefinitionProperty) -> filters::SortKey {
+    match property {
+        DefinitionProperty::Status => filters::SortKey { column: "d.status", text: "d.status", cast: "text" },
+        DefinitionProperty::DisplayName => {
+            filters::SortKey { column: "d.display_name", text: "d.display_name", cast: "text" }
+        }
+        DefinitionProperty::CreatedDateTime => {
+            filters::SortKey { column: "d.created_at", text: "d.created_at::text", cast: "timestamptz" }
+        }
+    }
+}
+
+fn push_filter(query: &mut QueryBuilder<'_, Postgres>, tenant: Uuid, filter: &DefinitionFilter) {
+    if let Some(creator) = filter.created_by {
+        query.push(" and d.created_by_id = ").push_bind(creator.as_uuid());
+    }
+    if let Some(reviewer) = filter.reviewed_by {
+        query.push(" and d.definition_id in (select i.definition_id from instances i where i.tenant_id = ");
+        query.push_bind(tenant);
+        filters::push_reviewed_by(query, tenant, reviewer);
+        query.push(")");
+    }
+    if let Some(expression) = &filter.expression {
+        query.push(" and ");
+        filters::push_expression(query, expression, &|property| match property {
+            DefinitionProperty::Status => "d.status",
+            DefinitionProperty::DisplayName => "d.display_name",
+            DefinitionProperty::CreatedDateTime => "d.created_at",
+        });
+    }
+}

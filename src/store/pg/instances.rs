@@ -1,0 +1,312 @@
+//! Instances and what persons are to them.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sqlx::{Postgres, QueryBuilder, types::Json};
+use uuid::Uuid;
+
+use super::{PgUnitOfWork, definitions::scope_from_row, error::corrupt, filters};
+use crate::{
+    domain::{
+        definition::Settings,
+        ids::{DefinitionId, InstanceId, ItemPrefix, ObjectId, ReviewerListId},
+        instance::{Instance, InstanceError, Resource, ResourceKind},
+        lifecycle::InstanceProgress,
+        reviewer_scope::ReviewerLists,
+    },
+    store::{
+        InstanceCursor, InstanceFilter, InstanceRepository, Page, ReviewerListRepository, Slice, StoreError,
+        filter::InstanceProperty,
+    },
+};
+
+#[derive(sqlx::FromRow)]
+struct InstanceRow {
+    instance_id: Uuid,
+    definition_id: Uuid,
+    occurrence: i32,
+    status: String,
+    start_at: DateTime<Utc>,
+    end_at: DateTime<Utc>,
+    scope_query: String,
+    scope_query_type: String,
+    scope_query_root: Option<String>,
+    scope_inactive_duration: Option<String>,
+    resource_id: Uuid,
+    resource_type: String,
+    resource_name: String,
+    settings: Json<Settings>,
+    multi_stage: bool,
+    item_count: i32,
+    item_prefix: Uuid,
+    errors: Json<Vec<InstanceError>>,
+    version: i64,
+}
+
+impl TryFrom<InstanceRow> for Instance {
+    type Error = StoreError;
+
+    fn try_from(row: InstanceRow) -> Result<Self, StoreError> {
+        let id = row.instance_id;
+        Ok(Self {
+            id: InstanceId::new(id),
+            definition_id: DefinitionId::new(row.definition_id),
+            occurrence: row.occurrence,
+            status: row.status.parse().map_err(|_| corrupt("instances", "status", id))?,
+            start_at: row.start_at,
+            end_at: row.end_at,
+            scope: scope_from_row(
+                "instances",
+                id,
+                &row.scope_query,
+                &row.scope_query_type,
+                row.scope_query_root.as_deref(),
+                row.scope_inactive_duration.as_deref(),
+            )?,
+            resource: Resource {
+                id: ObjectId::new(row.resource_id),
+                display_name: row.resource_name,
+                kind: ResourceKind::parse(&row.resource_type).ok_or_else(|| corrupt("instances", "resource_type", id))?,
+            },
+            settings: row.settings.0,
+            multi_stage: row.multi_stage,
+            item_count: row.item_count,
+            item_prefix: ItemPrefix::from_uuid(row.item_prefix),
+            errors: row.errors.0,
+            version: row.version,
+        })
+    }
+}
+
+const COLUMNS: &str = "instance_id, definition_id, occurrence, status, start_at, end_at, scope_query, scope_query_type, \
+     scope_query_root, scope_inactive_duration, resource_id, resource_type, resource_name, settings, multi_stage, item_count, \
+     item_prefix, errors, version";
+
+#[async_trait]
+impl InstanceRepository for PgUnitOfWork {
+    async fn insert(&mut self, instance: &Instance, lists: &ReviewerLists) -> Result<bool, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let now = self.now;
+        let list = ReviewerListId::of_instance(instance.id);
+        let taken = sqlx::query_scalar!(
+            r#"
+            select exists (
+                select
+                  from instances
+                 where tenant_id = $1
+                   and definition_id = $2
+                   and occurrence = $3
+                   and resource_id = $4) as "taken!"
+            "#,
+            tenant,
+            instance.definition_id.as_uuid(),
+            instance.occurrence,
+            instance.resource.id.as_uuid(),
+        )
+        .fetch_one(self.connection()?)
+        .await?;
+        if taken {
+            return Ok(false);
+        }
+        self.replace(list, lists).await?;
+        let inactive_duration = instance.scope.inactive_duration.map(|duration| duration.to_string());
+        sqlx::query!(
+            r#"
+            insert into instances
+                (tenant_id, instance_id, definition_id, occurrence, status, start_at, end_at, scope_query,
+                 scope_query_type, scope_query_root, scope_inactive_duration, resource_id, resource_type, resource_name,
+                 settings, multi_stage, reviewer_list_id, item_prefix, errors, created_at)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+            "#,
+            tenant,
+            instance.id.as_uuid(),
+            instance.definition_id.as_uuid(),
+            instance.occurrence,
+            instance.status.as_str(),
+            instance.start_at,
+            instance.end_at,
+            instance.scope.query,
+            instance.scope.query_type,
+            instance.scope.query_root,
+            inactive_duration,
+            instance.resource.id.as_uuid(),
+            instance.resource.kind.as_str(),
+            instance.resource.display_name,
+            Json(&instance.settings) as _,
+            instance.multi_stage,
+            list.as_uuid(),
+            instance.item_prefix.as_uuid(),
+            Json(&instance.errors) as _,
+            now,
+        )
+        .execute(self.connection()?)
+        .await?;
+        Ok(true)
+    }
+
+    async fn find(&mut self, definition: DefinitionId, id: InstanceId) -> Result<Option<Instance>, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        sqlx::query_as!(
+            InstanceRow,
+            r#"
+            select instance_id, definition_id, occurrence, status, start_at, end_at, scope_query, scope_query_type,
+                   scope_query_root, scope_inactive_duration, resource_id, resource_type, resource_name,
+                   settings as "settings: Json<Settings>", multi_stage, item_count, item_prefix,
+                   errors as "errors: Json<Vec<InstanceError>>", version
+              from instances
+             where tenant_id = $1
+               and instance_id = $2
+               and definition_id = $3
+            "#,
+            tenant,
+            id.as_uuid(),
+            definition.as_uuid(),
+        )
+        .fetch_optional(self.connection()?)
+        .await?
+        .map(Instance::try_from)
+        .transpose()
+    }
+
+    async fn lock(&mut self, id: InstanceId) -> Result<Option<Instance>, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        sqlx::query_as!(
+            InstanceRow,
+            r#"
+            select instance_id, definition_id, occurrence, status, start_at, end_at, scope_query, scope_query_type,
+                   scope_query_root, scope_inactive_duration, resource_id, resource_type, resource_name,
+                   settings as "settings: Json<Settings>", multi_stage, item_count, item_prefix,
+                   errors as "errors: Json<Vec<InstanceError>>", version
+              from instances
+             where tenant_id = $1
+               and instance_id = $2
+               for no key update
+            "#,
+            tenant,
+            id.as_uuid(),
+        )
+        .fetch_optional(self.connection()?)
+        .await?
+        .map(Instance::try_from)
+        .transpose()
+    }
+
+    async fn update(&mut self, instance: &mut Instance) -> Result<(), StoreError> {
+        let tenant = self.tenant.as_uuid();
+        instance.version = sqlx::query_scalar!(
+            r#"
+            update instances
+               set status = $3,
+                   start_at = $4,
+                   end_at = $5,
+                   item_count = $6,
+                   errors = $7,
+                   version = version + 1
+             where tenant_id = $1
+               and instance_id = $2
+            returning version
+            "#,
+            tenant,
+            instance.id.as_uuid(),
+            instance.status.as_str(),
+            instance.start_at,
+            instance.end_at,
+            instance.item_count,
+            Json(&instance.errors) as _,
+        )
+        .fetch_one(self.connection()?)
+        .await?;
+        Ok(())
+    }
+
+    async fn progress(&mut self, definition: DefinitionId) -> Result<Vec<InstanceProgress>, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        sqlx::query!(
+            r#"
+            select occurrence, status
+              from instances
+             where tenant_id = $1
+               and definition_id = $2
+            "#,
+            tenant,
+            definition.as_uuid(),
+        )
+        .fetch_all(self.connection()?)
+        .await?
+        .into_iter()
+        .map(|row| {
+            let status = row.status.parse().map_err(|_| corrupt("instances", "status", definition))?;
+            Ok(InstanceProgress { occurrence: row.occurrence, status })
+        })
+        .collect()
+    }
+
+    async fn page(
+        &mut self,
+        definition: DefinitionId,
+        filter: &InstanceFilter,
+        page: &Page<InstanceCursor>,
+    ) -> Result<Slice<Instance, InstanceCursor>, StoreError> {
+        let (key, descending) = match filter.order {
+            Some(order) => (sort_key(order.property), order.descending),
+            None => (sort_key(InstanceProperty::StartDateTime), false),
+        };
+        let mut query = QueryBuilder::<Postgres>::new("select ");
+        query.push(COLUMNS).push(", ").push(key.text).push(" as sort_key from instances i where i.tenant_id = ");
+        query.push_bind(self.tenant.as_uuid());
+        push_filter(&mut query, self.tenant.as_uuid(), definition, filter);
+        if let Some(after) = &page.after {
+            filters::push_keyset(&mut query, key, descending, &after.key, "i.instance_id", after.id.as_uuid());
+        }
+        filters::push_order(&mut query, key, descending, "i.instance_id");
+        filters::push_limit(&mut query, page.limit, page.skip);
+        let rows: Vec<KeyedRow> = query.build_query_as().fetch_all(self.connection()?).await?;
+        let (rows, next) = filters::slice(rows, page.limit, |row| InstanceCursor {
+            key: row.sort_key.clone(),
+            id: InstanceId::new(row.row.instance_id),
+        });
+        let rows = rows.into_iter().map(|row| row.row.try_into()).collect::<Result<_, _>>()?;
+        Ok(Slice { rows, next })
+    }
+
+    async fn count(&mut self, definition: DefinitionId, filter: &InstanceFilter) -> Result<i64, StoreError> {
+        let mut query = QueryBuilder::<Postgres>::new("select count(*) from instances i where i.tenant_id = ");
+        query.push_bind(self.tenant.as_uuid());
+        push_filter(&mut query, self.tenant.as_uuid(), definition, filter);
+        Ok(query.build_query_scalar().fetch_one(self.connection()?).await?)
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct KeyedRow {
+    sort_key: String,
+    #[sqlx(flatten)]
+    row: InstanceRow,
+}
+
+const fn sort_key(property: InstanceProperty) -> filters::SortKey {
+    match property {
+        InstanceProperty::Status => filters::SortKey { column: "i.status", text: "i.status", cast: "text" },
+        InstanceProperty::StartDateTime => {
+            filters::SortKey { column: "i.start_at", text: "i.start_at::text", cast: "timestamptz" }
+        }
+        InstanceProperty::EndDateTime => {
+            filters::SortKey { column: "i.end_at", text: "i.end_at::text", cast: "timestamptz" }
+        }
+    }
+}
+
+fn push_filter(query: &mut QueryBuilder<'_, Postgres>, tenant: Uuid, definition: DefinitionId, filter: &InstanceFilter) {
+    query.push(" and i.definition_id = ").push_bind(definition.as_uuid());
+    if let Some(reviewer) = filter.reviewed_by {
+        filters::push_reviewed_by(query, tenant, reviewer);
+    }
+    if let Some(expression) = &filter.expression {
+        query.push(" and ");
+        filters::push_expression(query, expression, &|property| match property {
+            InstanceProperty::Status => "i.status",
+            InstanceProperty::StartDateTime => "i.start_at",
+            InstanceProperty::EndDateTime => "i.end_at",
+        });
+    }
+}

@@ -1,0 +1,216 @@
+//! Jobs: enqueued by the unit that causes them, claimed for all tenants at once.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, Postgres, Transaction, types::Json};
+
+use super::{PgStore, PgUnitOfWork};
+use crate::{
+    domain::ids::{JobId, TenantId},
+    store::{Backlog, ClaimedJob, Job, JobQueue, JobRepository, Outcome, StoreError},
+};
+
+#[async_trait]
+impl JobRepository for PgUnitOfWork {
+    async fn enqueue(&mut self, id: JobId, job: &Job, due_at: DateTime<Utc>) -> Result<(), StoreError> {
+        let tenant = self.tenant.as_uuid();
+        sqlx::query!(
+            r#"
+            insert into jobs (tenant_id, job_id, kind, key, payload, due_at, run_at)
+            select $1, $2, $3, $4, $5, $6, $6::timestamptz - clock_offset
+              from tenants
+             where tenant_id = $1
+            on conflict (tenant_id, kind, key) do nothing
+            "#,
+            tenant,
+            id.as_uuid(),
+            job.kind(),
+            job.key(),
+            Json(job) as _,
+            due_at,
+        )
+        .execute(self.connection()?)
+        .await?;
+        Ok(())
+    }
+
+    async fn finish(&mut self, job: &ClaimedJob, outcome: Outcome) -> Result<(), StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let done = sqlx::query!(
+            r#"
+            update jobs
+               set finished_at = now(),
+                   outcome = $4,
+                   leased_until = null,
+                   lease_id = null
+             where tenant_id = $1
+               and job_id = $2
+               and lease_id = $3
+               and finished_at is null
+            "#,
+            tenant,
+            job.id.as_uuid(),
+            job.lease,
+            outcome.as_str(),
+        )
+        .execute(self.connection()?)
+        .await?;
+        if done.rows_affected() == 1 { Ok(()) } else { Err(StoreError::LeaseLost) }
+    }
+
+    async fn postpone(&mut self, job: &ClaimedJob, due_at: DateTime<Utc>) -> Result<(), StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let done = sqlx::query!(
+            r#"
+            update jobs
+               set due_at = $4,
+                   run_at = $4::timestamptz - (select clock_offset from tenants where tenant_id = $1),
+                   attempts = 0,
+                   leased_until = null,
+                   lease_id = null
+             where tenant_id = $1
+               and job_id = $2
+               and lease_id = $3
+               and finished_at is null
+            "#,
+            tenant,
+            job.id.as_uuid(),
+            job.lease,
+            due_at,
+        )
+        .execute(self.connection()?)
+        .await?;
+        if done.rows_affected() == 1 { Ok(()) } else { Err(StoreError::LeaseLost) }
+    }
+}
+
+impl PgStore {
+    /// A transaction as the role that sees every tenant's jobs, and nothing else.
+    async fn begin_as_worker(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        let mut transaction = self.pool().begin().await?;
+        sqlx::raw_sql("set local role attestry_worker").execute(&mut *transaction).await?;
+        Ok(transaction)
+    }
+}
+
+async fn tenants_of_jobs(connection: &mut PgConnection) -> Result<Backlog, StoreError> {
+    let row = sqlx::query!(
+        r#"
+        select count(*) as "due!", coalesce(extract(epoch from now() - min(run_at)), 0)::double precision as "lateness!"
+          from jobs
+         where finished_at is null
+           and run_at <= now()
+        "#,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(Backlog { due: row.due, lateness_seconds: row.lateness })
+}
+
+#[async_trait]
+impl JobQueue for PgStore {
+    async fn claim(
+        &self,
+        tenant: Option<TenantId>,
+        limit: i64,
+        lease_seconds: i32,
+    ) -> Result<Vec<ClaimedJob>, StoreError> {
+        let mut transaction = self.begin_as_worker().await?;
+        let rows = sqlx::query!(
+            r#"
+            with due as (
+                select tenant_id, job_id, last_error
+                  from jobs
+                 where finished_at is null
+                   and run_at <= clock_timestamp()
+                   and (leased_until is null or leased_until < clock_timestamp())
+                   and ($3::uuid is null or tenant_id = $3)
+                 order by run_at, tenant_id, job_id
+                 limit $1
+                   for no key update skip locked
+            )
+            update jobs j
+               set leased_until = clock_timestamp() + make_interval(secs => $2),
+                   lease_id = gen_random_uuid(),
+                   attempts = j.attempts + 1,
+                   last_error = null
+              from due
+             where j.tenant_id = due.tenant_id
+               and j.job_id = due.job_id
+            returning j.tenant_id, j.job_id, j.payload as "payload: Json<Job>", j.due_at, j.attempts, j.lease_id as "lease_id!",
+                      due.last_error as "last_error?"
+            "#,
+            limit,
+            f64::from(lease_seconds),
+            tenant.map(TenantId::as_uuid),
+        )
+        .fetch_all(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        let mut jobs: Vec<_> = rows
+            .into_iter()
+            .map(|row| ClaimedJob {
+                tenant: TenantId::new(row.tenant_id),
+                id: JobId::new(row.job_id),
+                job: row.payload.0,
+                due_at: row.due_at,
+                attempt: row.attempts,
+                interrupted: row.attempts > 1 && row.last_error.is_none(),
+                lease: row.lease_id,
+            })
+            .collect();
+        jobs.sort_by_key(|job| (job.due_at, job.id));
+        Ok(jobs)
+    }
+
+    async fn release(&self, job: &ClaimedJob, delay_seconds: i32, error: &str) -> Result<(), StoreError> {
+        let mut transaction = self.begin_as_worker().await?;
+        sqlx::query!(
+            r#"
+            update jobs
+               set leased_until = null,
+                   lease_id = null,
+                   last_error = $4,
+                   run_at = clock_timestamp() + make_interval(secs => $5)
+             where tenant_id = $1
+               and job_id = $2
+               and lease_id = $3
+               and finished_at is null
+            "#,
+            job.tenant.as_uuid(),
+            job.id.as_uuid(),
+            job.lease,
+            error,
+            f64::from(delay_seconds),
+        )
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    async fn next_due(&self, tenant: TenantId) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let mut transaction = self.begin_as_worker().await?;
+        let due = sqlx::query_scalar!(
+            r#"
+            select min(due_at)
+              from jobs
+             where tenant_id = $1
+               and finished_at is null
+               and last_error is null
+            "#,
+            tenant.as_uuid(),
+        )
+        .fetch_one(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(due)
+    }
+
+    async fn backlog(&self) -> Result<Backlog, StoreError> {
+        let mut transaction = self.begin_as_worker().await?;
+        let backlog = tenants_of_jobs(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(backlog)
+    }
+}

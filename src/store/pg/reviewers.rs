@@ -1,0 +1,581 @@
+//! Who reviews what: resolved set-wise into cohorts, and asked for one person at a time.
+
+use async_trait::async_trait;
+
+use super::{PgUnitOfWork, error::corrupt};
+use crate::{
+    domain::{
+        ids::{DefinitionId, InstanceId, ItemSeq, ObjectId, ReviewerListId},
+        instance::Instance,
+        lifecycle::Entry,
+        reviewer_reach::ReviewerReach,
+        reviewer_scope::{ReviewerForm, ReviewerScope},
+        stage::StageOrdinal,
+    },
+    store::{
+        MailKind, Resolution, ReviewerListRepository, ReviewerRepository, StageEntry, StageReach, StoreError, Ties,
+    },
+};
+
+fn asks_managers(scopes: &[ReviewerScope]) -> bool {
+    scopes.iter().any(|scope| scope.form == ReviewerForm::Manager)
+}
+
+impl PgUnitOfWork {
+    async fn forget_reviewers(&mut self, instance: InstanceId, ordinal: StageOrdinal) -> Result<(), StoreError> {
+        let tenant = self.tenant.as_uuid();
+        sqlx::query!(
+            r#"
+            with reviewers as (
+                delete from stage_reviewers where tenant_id = $1 and instance_id = $2 and ordinal = $3
+            ), fallbacks as (
+                delete from stage_fallbacks where tenant_id = $1 and instance_id = $2 and ordinal = $3
+            ), unassigned as (
+                delete from stage_unassigned_cohorts where tenant_id = $1 and instance_id = $2 and ordinal = $3
+            )
+            delete from item_overrides where tenant_id = $1 and instance_id = $2 and ordinal = $3
+            "#,
+            tenant,
+            instance.as_uuid(),
+            ordinal,
+        )
+        .execute(self.connection()?)
+        .await?;
+        Ok(())
+    }
+
+    /// Users, members of groups and owners: reviewers of every item. Only enabled accounts count. LC-REV-01, LC-REV-05
+    async fn resolve_fixed(&mut self, instance: &Instance, stage: &StageEntry) -> Result<(), StoreError> {
+        let tenant = self.tenant.as_uuid();
+        sqlx::query!(
+            r#"
+            with recursive scopes as (
+                select role, form, object_id, owner_user_type, owner_country
+                  from reviewer_scopes
+                 where tenant_id = $1
+                   and reviewer_list_id = $4
+            ), nested (role, group_id) as (
+                select role, object_id
+                  from scopes
+                 where form = 'groupMembers'
+                 union
+                select n.role, m.member_id
+                  from nested n
+                  join group_members m
+                    on m.tenant_id = $1
+                   and m.group_id = n.group_id
+                   and m.member_type = 'group'
+            ), named as (
+                select role, object_id as user_id, null::text as user_type, null::text as country
+                  from scopes
+                 where form = 'user'
+                 union all
+                select n.role, m.member_id, null, null
+                  from nested n
+                  join group_members m
+                    on m.tenant_id = $1
+                   and m.group_id = n.group_id
+                   and m.member_type = 'user'
+                 union all
+                select s.role, o.owner_id, s.owner_user_type, s.owner_country
+                  from scopes s
+                  join group_owners o
+                    on o.tenant_id = $1
+                   and o.group_id = case s.form when 'groupOwners' then s.object_id else $5 end
+                   and o.owner_type = 'user'
+                 where s.form in ('groupOwners', 'resourceOwners')
+                 union all
+                select s.role, o.owner_id, null, null
+                  from scopes s
+                  join service_principal_owners o
+                    on o.tenant_id = $1
+                   and o.service_principal_id = s.object_id
+                   and o.owner_type = 'user'
+                 where s.form = 'servicePrincipalOwners'
+            ), resolved as (
+                select distinct n.role, u.user_id
+                  from named n
+                  join users u on u.tenant_id = $1 and u.user_id = n.user_id
+                 where u.account_enabled
+                   and (n.user_type is null or n.user_type = u.user_type)
+                   and (n.country is null or n.country = u.country)
+            ), primaries as (
+                insert into stage_reviewers (tenant_id, instance_id, ordinal, reviewer_id, cohort)
+                select $1, $2, $3, user_id, 0
+                  from resolved
+                 where role = 'primary'
+            )
+            insert into stage_fallbacks (tenant_id, instance_id, ordinal, reviewer_id, cohort)
+            select $1, $2, $3, user_id, 0
+              from resolved
+             where role = 'fallback'
+            "#,
+            tenant,
+            instance.id.as_uuid(),
+            stage.stage.ordinal,
+            ReviewerListId::of_stage(stage.stage.id).as_uuid(),
+            instance.resource.id.as_uuid(),
+        )
+        .execute(self.connection()?)
+        .await?;
+        Ok(())
+    }
+
+    /// Each principal's manager as he is now. A cohort gets the manager most of its items have; items that moved to another
+    /// manager since the instance began get their own reviewer. LC-STAGE-10
+    async fn resolve_managers(
+        &mut self,
+        instance: &Instance,
+        stage: &StageEntry,
+        primary: bool,
+        fallback: bool,
+    ) -> Result<(), StoreError> {
+        let tenant = self.tenant.as_uuid();
+        sqlx::query!(
+            r#"
+            with held as (
+                select i.seq, i.cohort, m.user_id as manager_id
+                  from decision_items i
+                  left join users u
+                    on u.tenant_id = $1
+                   and u.user_id = i.principal_id
+                   and i.principal_type = 'user'
+                  left join users m
+                    on m.tenant_id = $1
+                   and m.user_id = u.manager_id
+                   and m.account_enabled
+                 where i.tenant_id = $1
+                   and i.instance_id = $2
+                   and stage_holds_item($1, $2, $3, $4, i.seq)
+            ), chosen as (
+                select distinct on (cohort) cohort, manager_id
+                  from (select cohort, manager_id, count(*) as items
+                          from held
+                         group by cohort, manager_id) as counted
+                 order by cohort, items desc, manager_id nulls last
+            ), roles as (
+                select 'primary' as role where $5::boolean
+                 union all
+                select 'fallback' where $6::boolean
+            ), primaries as (
+                insert into stage_reviewers (tenant_id, instance_id, ordinal, reviewer_id, cohort)
+                select $1, $2, $3, manager_id, cohort
+                  from chosen
+                 where $5::boolean
+                   and manager_id is not null
+            ), fallbacks as (
+                insert into stage_fallbacks (tenant_id, instance_id, ordinal, reviewer_id, cohort)
+                select $1, $2, $3, manager_id, cohort
+                  from chosen
+                 where $6::boolean
+                   and manager_id is not null
+            )
+            insert into item_overrides (tenant_id, instance_id, ordinal, role, seq, reviewer_id)
+            select $1, $2, $3, r.role, h.seq, coalesce(h.manager_id, '00000000-0000-0000-0000-000000000000')
+              from held h
+              join chosen c on c.cohort = h.cohort
+             cross join roles r
+             where h.manager_id is distinct from c.manager_id
+            "#,
+            tenant,
+            instance.id.as_uuid(),
+            stage.stage.ordinal,
+            stage.entry.as_str(),
+            primary,
+            fallback,
+        )
+        .execute(self.connection()?)
+        .await?;
+        Ok(())
+    }
+
+    /// Self-review: each user his own item. Groups and service principals cannot; they are nobody's. LC-REV-06
+    async fn resolve_self(&mut self, instance: &Instance, stage: &StageEntry) -> Result<(), StoreError> {
+        let tenant = self.tenant.as_uuid();
+        sqlx::query!(
+            r#"
+            insert into stage_reviewers (tenant_id, instance_id, ordinal, reviewer_id, cohort)
+            select $1, $2, $3, u.user_id, i.cohort
+              from decision_items i
+              join users u
+                on u.tenant_id = $1
+               and u.user_id = i.principal_id
+               and u.account_enabled
+             where i.tenant_id = $1
+               and i.instance_id = $2
+               and i.principal_type = 'user'
+               and stage_holds_item($1, $2, $3, $4, i.seq)
+            "#,
+            tenant,
+            instance.id.as_uuid(),
+            stage.stage.ordinal,
+            stage.entry.as_str(),
+        )
+        .execute(self.connection()?)
+        .await?;
+        Ok(())
+    }
+
+    /// The cohorts left to the fallback reviewers, and the items left to nobody. LC-REV-04, LC-REV-09
+    async fn resolve_rest(&mut self, instance: &Instance, stage: &StageEntry) -> Result<Resolution, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        sqlx::query!(
+            r#"
+            insert into stage_unassigned_cohorts (tenant_id, instance_id, ordinal, cohort)
+            select distinct $1::uuid, $2::uuid, $3::smallint, i.cohort
+              from decision_items i
+             where i.tenant_id = $1
+               and i.instance_id = $2
+               and not exists (
+                       select
+                         from stage_reviewers r
+                        where r.tenant_id = $1
+                          and r.instance_id = $2
+                          and r.ordinal = $3
+                          and r.cohort = 0)
+               and not exists (
+                       select
+                         from stage_reviewers r
+                        where r.tenant_id = $1
+                          and r.instance_id = $2
+                          and r.ordinal = $3
+                          and r.cohort = i.cohort)
+               and stage_holds_item($1, $2, $3, $4, i.seq)
+            "#,
+            tenant,
+            instance.id.as_uuid(),
+            stage.stage.ordinal,
+            stage.entry.as_str(),
+        )
+        .execute(self.connection()?)
+        .await?;
+        let items_without_reviewer = sqlx::query_scalar!(
+            r#"
+            with fixed as (
+                select exists (
+                           select
+                             from stage_reviewers
+                            where tenant_id = $1
+                              and instance_id = $2
+                              and ordinal = $3
+                              and cohort = 0)
+                    or exists (
+                           select
+                             from stage_fallbacks
+                            where tenant_id = $1
+                              and instance_id = $2
+                              and ordinal = $3
+                              and cohort = 0) as everybody
+            ), own as (
+                select seq, role, bool_or(reviewer_id <> '00000000-0000-0000-0000-000000000000') as somebody
+                  from item_overrides
+                 where tenant_id = $1
+                   and instance_id = $2
+                   and ordinal = $3
+                 group by seq, role
+            )
+            select count(*) as "count!"
+              from decision_items i
+              left join own p on p.seq = i.seq and p.role = 'primary'
+              left join own f on f.seq = i.seq and f.role = 'fallback'
+             where i.tenant_id = $1
+               and i.instance_id = $2
+               and not (select everybody from fixed)
+               and not coalesce(p.somebody, exists (
+                       select
+                         from stage_reviewers r
+                        where r.tenant_id = $1
+                          and r.instance_id = $2
+                          and r.ordinal = $3
+                          and r.cohort = i.cohort))
+               and not coalesce(f.somebody, exists (
+                       select
+                         from stage_fallbacks r
+                        where r.tenant_id = $1
+                          and r.instance_id = $2
+                          and r.ordinal = $3
+                          and r.cohort = i.cohort))
+               and stage_holds_item($1, $2, $3, $4, i.seq)
+            "#,
+            tenant,
+            instance.id.as_uuid(),
+            stage.stage.ordinal,
+            stage.entry.as_str(),
+        )
+        .fetch_one(self.connection()?)
+        .await?;
+        Ok(Resolution { items_without_reviewer })
+    }
+}
+
+#[async_trait]
+impl ReviewerRepository for PgUnitOfWork {
+    async fn resolve(&mut self, instance: &Instance, stage: &StageEntry) -> Result<Resolution, StoreError> {
+        let lists = ReviewerListRepository::find(self, ReviewerListId::of_stage(stage.stage.id)).await?;
+        self.forget_reviewers(instance.id, stage.stage.ordinal).await?;
+        self.resolve_fixed(instance, stage).await?;
+        let (primary, fallback) = (asks_managers(&lists.reviewers), asks_managers(&lists.fallback_reviewers));
+        if primary || fallback {
+            self.resolve_managers(instance, stage, primary, fallback).await?;
+        }
+        if lists.reviewers.is_empty() {
+            self.resolve_self(instance, stage).await?;
+        }
+        self.resolve_rest(instance, stage).await
+    }
+
+    async fn contact_newcomers(
+        &mut self,
+        instance: InstanceId,
+        ordinal: StageOrdinal,
+        mail: Option<MailKind>,
+    ) -> Result<i64, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let now = self.now;
+        let newcomers = sqlx::query_scalar!(
+            r#"
+            with people as (
+                select reviewer_id
+                  from stage_reviewers
+                 where tenant_id = $1
+                   and instance_id = $2
+                   and ordinal = $3
+                 union
+                select f.reviewer_id
+                  from stage_unassigned_cohorts u
+                  join stage_fallbacks f
+                    on f.tenant_id = u.tenant_id
+                   and f.instance_id = u.instance_id
+                   and f.ordinal = u.ordinal
+                   and f.cohort in (0, u.cohort)
+                 where u.tenant_id = $1
+                   and u.instance_id = $2
+                   and u.ordinal = $3
+                 union
+                select o.reviewer_id
+                  from item_overrides o
+                 where o.tenant_id = $1
+                   and o.instance_id = $2
+                   and o.ordinal = $3
+                   and o.role = 'primary'
+                   and o.reviewer_id <> '00000000-0000-0000-0000-000000000000'
+                 union
+                select f.reviewer_id
+                  from item_overrides o
+                  join decision_items i
+                    on i.tenant_id = o.tenant_id
+                   and i.instance_id = o.instance_id
+                   and i.seq = o.seq
+                  join stage_fallbacks f
+                    on f.tenant_id = o.tenant_id
+                   and f.instance_id = o.instance_id
+                   and f.ordinal = o.ordinal
+                   and f.cohort in (0, i.cohort)
+                 where o.tenant_id = $1
+                   and o.instance_id = $2
+                   and o.ordinal = $3
+                   and o.role = 'primary'
+                   and o.reviewer_id = '00000000-0000-0000-0000-000000000000'
+            ), fresh as (
+                insert into contacted_reviewers (tenant_id, instance_id, reviewer_id, ordinal, contacted_at)
+                select $1, $2, reviewer_id, $3, $4
+                  from people
+                on conflict do nothing
+                returning reviewer_id
+            ), mailed as (
+                insert into jobs (tenant_id, job_id, kind, key, payload, due_at, run_at)
+                select $1, gen_random_uuid(), 'send_mail',
+                       concat_ws('/', $5::text, $2::uuid, $3::smallint, reviewer_id),
+                       jsonb_build_object('kind', 'send_mail', 'mail', $5::text, 'instance', $2::uuid,
+                                          'ordinal', $3::smallint, 'recipient', reviewer_id),
+                       $4, now()
+                  from fresh
+                 where $5::text is not null
+                on conflict do nothing
+            )
+            select count(*) as "count!"
+              from fresh
+            "#,
+            tenant,
+            instance.as_uuid(),
+            ordinal,
+            now,
+            mail.map(MailKind::key),
+        )
+        .fetch_one(self.connection()?)
+        .await?;
+        Ok(newcomers)
+    }
+
+    async fn ties(
+        &mut self,
+        definition: DefinitionId,
+        instance: Option<InstanceId>,
+        person: ObjectId,
+    ) -> Result<Ties, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let row = sqlx::query!(
+            r#"
+            with reviewed as (
+                select r.instance_id
+                  from stage_reviewers r
+                 where r.tenant_id = $1
+                   and r.reviewer_id = $4
+                 union all
+                select f.instance_id
+                  from stage_fallbacks f
+                  join stage_unassigned_cohorts u
+                    on u.tenant_id = f.tenant_id
+                   and u.instance_id = f.instance_id
+                   and u.ordinal = f.ordinal
+                   and f.cohort in (0, u.cohort)
+                 where f.tenant_id = $1
+                   and f.reviewer_id = $4
+                 union all
+                select o.instance_id
+                  from item_overrides o
+                 where o.tenant_id = $1
+                   and o.reviewer_id = $4
+                   and o.role = 'primary'
+                 union all
+                select f.instance_id
+                  from stage_fallbacks f
+                  join item_overrides o
+                    on o.tenant_id = f.tenant_id
+                   and o.instance_id = f.instance_id
+                   and o.ordinal = f.ordinal
+                   and o.role = 'primary'
+                   and o.reviewer_id = '00000000-0000-0000-0000-000000000000'
+                 where f.tenant_id = $1
+                   and f.reviewer_id = $4
+                   and f.cohort = 0
+            )
+            select exists (
+                       select
+                         from definitions
+                        where tenant_id = $1
+                          and definition_id = $2
+                          and created_by_id = $4) as "is_creator!",
+                   exists (
+                       select
+                         from reviewed
+                         join instances i on i.tenant_id = $1 and i.instance_id = reviewed.instance_id
+                        where i.definition_id = $2) as "reviews_in_definition!",
+                   exists (
+                       select
+                         from reviewed
+                        where instance_id = $3) as "reviews_in_instance!"
+            "#,
+            tenant,
+            definition.as_uuid(),
+            instance.map(InstanceId::as_uuid),
+            person.as_uuid(),
+        )
+        .fetch_one(self.connection()?)
+        .await?;
+        Ok(Ties {
+            is_creator: row.is_creator,
+            reviews_in_definition: row.reviews_in_definition,
+            reviews_in_instance: row.reviews_in_instance,
+        })
+    }
+
+    async fn reaches(&mut self, instance: InstanceId, person: ObjectId) -> Result<Vec<StageReach>, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let rows = sqlx::query!(
+            r#"
+            select s.ordinal, s.entry,
+                   exists (
+                       select
+                         from stage_reviewers r
+                        where r.tenant_id = s.tenant_id
+                          and r.instance_id = s.instance_id
+                          and r.ordinal = s.ordinal
+                          and r.reviewer_id = $3
+                          and r.cohort = 0) as "every!",
+                   array(
+                       select r.cohort
+                         from stage_reviewers r
+                        where r.tenant_id = s.tenant_id
+                          and r.instance_id = s.instance_id
+                          and r.ordinal = s.ordinal
+                          and r.reviewer_id = $3
+                          and r.cohort > 0
+                        union
+                       select u.cohort
+                         from stage_unassigned_cohorts u
+                         join stage_fallbacks f
+                           on f.tenant_id = u.tenant_id
+                          and f.instance_id = u.instance_id
+                          and f.ordinal = u.ordinal
+                          and f.cohort in (0, u.cohort)
+                        where u.tenant_id = s.tenant_id
+                          and u.instance_id = s.instance_id
+                          and u.ordinal = s.ordinal
+                          and f.reviewer_id = $3) as "cohorts!",
+                   own.items as "items!", own.except as "except!"
+              from stages s
+             cross join lateral (
+                       select coalesce(array_agg(seq) filter (where mine), '{}') as items,
+                              coalesce(array_agg(seq) filter (where not mine), '{}') as except
+                         from (select i.seq, reviews_item($1, $2, s.ordinal, i.seq, i.cohort, $3) as mine
+                                 from (select distinct o.seq
+                                         from item_overrides o
+                                        where o.tenant_id = s.tenant_id
+                                          and o.instance_id = s.instance_id
+                                          and o.ordinal = s.ordinal) as touched
+                                 join decision_items i
+                                   on i.tenant_id = s.tenant_id
+                                  and i.instance_id = s.instance_id
+                                  and i.seq = touched.seq) as judged) as own
+             where s.tenant_id = $1
+               and s.instance_id = $2
+             order by s.ordinal desc
+            "#,
+            tenant,
+            instance.as_uuid(),
+            person.as_uuid(),
+        )
+        .fetch_all(self.connection()?)
+        .await?;
+        let mut reaches = Vec::with_capacity(rows.len());
+        for row in rows {
+            let reach =
+                ReviewerReach { every: row.every, cohorts: row.cohorts, items: row.items, except: row.except };
+            if !reach.is_empty() {
+                let entry = Entry::parse(&row.entry).ok_or_else(|| corrupt("stages", "entry", instance))?;
+                reaches.push(StageReach { ordinal: row.ordinal, entry, reach });
+            }
+        }
+        Ok(reaches)
+    }
+
+    async fn reviews_item(
+        &mut self,
+        instance: InstanceId,
+        ordinal: StageOrdinal,
+        seq: ItemSeq,
+        person: ObjectId,
+    ) -> Result<bool, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let reviews = sqlx::query_scalar!(
+            r#"
+            select reviews_item($1, $2, $3, i.seq, i.cohort, $5)
+                   and stage_holds_item($1, $2, $3, s.entry, i.seq) as "reviews!"
+              from decision_items i
+              join stages s on s.tenant_id = i.tenant_id and s.instance_id = i.instance_id and s.ordinal = $3
+             where i.tenant_id = $1
+               and i.instance_id = $2
+               and i.seq = $4
+            "#,
+            tenant,
+            instance.as_uuid(),
+            ordinal,
+            seq,
+            person.as_uuid(),
+        )
+        .fetch_optional(self.connection()?)
+        .await?;
+        Ok(reviews.unwrap_or(false))
+    }
+}

@@ -1,0 +1,142 @@
+//! One transaction of one tenant over a pooled connection.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Row, pool::PoolConnection};
+
+use crate::{
+    domain::ids::TenantId,
+    store::{
+        DecisionRepository, DefinitionRepository, DirectoryRepository, EventRepository, InstanceRepository, ItemRepository,
+        JobRepository, ReviewerListRepository, ReviewerRepository, StageRepository, StoreError, TenantRepository, UnitOfWork,
+    },
+};
+
+/// A transaction with the tenant set. Implements every repository trait.
+pub struct PgUnitOfWork {
+    transaction: OpenTransaction,
+    pub(super) tenant: TenantId,
+    pub(super) now: DateTime<Utc>,
+}
+
+impl PgUnitOfWork {
+    /// Begins, sets the tenant for row-level security and reads its clock, in one round trip.
+    ///
+    /// The tenant is a literal because `set_config()` does not reach the workers of a distributed engine; a UUID prints no
+    /// quote. A tenant that does not exist is an error, so a unit without a tenant cannot come to be.
+    pub(super) async fn begin(pool: &PgPool, tenant: TenantId) -> Result<Self, StoreError> {
+        let mut transaction = OpenTransaction { connection: Some(pool.acquire().await?) };
+        let begin = format!(
+            "begin; set local attestry.tenant = '{tenant}'; \
+             select now() + clock_offset from tenants where tenant_id = '{tenant}'"
+        );
+        let row = sqlx::raw_sql(AssertSqlSafe(begin)).fetch_one(transaction.connection()?).await?;
+        let now = row.try_get::<DateTime<Utc>, _>(0)?;
+        Ok(Self { transaction, tenant, now })
+    }
+
+    /// The connection, inside the transaction.
+    pub(super) fn connection(&mut self) -> Result<&mut PgConnection, StoreError> {
+        self.transaction.connection()
+    }
+}
+
+/// Makes sure that a connection with an open transaction never reaches its next borrower: whatever way the unit ends, also by a
+/// cancelled `begin`, it is rolled back first, or closed where that is not possible.
+struct OpenTransaction {
+    connection: Option<PoolConnection<Postgres>>,
+}
+
+impl OpenTransaction {
+    fn connection(&mut self) -> Result<&mut PgConnection, StoreError> {
+        match &mut self.connection {
+            Some(connection) => Ok(connection),
+            None => Err(StoreError::Other("the unit of work has ended".into())),
+        }
+    }
+
+    async fn commit(mut self) -> Result<(), StoreError> {
+        sqlx::raw_sql("commit").execute(self.connection()?).await.map_err(|error| match error {
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => StoreError::Unknown(error.into()),
+            error => error.into(),
+        })?;
+        // Nothing is open any more: back to the pool without a rollback.
+        drop(self.connection.take());
+        Ok(())
+    }
+}
+
+impl Drop for OpenTransaction {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => {
+                runtime.spawn(async move {
+                    if sqlx::raw_sql("rollback").execute(&mut *connection).await.is_err() {
+                        connection.close_on_drop();
+                    }
+                });
+            }
+            Err(_) => connection.close_on_drop(),
+        }
+    }
+}
+
+#[async_trait]
+impl UnitOfWork for PgUnitOfWork {
+    fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.now
+    }
+
+    fn definitions(&mut self) -> &mut dyn DefinitionRepository {
+        self
+    }
+
+    fn instances(&mut self) -> &mut dyn InstanceRepository {
+        self
+    }
+
+    fn stages(&mut self) -> &mut dyn StageRepository {
+        self
+    }
+
+    fn reviewer_lists(&mut self) -> &mut dyn ReviewerListRepository {
+        self
+    }
+
+    fn reviewers(&mut self) -> &mut dyn ReviewerRepository {
+        self
+    }
+
+    fn items(&mut self) -> &mut dyn ItemRepository {
+        self
+    }
+
+    fn decisions(&mut self) -> &mut dyn DecisionRepository {
+        self
+    }
+
+    fn directory(&mut self) -> &mut dyn DirectoryRepository {
+        self
+    }
+
+    fn events(&mut self) -> &mut dyn EventRepository {
+        self
+    }
+
+    fn jobs(&mut self) -> &mut dyn JobRepository {
+        self
+    }
+
+    fn tenants(&mut self) -> &mut dyn TenantRepository {
+        self
+    }
+
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        self.transaction.commit().await
+    }
+}
