@@ -2,4 +2,5 @@
 //!
 //! `docs/architecture.md` is the map of the rooms below and of which may import which.
 
+pub mod app;
 pub mod domain;
