@@ -11,6 +11,7 @@ pub mod duration;
 pub mod event;
 pub mod ids;
 pub mod instance;
+pub mod query_text;
 pub mod recommendation;
 pub mod recurrence;
 pub mod reviewer_reach;
