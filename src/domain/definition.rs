@@ -5,15 +5,30 @@ use chrono::{DateTime, NaiveDate, Utc};
 use crate::domain::{
     duration::IsoDuration,
     ids::{DefinitionId, ObjectId},
+    recurrence::{MAX_INTERVAL, shortest_gap_days},
     reviewer_scope::ReviewerLists,
-    scope::ReviewScope,
+    scope::{self, ReviewScope, ScopeForm},
+    stage::StageOrdinal,
     status::Status,
+    violation::Violation,
 };
 
 /// Most stages of an instance. LC-STAGE-01
 pub const MAX_STAGES: usize = 3;
 /// Most scopes in one reviewer list. LC-REV-13
 pub const MAX_SCOPES_PER_LIST: usize = 100;
+/// Longest display name, in characters.
+pub const MAX_DISPLAY_NAME: usize = 256;
+/// Longest description, in characters.
+pub const MAX_DESCRIPTION: usize = 4_096;
+/// Longest `stageId`, in characters.
+pub const MAX_STAGE_ID: usize = 64;
+/// Most entries of `additionalNotificationRecipients`.
+pub const MAX_NOTIFICATION_RECIPIENTS: usize = 100;
+/// Most entries of `recommendationInsightSettings`.
+pub const MAX_INSIGHT_SETTINGS: usize = 10;
+/// Longest duration of a stage or an instance and longest look-back, in days: a century, so that no date leaves the calendar.
+pub const MAX_DAYS: u32 = 36_500;
 
 /// Who did something, as it was at that moment; Graph's `userIdentity`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -38,7 +53,7 @@ impl Identity {
     }
 }
 
-/// What a client may write when it creates a definition; validated, ids resolved to forms.
+/// What a client may write when it creates a definition, ids resolved to forms. [`validate`] tells which rules it breaks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DefinitionDraft {
     /// Name of the review or series; never empty.
@@ -119,6 +134,21 @@ pub enum DefaultDecision {
     Recommendation,
 }
 
+impl DefaultDecision {
+    /// Every value.
+    pub const ALL: [Self; 4] = [Self::None, Self::Approve, Self::Deny, Self::Recommendation];
+
+    /// The wire spelling.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "None",
+            Self::Approve => "Approve",
+            Self::Deny => "Deny",
+            Self::Recommendation => "Recommendation",
+        }
+    }
+}
+
 /// `applyActions`. Section 2.5 of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum ApplyAction {
@@ -142,6 +172,19 @@ pub enum InsightSetting {
 pub enum SignInScope {
     Tenant,
     Application,
+}
+
+impl SignInScope {
+    /// Every value.
+    pub const ALL: [Self; 2] = [Self::Tenant, Self::Application];
+
+    /// The wire spelling.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tenant => "tenant",
+            Self::Application => "application",
+        }
+    }
 }
 
 /// One entry of `additionalNotificationRecipients`. Section 2.4 of the model.
@@ -179,6 +222,19 @@ pub enum PatternKind {
     AbsoluteMonthly,
 }
 
+impl PatternKind {
+    /// Every value.
+    pub const ALL: [Self; 2] = [Self::Weekly, Self::AbsoluteMonthly];
+
+    /// The wire spelling.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Weekly => "weekly",
+            Self::AbsoluteMonthly => "absoluteMonthly",
+        }
+    }
+}
+
 /// `recurrenceRange`. LC-REC-07
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct RecurrenceRange {
@@ -199,6 +255,20 @@ pub enum RangeKind {
     EndDate,
     NoEnd,
     Numbered,
+}
+
+impl RangeKind {
+    /// Every value.
+    pub const ALL: [Self; 3] = [Self::EndDate, Self::NoEnd, Self::Numbered];
+
+    /// The wire spelling.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::EndDate => "endDate",
+            Self::NoEnd => "noEnd",
+            Self::Numbered => "numbered",
+        }
+    }
 }
 
 /// `accessReviewStageSettings`. Section 2.3 of the model.
@@ -251,5 +321,360 @@ impl MovingDecision {
     /// Reads a wire value without regard to case. Section 10 of the model.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|decision| decision.as_str().eq_ignore_ascii_case(text))
+    }
+}
+
+/// One stage of the instances to come, with the definition's or the stage's own settings in force. LC-DEF-02
+///
+/// A definition without `stageSettings` has one, so that every rule has one path.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StagePlan<'a> {
+    /// 1 to 3.
+    pub ordinal: StageOrdinal,
+    /// Days from the instance's start to this stage's scheduled start. LC-STAGE-04
+    pub starts_after_days: u32,
+    /// Days from the instance's start to this stage's scheduled end; 0 when the instance ends on its range's end date (LC-REC-08).
+    pub ends_after_days: u32,
+    /// Which decisions move on; empty means all.
+    pub moves: &'a [MovingDecision],
+    /// Whether the stage shows recommendations.
+    pub recommendations_enabled: bool,
+    /// Look-back in force; `None` means P30D.
+    pub look_back: Option<IsoDuration>,
+    /// Insights in force.
+    pub insight_settings: &'a [InsightSetting],
+    /// Reviewer lists in force.
+    pub reviewer_lists: &'a ReviewerLists,
+}
+
+impl DefinitionDraft {
+    /// Whether instances show stages. LC-STAGE-02
+    pub fn is_multi_stage(&self) -> bool {
+        !self.stages.is_empty()
+    }
+
+    /// Days from start to end of an instance: the stages' sum, else `instanceDurationInDays`; 0 when it ends on its range's
+    /// end date (LC-REC-08).
+    pub fn total_duration_days(&self) -> u32 {
+        let days = match self.stages.as_slice() {
+            [] => i64::from(self.settings.instance_duration_in_days),
+            stages => stages.iter().map(|stage| i64::from(stage.duration_in_days)).sum(),
+        };
+        u32::try_from(days.max(0)).unwrap_or(u32::MAX)
+    }
+
+    /// The stages of an instance in their order; never empty. LC-DEF-02, LC-STAGE-04
+    pub fn stage_plan(&self) -> Vec<StagePlan<'_>> {
+        if self.stages.is_empty() {
+            return vec![StagePlan {
+                ordinal: 1,
+                starts_after_days: 0,
+                ends_after_days: self.total_duration_days(),
+                moves: &[],
+                recommendations_enabled: self.settings.recommendations_enabled,
+                look_back: self.settings.recommendation_look_back_duration,
+                insight_settings: &self.settings.recommendation_insight_settings,
+                reviewer_lists: &self.reviewer_lists,
+            }];
+        }
+        (1..)
+            .zip(&self.stages)
+            .scan(0_u32, |elapsed, (ordinal, stage)| {
+                let starts_after_days = *elapsed;
+                *elapsed = elapsed.saturating_add(u32::try_from(stage.duration_in_days).unwrap_or(0));
+                Some(StagePlan {
+                    ordinal,
+                    starts_after_days,
+                    ends_after_days: *elapsed,
+                    moves: &stage.decisions_that_will_move_to_next_stage,
+                    recommendations_enabled: stage.recommendations_enabled,
+                    look_back: stage.recommendation_look_back_duration,
+                    insight_settings: &stage.recommendation_insight_settings,
+                    reviewer_lists: &stage.reviewer_lists,
+                })
+            })
+            .collect()
+    }
+
+    /// Brings the stages into `dependsOn` order; leaves them alone when they form no chain. LC-STAGE-02
+    pub fn order_stages(&mut self) {
+        if let Some(order) = chain(&self.stages) {
+            self.stages = order.iter().map(|index| self.stages[*index].clone()).collect();
+        }
+    }
+}
+
+/// The indexes of the stages along their one chain; `None` when they form none. LC-DEF-06
+fn chain(stages: &[StageSettings]) -> Option<Vec<usize>> {
+    let mut order: Vec<usize> = Vec::with_capacity(stages.len());
+    while order.len() < stages.len() {
+        let wanted: Vec<&str> = order.last().map(|last| stages[*last].stage_id.as_str()).into_iter().collect();
+        let mut followers = stages
+            .iter()
+            .enumerate()
+            .filter(|(_, stage)| stage.depends_on.iter().map(String::as_str).eq(wanted.clone()));
+        match (followers.next(), followers.next()) {
+            (Some((next, _)), None) if !order.contains(&next) => order.push(next),
+            _ => return None,
+        }
+    }
+    Some(order)
+}
+
+/// Every rule of values that a definition breaks, by property path. LC-DEF-06, the 400 list of DEF-CREATE
+///
+/// What needs the directory is not asked here. Stages may stand in any order; see [`DefinitionDraft::order_stages`].
+pub fn validate(draft: &DefinitionDraft) -> Vec<Violation> {
+    let mut found = Vec::new();
+    if draft.display_name.trim().is_empty() {
+        found.push(Violation::new("displayName", "must not be empty"));
+    }
+    check_length(&mut found, "displayName", &draft.display_name, MAX_DISPLAY_NAME);
+    for (path, text) in [
+        ("descriptionForAdmins", &draft.description_for_admins),
+        ("descriptionForReviewers", &draft.description_for_reviewers),
+    ] {
+        check_length(&mut found, path, text.as_deref().unwrap_or_default(), MAX_DESCRIPTION);
+    }
+    check_enumeration(&mut found, draft);
+    check_lists(&mut found, "", &draft.reviewer_lists);
+    check_settings(&mut found, draft);
+    check_stages(&mut found, &draft.stages, &draft.scope);
+    check_count(
+        &mut found,
+        "additionalNotificationRecipients",
+        draft.additional_notification_recipients.len(),
+        MAX_NOTIFICATION_RECIPIENTS,
+    );
+    check_recurrence(&mut found, draft);
+    check_duration(&mut found, draft);
+    found
+}
+
+fn check_length(found: &mut Vec<Violation>, path: &str, text: &str, limit: usize) {
+    if text.chars().count() > limit {
+        found.push(Violation::new(path, format!("must have at most {limit} characters")));
+    }
+}
+
+fn check_count(found: &mut Vec<Violation>, path: &str, count: usize, limit: usize) {
+    if count > limit {
+        found.push(Violation::new(path, format!("must have at most {limit} entries, not {count}")));
+    }
+}
+
+/// E-03: the companion must name the group under review.
+fn check_enumeration(found: &mut Vec<Violation>, draft: &DefinitionDraft) {
+    let Some(query) = &draft.instance_enumeration_scope else { return };
+    let path = "instanceEnumerationScope.query";
+    match scope::parse_enumerated_group(query, None, None) {
+        Ok(group) if group == draft.scope.form.group() => {}
+        Ok(_) => found.push(Violation::new(path, "must name the same group as scope.query")),
+        Err(error) if error.is_unsupported_query() => found.push(Violation::unsupported_query(path, error.to_string())),
+        Err(error) => found.push(Violation::new(path, error.to_string())),
+    }
+}
+
+/// LC-REV-13
+fn check_lists(found: &mut Vec<Violation>, prefix: &str, lists: &ReviewerLists) {
+    check_count(found, &format!("{prefix}reviewers"), lists.reviewers.len(), MAX_SCOPES_PER_LIST);
+    check_count(found, &format!("{prefix}fallbackReviewers"), lists.fallback_reviewers.len(), MAX_SCOPES_PER_LIST);
+}
+
+fn check_settings(found: &mut Vec<Violation>, draft: &DefinitionDraft) {
+    let settings = &draft.settings;
+    check_days(found, "settings.instanceDurationInDays", settings.instance_duration_in_days, 0);
+    check_recommendations(
+        found,
+        "settings.",
+        settings.recommendation_look_back_duration,
+        &settings.recommendation_insight_settings,
+        &draft.scope,
+    );
+    // M-06
+    if settings.default_decision_enabled && settings.default_decision == DefaultDecision::None {
+        found.push(Violation::new(
+            "settings.defaultDecision",
+            "must be Approve, Deny or Recommendation when defaultDecisionEnabled is true",
+        ));
+    }
+    // LC-APPLY-08, M-11
+    if settings.apply_actions.len() > 1 {
+        found.push(Violation::new("settings.applyActions", "must have at most one action"));
+    }
+    for (index, action) in settings.apply_actions.iter().enumerate() {
+        match action {
+            ApplyAction::DisableAndDeleteUser if !draft.scope.form.is_guests_only() => found.push(Violation::new(
+                format!("settings.applyActions[{index}]"),
+                "disableAndDeleteUserApplyAction needs a scope limited to guests by $filter=(userType eq 'Guest')",
+            )),
+            ApplyAction::DisableAndDeleteUser | ApplyAction::RemoveAccess => {}
+        }
+    }
+}
+
+fn check_days(found: &mut Vec<Violation>, path: &str, days: i32, least: i32) {
+    if days < least || days.unsigned_abs() > MAX_DAYS {
+        found.push(Violation::new(path, format!("must be a number of days from {least} to {MAX_DAYS}")));
+    }
+}
+
+/// LC-RCM-03, LC-RCM-04. The limit of 30 days concerns application reviews, which no offered scope is.
+fn check_recommendations(
+    found: &mut Vec<Violation>,
+    prefix: &str,
+    look_back: Option<IsoDuration>,
+    insights: &[InsightSetting],
+    scope: &ReviewScope,
+) {
+    let mut check_look_back = |path: String, duration: Option<IsoDuration>| {
+        if duration.is_some_and(|duration| duration.exceeds_days(MAX_DAYS)) {
+            found.push(Violation::new(path, format!("must be at most {MAX_DAYS} days")));
+        }
+    };
+    check_look_back(format!("{prefix}recommendationLookBackDuration"), look_back);
+    for (index, insight) in insights.iter().enumerate() {
+        if let InsightSetting::UserLastSignIn { look_back, .. } = insight {
+            let path = format!("{prefix}recommendationInsightSettings[{index}].recommendationLookBackDuration");
+            check_look_back(path, *look_back);
+        }
+    }
+    check_count(found, &format!("{prefix}recommendationInsightSettings"), insights.len(), MAX_INSIGHT_SETTINGS);
+    for (index, insight) in insights.iter().enumerate() {
+        match (insight, &scope.form) {
+            (
+                InsightSetting::UserLastSignIn { sign_in_scope: SignInScope::Application, .. },
+                ScopeForm::GroupMembers { .. },
+            ) => found.push(Violation::new(
+                format!("{prefix}recommendationInsightSettings[{index}].signInScope"),
+                "must be tenant: application goes with reviews of an application only",
+            )),
+            (
+                InsightSetting::UserLastSignIn { sign_in_scope: SignInScope::Tenant, .. }
+                | InsightSetting::GroupPeerOutlier,
+                ScopeForm::GroupMembers { .. },
+            ) => {}
+        }
+    }
+}
+
+/// LC-DEF-06
+fn check_stages(found: &mut Vec<Violation>, stages: &[StageSettings], scope: &ReviewScope) {
+    if stages.len() > MAX_STAGES {
+        found.push(Violation::new(
+            "stageSettings",
+            format!("must have at most {MAX_STAGES} stages, not {}", stages.len()),
+        ));
+        return;
+    }
+    for (index, stage) in stages.iter().enumerate() {
+        let path = |member: &str| format!("stageSettings[{index}].{member}");
+        if stage.stage_id.trim().is_empty() {
+            found.push(Violation::new(path("stageId"), "must not be empty"));
+        }
+        check_length(found, &path("stageId"), &stage.stage_id, MAX_STAGE_ID);
+        if stages[..index].iter().any(|earlier| earlier.stage_id == stage.stage_id) {
+            found.push(Violation::new(path("stageId"), format!("`{}` is used by an earlier stage", stage.stage_id)));
+        }
+        check_days(found, &path("durationInDays"), stage.duration_in_days, 1);
+        check_recommendations(
+            found,
+            &path(""),
+            stage.recommendation_look_back_duration,
+            &stage.recommendation_insight_settings,
+            scope,
+        );
+        check_lists(found, &path(""), &stage.reviewer_lists);
+    }
+    if chain(stages).is_none() {
+        let mut predecessor: Option<&str> = None;
+        for (index, stage) in stages.iter().enumerate() {
+            if !stage.depends_on.iter().map(String::as_str).eq(predecessor) {
+                let wanted = match predecessor {
+                    None => "must be empty on the first stage".to_owned(),
+                    Some(id) => {
+                        format!("must be exactly [\"{id}\"]: stages form one chain, each after its predecessor")
+                    }
+                };
+                found.push(Violation::new(format!("stageSettings[{index}].dependsOn"), wanted));
+            }
+            predecessor = Some(&stage.stage_id);
+        }
+    }
+}
+
+/// Section 6 of the model, LC-REC-02, LC-REC-07
+fn check_recurrence(found: &mut Vec<Violation>, draft: &DefinitionDraft) {
+    let Some(recurrence) = &draft.settings.recurrence else { return };
+    let path = |member: &str| format!("settings.recurrence.{member}");
+    if let Some(pattern) = &recurrence.pattern {
+        if !(1..=MAX_INTERVAL).contains(&pattern.interval) {
+            found.push(Violation::new(path("pattern.interval"), format!("must be from 1 to {MAX_INTERVAL}")));
+        }
+        if !(0..=31).contains(&pattern.day_of_month) {
+            found.push(Violation::new(path("pattern.dayOfMonth"), "must be from 0 (the day of range.startDate) to 31"));
+        }
+        if recurrence.range.is_none() {
+            found.push(Violation::new(path("range"), "is required when there is a pattern"));
+        }
+    }
+    let Some(range) = &recurrence.range else { return };
+    if range.number_of_occurrences < 0 {
+        found.push(Violation::new(path("range.numberOfOccurrences"), "must not be negative"));
+    }
+    match range.kind {
+        RangeKind::EndDate if range.end_date.is_none() => {
+            found.push(Violation::new(path("range.endDate"), "is required when the range type is endDate"));
+        }
+        // M-28
+        RangeKind::Numbered
+            if recurrence.pattern.is_some() && range.number_of_occurrences == 0 && range.end_date.is_none() =>
+        {
+            found.push(Violation::new(
+                path("range.numberOfOccurrences"),
+                "must be at least 1 when the range type is numbered and there is no endDate",
+            ));
+        }
+        RangeKind::EndDate | RangeKind::Numbered | RangeKind::NoEnd => {}
+    }
+    if range.last_date().is_some_and(|last| last < range.start_date) {
+        found.push(Violation::new(path("range.endDate"), "must not be before startDate"));
+    }
+}
+
+/// LC-REC-08, LC-REC-09, M-07
+fn check_duration(found: &mut Vec<Violation>, draft: &DefinitionDraft) {
+    let total = draft.total_duration_days();
+    let path = if draft.is_multi_stage() { "stageSettings" } else { "settings.instanceDurationInDays" };
+    let recurrence = draft.settings.recurrence.as_ref();
+    match recurrence.and_then(|recurrence| recurrence.pattern.as_ref()) {
+        Some(_) if total == 0 => {
+            found.push(Violation::new(path, "must be at least 1 when the review recurs"));
+        }
+        Some(pattern) if (1..=MAX_INTERVAL).contains(&pattern.interval) => {
+            let longest = shortest_gap_days(pattern);
+            if total > longest {
+                found.push(Violation::new(
+                    path,
+                    format!("lasts {total} days in all, but consecutive occurrences may be only {longest} days apart"),
+                ));
+            }
+        }
+        Some(_) => {}
+        None if total == 0 && !draft.is_multi_stage() => {
+            let range = recurrence.and_then(|recurrence| recurrence.range.as_ref());
+            match range.and_then(|range| Some((range.start_date, range.last_date()?))) {
+                Some((start, last)) if last == start => found.push(Violation::new(
+                    "settings.recurrence.range.endDate",
+                    "must be after startDate when instanceDurationInDays is 0",
+                )),
+                Some(_) => {}
+                None => found.push(Violation::new(
+                    path,
+                    "must be at least 1, unless recurrence.range has an endDate on which a one-time review ends",
+                )),
+            }
+        }
+        None => {}
     }
 }

@@ -18,6 +18,12 @@ impl IsoDuration {
         Self { months: 0, microseconds: days as i64 * 86_400_000_000 }
     }
 
+    /// Whether this is longer than `days` days, counting a year as 365 and a month as 30: limits do not depend on a calendar.
+    pub const fn exceeds_days(self, days: u32) -> bool {
+        let nominal = (self.months / 12) as i128 * 365 + (self.months % 12) as i128 * 30;
+        nominal * MICROSECONDS_PER_DAY as i128 + self.microseconds as i128 > days as i128 * MICROSECONDS_PER_DAY as i128
+    }
+
     /// The instant this long before `instant`; the earliest representable one when it would lie before that.
     pub fn before(self, instant: DateTime<Utc>) -> DateTime<Utc> {
         instant

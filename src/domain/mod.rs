@@ -12,6 +12,7 @@ pub mod event;
 pub mod ids;
 pub mod instance;
 pub mod lifecycle;
+pub mod query_text;
 pub mod recommendation;
 pub mod recurrence;
 pub mod reviewer_reach;

@@ -1,1 +1,403 @@
-//! recurrence
+//! When occurrences start and end. LC-REC-01 to 09
+//!
+//! Everything is counted in UTC. A `recurrenceTimeZone` is stored and answered, and does not move the dates.
+
+use chrono::{DateTime, Datelike, Days, Months, NaiveDate, TimeDelta, Utc};
+
+use crate::domain::definition::{PatternKind, RangeKind, Recurrence, RecurrencePattern, RecurrenceRange};
+
+/// Longest `interval`, in weeks or months: a century of months.
+pub const MAX_INTERVAL: i32 = 1_200;
+/// Months after which the calendar repeats.
+const CALENDAR_CYCLE_MONTHS: u32 = 4_800;
+
+impl Recurrence {
+    /// The pattern and range of a series; `None` for a one-time review. LC-REC-01
+    pub fn series(&self) -> Option<(&RecurrencePattern, &RecurrenceRange)> {
+        self.pattern.as_ref().zip(self.range.as_ref())
+    }
+}
+
+impl RecurrenceRange {
+    /// The last date on which an occurrence may start, if the range ends by date; inclusive. LC-REC-07, M-28
+    pub fn last_date(&self) -> Option<NaiveDate> {
+        match self.kind {
+            RangeKind::EndDate => self.end_date,
+            RangeKind::Numbered if self.number_of_occurrences == 0 => self.end_date,
+            RangeKind::Numbered | RangeKind::NoEnd => None,
+        }
+    }
+
+    /// How many occurrences there are, if the range ends by number. LC-REC-07
+    pub fn occurrences(&self) -> Option<u32> {
+        match self.kind {
+            RangeKind::Numbered => u32::try_from(self.number_of_occurrences).ok().filter(|count| *count > 0),
+            RangeKind::EndDate | RangeKind::NoEnd => None,
+        }
+    }
+}
+
+/// When the first occurrence starts: on its date at the creation's time of day, and at once when that date is today or past.
+/// LC-REC-03 to 06
+pub fn first_start(recurrence: Option<&Recurrence>, created_at: DateTime<Utc>) -> DateTime<Utc> {
+    let Some(range) = recurrence.and_then(|recurrence| recurrence.range.as_ref()) else {
+        return created_at;
+    };
+    let day = match recurrence.and_then(|recurrence| recurrence.pattern.as_ref()) {
+        Some(RecurrencePattern { kind: PatternKind::AbsoluteMonthly, day_of_month, .. }) => {
+            first_with_day(range.start_date, *day_of_month)
+        }
+        Some(RecurrencePattern { kind: PatternKind::Weekly, .. }) | None => Some(range.start_date),
+    };
+    match day {
+        Some(day) if day > created_at.date_naive() => day.and_time(created_at.time()).and_utc(),
+        Some(_) => created_at,
+        // beyond the calendar: never
+        None => DateTime::<Utc>::MAX_UTC,
+    }
+}
+
+/// The first date not before `start` with that day of the month, or the last day of a month too short for it. LC-REC-06, M-26
+fn first_with_day(start: NaiveDate, day_of_month: i32) -> Option<NaiveDate> {
+    let Some(day) = u32::try_from(day_of_month).ok().filter(|day| *day > 0) else {
+        return Some(start);
+    };
+    let this_month = clamped(start.year(), start.month(), day)?;
+    if this_month >= start {
+        return Some(this_month);
+    }
+    let next = start.with_day(1)?.checked_add_months(Months::new(1))?;
+    clamped(next.year(), next.month(), day)
+}
+
+fn clamped(year: i32, month: u32, day: u32) -> Option<NaiveDate> {
+    (28..=day.clamp(28, 31)).rev().find_map(|last| NaiveDate::from_ymd_opt(year, month, day.min(last)))
+}
+
+/// When occurrence `k` (from 0) starts; `None` when the range has no such occurrence. LC-REC-06, LC-REC-07
+///
+/// Counted from the first start, so nothing drifts: after a short month the day of the first start, or `dayOfMonth` when the
+/// first start fell on it, comes back.
+pub fn occurrence_start(recurrence: Option<&Recurrence>, first_start: DateTime<Utc>, k: u32) -> Option<DateTime<Utc>> {
+    let Some((pattern, range)) = recurrence.and_then(Recurrence::series) else {
+        return (k == 0).then_some(first_start);
+    };
+    if range.occurrences().is_some_and(|count| k >= count) {
+        return None;
+    }
+    let units = u32::try_from(pattern.interval).ok()?.checked_mul(k)?;
+    let first_day = first_start.date_naive();
+    let day = match pattern.kind {
+        PatternKind::Weekly => first_day.checked_add_days(Days::new(u64::from(units) * 7))?,
+        PatternKind::AbsoluteMonthly => months_after(first_day, units, anchor_day(first_day, pattern.day_of_month))?,
+    };
+    if range.last_date().is_some_and(|last| day > last) {
+        return None;
+    }
+    Some(day.and_time(first_start.time()).and_utc())
+}
+
+/// The day of the month that occurrences aim at: `dayOfMonth` when the first start fell on it (perhaps cut short by a short
+/// month), else the first start's own day, because a start date in the past makes the day of creation the first start.
+fn anchor_day(first_day: NaiveDate, day_of_month: i32) -> u32 {
+    u32::try_from(day_of_month)
+        .ok()
+        .filter(|day| *day > 0 && clamped(first_day.year(), first_day.month(), *day) == Some(first_day))
+        .unwrap_or(first_day.day())
+}
+
+fn months_after(from: NaiveDate, months: u32, day: u32) -> Option<NaiveDate> {
+    let month = from.with_day(1)?.checked_add_months(Months::new(months))?;
+    clamped(month.year(), month.month(), day)
+}
+
+/// When an instance that starts at `start` is scheduled to end. LC-REC-08
+///
+/// A one-time review without a duration ends on its range's end date at 00:00, and never before it starts.
+pub fn instance_end(start: DateTime<Utc>, total_days: u32, recurrence: Option<&Recurrence>) -> DateTime<Utc> {
+    if total_days > 0 {
+        return start.checked_add_signed(TimeDelta::days(i64::from(total_days))).unwrap_or(DateTime::<Utc>::MAX_UTC);
+    }
+    recurrence
+        .and_then(|recurrence| recurrence.range.as_ref())
+        .and_then(RecurrenceRange::last_date)
+        .and_then(|day| day.and_hms_opt(0, 0, 0))
+        .map_or(start, |midnight| midnight.and_utc().max(start))
+}
+
+/// The shortest time between two consecutive starts, in days: what one occurrence may last. LC-REC-09
+///
+/// Taken over the whole calendar, not only from the start date on, because a start date that has passed makes the day of
+/// creation the first start. One month is 28 days, three are 89, six are 181.
+pub fn shortest_gap_days(pattern: &RecurrencePattern) -> u32 {
+    let Ok(interval) = u32::try_from(pattern.interval) else {
+        return 0;
+    };
+    match pattern.kind {
+        PatternKind::Weekly => interval.saturating_mul(7),
+        PatternKind::AbsoluteMonthly => (0..CALENDAR_CYCLE_MONTHS)
+            .flat_map(|month| [1, 28, 29, 30, 31].map(|day| (month, day)))
+            .filter_map(|(month, day)| {
+                let epoch = NaiveDate::from_ymd_opt(2000, 1, 1)?;
+                let from = months_after(epoch, month, day)?;
+                let to = months_after(epoch, month.checked_add(interval)?, day)?;
+                u32::try_from((to - from).num_days()).ok()
+            })
+            .min()
+            .unwrap_or(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeZone;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn day(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
+    fn instant(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    fn monthly(interval: i32, day_of_month: i32, start: &str) -> Recurrence {
+        Recurrence {
+            pattern: Some(RecurrencePattern { kind: PatternKind::AbsoluteMonthly, interval, day_of_month }),
+            range: Some(no_end(start)),
+        }
+    }
+
+    fn weekly(interval: i32, start: &str) -> Recurrence {
+        Recurrence {
+            pattern: Some(RecurrencePattern { kind: PatternKind::Weekly, interval, day_of_month: 0 }),
+            range: Some(no_end(start)),
+        }
+    }
+
+    fn no_end(start: &str) -> RecurrenceRange {
+        RecurrenceRange {
+            kind: RangeKind::NoEnd,
+            start_date: day(start),
+            end_date: None,
+            number_of_occurrences: 0,
+            time_zone: None,
+        }
+    }
+
+    fn ending(mut recurrence: Recurrence, kind: RangeKind, end_date: Option<&str>, count: i32) -> Recurrence {
+        if let Some(range) = &mut recurrence.range {
+            (range.kind, range.end_date, range.number_of_occurrences) = (kind, end_date.map(day), count);
+        }
+        recurrence
+    }
+
+    fn starts(recurrence: &Recurrence, created_at: &str, count: u32) -> Vec<String> {
+        let first = first_start(Some(recurrence), instant(created_at));
+        (0..count)
+            .map_while(|k| occurrence_start(Some(recurrence), first, k))
+            .map(|start| start.format("%F %R").to_string())
+            .collect()
+    }
+
+    /// LC-REC-04
+    #[test]
+    fn an_occurrence_starts_at_the_time_of_day_of_the_creation() {
+        let first = first_start(Some(&weekly(1, "2026-03-12")), instant("2026-03-09T03:00:00Z"));
+
+        assert_eq!(first, instant("2026-03-12T03:00:00Z"));
+    }
+
+    /// LC-REC-05
+    #[test]
+    fn a_start_date_of_today_or_before_means_at_once() {
+        let created_at = instant("2026-03-09T03:00:00Z");
+
+        for start in ["2026-03-09", "2026-03-08", "2001-01-01"] {
+            assert_eq!(first_start(Some(&weekly(1, start)), created_at), created_at);
+            assert_eq!(first_start(Some(&monthly(1, 0, start)), created_at), created_at);
+        }
+        assert_eq!(first_start(None, created_at), created_at);
+        assert_eq!(first_start(Some(&Recurrence { pattern: None, range: None }), created_at), created_at);
+    }
+
+    /// LC-REC-01
+    #[test]
+    fn a_one_time_review_has_one_occurrence_on_its_start_date() {
+        let once = Recurrence { pattern: None, range: Some(no_end("2026-04-01")) };
+
+        assert_eq!(starts(&once, "2026-03-09T03:00:00Z", 5), ["2026-04-01 03:00"]);
+        assert_eq!(occurrence_start(None, instant("2026-03-09T03:00:00Z"), 1), None);
+    }
+
+    /// LC-REC-06, M-27
+    #[test]
+    fn the_first_start_is_the_first_date_with_the_day_of_the_month() {
+        let created = "2026-01-20T08:00:00Z";
+
+        assert_eq!(starts(&monthly(3, 5, "2026-02-02"), created, 2), ["2026-02-05 08:00", "2026-05-05 08:00"]);
+        assert_eq!(starts(&monthly(1, 5, "2026-02-06"), created, 2), ["2026-03-05 08:00", "2026-04-05 08:00"]);
+        assert_eq!(starts(&monthly(1, 25, "2026-01-20"), created, 2), ["2026-01-25 08:00", "2026-02-25 08:00"]);
+    }
+
+    /// LC-REC-06, M-26
+    #[test]
+    fn a_short_month_cuts_the_day_for_that_month_only() {
+        let created = "2026-01-20T08:00:00Z";
+        let expected = ["2026-01-31 08:00", "2026-02-28 08:00", "2026-03-31 08:00", "2026-04-30 08:00"];
+
+        assert_eq!(starts(&monthly(1, 31, "2026-01-31"), created, 4), expected);
+        assert_eq!(starts(&monthly(1, 0, "2026-01-31"), created, 4), expected);
+        assert_eq!(starts(&monthly(1, 31, "2026-02-01"), created, 3), expected[1..]);
+        assert_eq!(
+            starts(&monthly(12, 29, "2028-02-01"), created, 5),
+            ["2028-02-29 08:00", "2029-02-28 08:00", "2030-02-28 08:00", "2031-02-28 08:00", "2032-02-29 08:00"]
+        );
+    }
+
+    #[test]
+    fn a_series_that_starts_at_once_repeats_on_the_day_of_its_creation() {
+        assert_eq!(
+            starts(&monthly(1, 10, "2020-01-01"), "2026-03-20T08:00:00Z", 3),
+            ["2026-03-20 08:00", "2026-04-20 08:00", "2026-05-20 08:00"]
+        );
+    }
+
+    /// LC-REC-07
+    #[test]
+    fn an_end_date_is_the_last_day_on_which_an_occurrence_starts() {
+        let created = "2026-01-01T08:00:00Z";
+        let expected = ["2026-02-02 08:00", "2026-02-16 08:00"];
+
+        for (kind, end) in [
+            (RangeKind::EndDate, "2026-02-16"),
+            (RangeKind::EndDate, "2026-03-01"),
+            (RangeKind::Numbered, "2026-02-16"),
+        ] {
+            let recurrence = ending(weekly(2, "2026-02-02"), kind, Some(end), 0);
+            assert_eq!(starts(&recurrence, created, 9), expected);
+        }
+        assert_eq!(
+            starts(&ending(weekly(2, "2026-02-02"), RangeKind::EndDate, Some("2026-02-15"), 0), created, 9),
+            expected[..1]
+        );
+    }
+
+    /// LC-REC-07
+    #[test]
+    fn a_numbered_range_has_that_many_occurrences() {
+        let recurrence = ending(weekly(1, "2026-02-02"), RangeKind::Numbered, Some("2026-02-03"), 3);
+
+        assert_eq!(starts(&recurrence, "2026-01-01T08:00:00Z", 9).len(), 3);
+    }
+
+    /// LC-REC-08
+    #[test]
+    fn an_instance_ends_after_its_duration_or_a_one_time_review_on_its_end_date() {
+        let start = instant("2026-02-02T08:00:00Z");
+        let once = |end| {
+            let range = RecurrenceRange { kind: RangeKind::EndDate, end_date: Some(day(end)), ..no_end("2026-02-02") };
+            Recurrence { pattern: None, range: Some(range) }
+        };
+
+        assert_eq!(instance_end(start, 14, Some(&weekly(4, "2026-02-02"))), instant("2026-02-16T08:00:00Z"));
+        assert_eq!(instance_end(start, 3, Some(&once("2026-03-01"))), instant("2026-02-05T08:00:00Z"));
+        assert_eq!(instance_end(start, 0, Some(&once("2026-03-01"))), instant("2026-03-01T00:00:00Z"));
+        assert_eq!(instance_end(start, 0, Some(&once("2026-02-02"))), start);
+    }
+
+    /// LC-REC-09, OPEN-17
+    #[test]
+    fn the_shortest_gap_is_that_of_the_shortest_months() {
+        let gap = |recurrence: Recurrence| shortest_gap_days(&recurrence.pattern.unwrap());
+
+        assert_eq!(gap(weekly(1, "2026-01-01")), 7);
+        assert_eq!(gap(weekly(3, "2026-01-01")), 21);
+        for (months, days) in [(1, 28), (2, 59), (3, 89), (6, 181), (12, 365), (48, 1_460)] {
+            assert_eq!(gap(monthly(months, 0, "2026-01-01")), days, "{months} months");
+        }
+    }
+
+    #[test]
+    fn a_series_ends_where_the_calendar_does() {
+        let recurrence = monthly(MAX_INTERVAL, 0, "2026-01-01");
+        let first = first_start(Some(&recurrence), instant("2026-01-01T00:00:00Z"));
+
+        assert_eq!(occurrence_start(Some(&recurrence), first, u32::MAX), None);
+        assert_eq!(occurrence_start(Some(&recurrence), first, 1_000_000), None);
+    }
+
+    fn any_series() -> impl Strategy<Value = (Recurrence, DateTime<Utc>)> {
+        let pattern = prop_oneof![
+            (1..30i32).prop_map(|interval| RecurrencePattern { kind: PatternKind::Weekly, interval, day_of_month: 0 }),
+            (1..30i32, 0..=31i32).prop_map(|(interval, day_of_month)| RecurrencePattern {
+                kind: PatternKind::AbsoluteMonthly,
+                interval,
+                day_of_month
+            }),
+        ];
+        (pattern, 0..40_000u64, -200..200i64, 0..86_400i64).prop_map(|(pattern, offset, ahead, second)| {
+            let created_on = day("2000-01-01") + Days::new(offset);
+            let start_date = created_on + TimeDelta::days(ahead);
+            let created_at =
+                Utc.from_utc_datetime(&created_on.and_hms_opt(0, 0, 0).unwrap()) + TimeDelta::seconds(second);
+            let range = RecurrenceRange { start_date, ..no_end("2000-01-01") };
+            (Recurrence { pattern: Some(pattern), range: Some(range) }, created_at)
+        })
+    }
+
+    proptest! {
+        /// LC-REC-09
+        #[test]
+        fn occurrences_of_the_longest_allowed_duration_never_overlap((recurrence, created_at) in any_series()) {
+            let longest = shortest_gap_days(&recurrence.pattern.unwrap());
+            let first = first_start(Some(&recurrence), created_at);
+            let mut previous_end = DateTime::<Utc>::MIN_UTC;
+
+            for k in 0..60 {
+                let start = occurrence_start(Some(&recurrence), first, k).unwrap();
+                prop_assert!(start >= previous_end, "occurrence {} starts {} before {}", k, start, previous_end);
+                previous_end = instance_end(start, longest, Some(&recurrence));
+            }
+        }
+
+        /// LC-REC-06
+        #[test]
+        fn nothing_drifts((recurrence, created_at) in any_series(), k in 0..200u32) {
+            let pattern = recurrence.pattern.unwrap();
+            let first = first_start(Some(&recurrence), created_at);
+            let start = occurrence_start(Some(&recurrence), first, k).unwrap();
+            let units = i64::from(k) * i64::from(pattern.interval);
+
+            prop_assert_eq!(start.time(), created_at.time());
+            match pattern.kind {
+                PatternKind::Weekly => prop_assert_eq!(start - first, TimeDelta::weeks(units)),
+                PatternKind::AbsoluteMonthly => {
+                    let months = |at: DateTime<Utc>| i64::from(at.year()) * 12 + i64::from(at.month());
+                    prop_assert_eq!(months(start) - months(first), units);
+                    let long_month = (0..12).find_map(|further| {
+                        let later = occurrence_start(Some(&recurrence), first, k + further)?;
+                        clamped(later.year(), later.month(), 31).filter(|last| last.day() == 31)?;
+                        Some(later.day())
+                    });
+                    if let Some(day) = long_month {
+                        prop_assert!(start.day() == day || start.date_naive() == clamped(start.year(), start.month(), 31).unwrap());
+                    }
+                }
+            }
+        }
+
+        /// LC-REC-03 to 05
+        #[test]
+        fn the_first_start_is_the_creation_or_a_later_day_not_before_the_start_date((recurrence, created_at) in any_series()) {
+            let first = first_start(Some(&recurrence), created_at);
+            let start_date = recurrence.range.unwrap().start_date;
+
+            prop_assert!(first == created_at || first.date_naive() > created_at.date_naive());
+            prop_assert!(first.date_naive() >= start_date);
+            prop_assert!(first.date_naive() - start_date <= TimeDelta::days(31) || first == created_at);
+        }
+    }
+}

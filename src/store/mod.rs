@@ -101,8 +101,24 @@ pub trait Store: Send + Sync {
     async fn begin(&self, tenant: TenantId) -> Result<Box<dyn UnitOfWork>, StoreError>;
     /// The secret that seals this tenant's continuation tokens.
     async fn page_key(&self, tenant: TenantId) -> Result<Option<Vec<u8>>, StoreError>;
+    /// The issuer of this exact name.
+    async fn issuer(&self, issuer: &str) -> Result<Option<StoredIssuer>, StoreError>;
     /// Whether the database answers and its schema is the one compiled in.
     async fn ready(&self) -> Result<Readiness, StoreError>;
+}
+
+/// A token issuer that speaks for a tenant, as stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredIssuer {
+    pub tenant: TenantId,
+    pub issuer: String,
+    pub audience: String,
+    /// The built-in issuer for development and tests.
+    pub development: bool,
+    /// A JSON Web Key Set.
+    pub jwks: serde_json::Value,
+    /// Names of the algorithms accepted from it.
+    pub algorithms: Vec<String>,
 }
 
 /// What `/readyz` tells of the database.

@@ -40,8 +40,12 @@ struct DefinitionRow {
     scope_inactive_duration: Option<String>,
     instance_enumeration_scope: Option<String>,
     settings: Json<Settings>,
-    additional_notification_recipients: Json<Vec<NotificationRecipient>>,
+    additional_notification_recipients: Recipients,
 }
+
+/// A short name, because a column alias has room for no longer one.
+type Recipients = Json<Vec<NotificationRecipient>>;
+type Insights = Json<Vec<InsightSetting>>;
 
 struct StageSettingsRow {
     definition_id: Uuid,
@@ -50,7 +54,7 @@ struct StageSettingsRow {
     duration_in_days: i32,
     recommendations_enabled: bool,
     recommendation_look_back_duration: Option<String>,
-    recommendation_insight_settings: Json<Vec<InsightSetting>>,
+    recommendation_insight_settings: Insights,
     decisions_that_will_move_to_next_stage: Vec<String>,
 }
 
@@ -95,7 +99,7 @@ impl PgUnitOfWork {
             r#"
             select definition_id, ordinal, stage_id, duration_in_days, recommendations_enabled,
                    recommendation_look_back_duration,
-                   recommendation_insight_settings as "recommendation_insight_settings: Json<Vec<InsightSetting>>",
+                   recommendation_insight_settings as "recommendation_insight_settings: Insights",
                    decisions_that_will_move_to_next_stage
               from stage_settings
              where tenant_id = $1
@@ -191,8 +195,7 @@ impl PgUnitOfWork {
                    modified_at, created_by_id, created_by_name, created_by_user_principal_name, scope_query,
                    scope_query_type, scope_query_root, scope_inactive_duration, instance_enumeration_scope,
                    settings as "settings: Json<Settings>",
-                   additional_notification_recipients
-                       as "additional_notification_recipients: Json<Vec<NotificationRecipient>>"
+                   additional_notification_recipients as "additional_notification_recipients: Recipients"
               from definitions
              where tenant_id = $1
                and definition_id = $2
@@ -431,7 +434,7 @@ const fn sort_key(property: DefinitionProperty) -> filters::SortKey {
     }
 }
 
-fn push_filter(query: &mut QueryBuilder<'_, Postgres>, tenant: Uuid, filter: &DefinitionFilter) {
+fn push_filter(query: &mut QueryBuilder<Postgres>, tenant: Uuid, filter: &DefinitionFilter) {
     if let Some(creator) = filter.created_by {
         query.push(" and d.created_by_id = ").push_bind(creator.as_uuid());
     }

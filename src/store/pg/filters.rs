@@ -20,17 +20,17 @@ pub(super) struct SortKey {
 }
 
 /// ` and (key, id) is behind the last row of the previous page`
-pub(super) fn push_keyset<'q, Id>(
-    query: &mut QueryBuilder<'q, Postgres>,
+pub(super) fn push_keyset<Id>(
+    query: &mut QueryBuilder<Postgres>,
     key: SortKey,
     descending: bool,
     last_key: &str,
     id_column: &'static str,
     last_id: Id,
 ) where
-    Id: 'q + sqlx::Encode<'q, Postgres> + sqlx::Type<Postgres>,
+    Id: for<'q> sqlx::Encode<'q, Postgres> + sqlx::Type<Postgres>,
 {
-    let last = |query: &mut QueryBuilder<'q, Postgres>| {
+    let last = |query: &mut QueryBuilder<Postgres>| {
         query.push_bind(last_key.to_owned()).push("::").push(key.cast);
     };
     query.push(" and (").push(key.column).push(if descending { " < " } else { " > " });
@@ -41,12 +41,12 @@ pub(super) fn push_keyset<'q, Id>(
 }
 
 /// ` order by key, id`
-pub(super) fn push_order(query: &mut QueryBuilder<'_, Postgres>, key: SortKey, descending: bool, id_column: &'static str) {
+pub(super) fn push_order(query: &mut QueryBuilder<Postgres>, key: SortKey, descending: bool, id_column: &'static str) {
     query.push(" order by ").push(key.column).push(if descending { " desc, " } else { ", " }).push(id_column);
 }
 
 /// One row more than the page holds tells whether another page follows.
-pub(super) fn push_limit(query: &mut QueryBuilder<'_, Postgres>, limit: i64, skip: i64) {
+pub(super) fn push_limit(query: &mut QueryBuilder<Postgres>, limit: i64, skip: i64) {
     query.push(" limit ").push_bind(limit + 1);
     if skip > 0 {
         query.push(" offset ").push_bind(skip);
@@ -65,7 +65,7 @@ pub(super) fn slice<R, C>(mut rows: Vec<R>, limit: i64, cursor: impl Fn(&R) -> C
 }
 
 /// ` and i is an instance in which this person reviews at least one item`
-pub(super) fn push_reviewed_by(query: &mut QueryBuilder<'_, Postgres>, tenant: Uuid, reviewer: ObjectId) {
+pub(super) fn push_reviewed_by(query: &mut QueryBuilder<Postgres>, tenant: Uuid, reviewer: ObjectId) {
     let mut part = |text: &'static str| {
         query.push(text).push_bind(tenant).push(" and reviewer_id = ").push_bind(reviewer.as_uuid());
     };
@@ -80,7 +80,7 @@ pub(super) fn push_reviewed_by(query: &mut QueryBuilder<'_, Postgres>, tenant: U
 
 /// A parenthesised condition.
 pub(super) fn push_expression<P: Copy>(
-    query: &mut QueryBuilder<'_, Postgres>,
+    query: &mut QueryBuilder<Postgres>,
     expression: &FilterExpression<P>,
     column: &impl Fn(P) -> &'static str,
 ) {
@@ -109,7 +109,7 @@ pub(super) fn push_expression<P: Copy>(
 }
 
 fn push_parts<P: Copy>(
-    query: &mut QueryBuilder<'_, Postgres>,
+    query: &mut QueryBuilder<Postgres>,
     parts: &[FilterExpression<P>],
     between: &'static str,
     column: &impl Fn(P) -> &'static str,
@@ -125,7 +125,7 @@ fn push_parts<P: Copy>(
 }
 
 fn push_compare(
-    query: &mut QueryBuilder<'_, Postgres>,
+    query: &mut QueryBuilder<Postgres>,
     column: &'static str,
     operator: FilterOperator,
     value: &FilterValue,

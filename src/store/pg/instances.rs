@@ -296,7 +296,7 @@ const fn sort_key(property: InstanceProperty) -> filters::SortKey {
     }
 }
 
-fn push_filter(query: &mut QueryBuilder<'_, Postgres>, tenant: Uuid, definition: DefinitionId, filter: &InstanceFilter) {
+fn push_filter(query: &mut QueryBuilder<Postgres>, tenant: Uuid, definition: DefinitionId, filter: &InstanceFilter) {
     query.push(" and i.definition_id = ").push_bind(definition.as_uuid());
     if let Some(reviewer) = filter.reviewed_by {
         filters::push_reviewed_by(query, tenant, reviewer);

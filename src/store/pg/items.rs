@@ -69,7 +69,7 @@ struct ViewQuery<'a> {
 }
 
 impl ViewQuery<'_> {
-    fn push(&self, query: &mut QueryBuilder<'_, Postgres>) {
+    fn push(&self, query: &mut QueryBuilder<Postgres>) {
         query.push(
             "(select i.seq, i.cohort, i.principal_id, i.principal_type, i.principal_name, i.principal_detail, \
              d.decision, d.justification, d.decided_by_id, d.decided_by_name, d.decided_by_user_principal_name, d.decided_at, \
@@ -131,8 +131,8 @@ impl ViewQuery<'_> {
     /// The item's newest decision among the stages that count.
     fn push_decisions(
         &self,
-        query: &mut QueryBuilder<'_, Postgres>,
-        counts: impl FnOnce(&mut QueryBuilder<'_, Postgres>),
+        query: &mut QueryBuilder<Postgres>,
+        counts: impl FnOnce(&mut QueryBuilder<Postgres>),
     ) {
         query.push(" left join lateral (select d.* from decisions d where d.tenant_id = ").push_bind(self.tenant);
         query.push(" and d.instance_id = ").push_bind(self.instance).push(" and d.seq = i.seq and ");
@@ -142,21 +142,21 @@ impl ViewQuery<'_> {
 
     fn push_recommendation(
         &self,
-        query: &mut QueryBuilder<'_, Postgres>,
-        position: impl FnOnce(&mut QueryBuilder<'_, Postgres>),
+        query: &mut QueryBuilder<Postgres>,
+        position: impl FnOnce(&mut QueryBuilder<Postgres>),
     ) {
         query.push(" cross join lateral (select coalesce(i.recommendations[");
         position(query);
         query.push("], 0::smallint) as code) r");
     }
 
-    fn push_items_of_instance(&self, query: &mut QueryBuilder<'_, Postgres>) {
+    fn push_items_of_instance(&self, query: &mut QueryBuilder<Postgres>) {
         query.push(" where i.tenant_id = ").push_bind(self.tenant);
         query.push(" and i.instance_id = ").push_bind(self.instance);
     }
 
     /// ` and the stage holds the item`: the same as `stage_holds_item()`, written so that each part is served by an index.
-    fn push_membership(&self, query: &mut QueryBuilder<'_, Postgres>, ordinal: StageOrdinal, entry: Entry) {
+    fn push_membership(&self, query: &mut QueryBuilder<Postgres>, ordinal: StageOrdinal, entry: Entry) {
         match entry {
             Entry::All => {}
             Entry::Remaining => {
@@ -175,7 +175,7 @@ impl ViewQuery<'_> {
     }
 
     /// `(the stage holds the item and the person reviews it there)`
-    fn push_reach(&self, query: &mut QueryBuilder<'_, Postgres>, part: &StageReach) {
+    fn push_reach(&self, query: &mut QueryBuilder<Postgres>, part: &StageReach) {
         let reach = &part.reach;
         query.push("((");
         if reach.every {
@@ -203,7 +203,7 @@ const fn column(property: DecisionProperty) -> &'static str {
     }
 }
 
-fn push_filter(query: &mut QueryBuilder<'_, Postgres>, filter: &ItemFilter) {
+fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &ItemFilter) {
     query.push(" where true");
     if let Some(expression) = &filter.expression {
         query.push(" and ");

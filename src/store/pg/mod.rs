@@ -29,7 +29,7 @@ use sqlx::{
 
 use crate::{
     domain::ids::TenantId,
-    store::{Readiness, Store, StoreError, UnitOfWork},
+    store::{Readiness, Store, StoreError, StoredIssuer, UnitOfWork},
 };
 
 pub use unit_of_work::PgUnitOfWork;
@@ -92,6 +92,10 @@ impl Store for PgStore {
             .fetch_optional(&self.pool)
             .await?;
         Ok(key)
+    }
+
+    async fn issuer(&self, issuer: &str) -> Result<Option<StoredIssuer>, StoreError> {
+        self.find_issuer(issuer).await
     }
 
     async fn ready(&self) -> Result<Readiness, StoreError> {
