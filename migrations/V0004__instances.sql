@@ -63,6 +63,23 @@ create table stages (
 create unique index stages_one_open_per_instance on stages (tenant_id, instance_id)
     where status in ('Initializing', 'Starting', 'InProgress', 'Completing');
 
+-- The stages to come, as the definition's settings were when the instance was made: later changes do not reach them
+-- (LC-SUPD-30).
+create table planned_stages (
+    tenant_id uuid not null,
+    instance_id uuid not null,
+    ordinal smallint not null,
+    ends_after_days integer not null,
+    decisions_that_will_move_to_next_stage text[] not null,
+    recommendations_enabled boolean not null,
+    recommendation_look_back_duration text,
+    reviewer_list_id uuid not null,
+    primary key (tenant_id, instance_id, ordinal),
+    foreign key (tenant_id, instance_id) references instances on delete cascade,
+    foreign key (tenant_id, reviewer_list_id) references reviewer_lists,
+    constraint planned_stages_ordinal check (ordinal between 1 and 3)
+);
+
 -- Immutable. One row per principal; the item's id is computed from the instance's prefix and seq.
 create table decision_items (
     tenant_id uuid not null,

@@ -90,6 +90,11 @@ impl ReviewerListId {
         Self(owned_by(id.as_uuid(), 2))
     }
 
+    /// The list kept for the stage to come at `ordinal` (1 to 3) of an instance.
+    pub fn of_planned_stage(id: InstanceId, ordinal: i16) -> Self {
+        Self(owned_by(id.as_uuid(), 32 + ordinal.unsigned_abs()))
+    }
+
     /// The list of a stage.
     pub fn of_stage(id: StageId) -> Self {
         Self(owned_by(id.as_uuid(), 3))

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::domain::{
     definition::{DefaultDecision, MovingDecision, Settings},
     instance::Instance,
-    stage::{Stage, StageOrdinal},
+    stage::{PlannedStage, Stage, StageOrdinal},
     status::{Status, WrongState},
 };
 
@@ -163,15 +163,13 @@ pub fn start(
     Ok(Start { start_at: now, end_at })
 }
 
-/// The scheduled end of stage `ordinal`: the instance's start plus the durations up to here, the last one the instance's end.
+/// The scheduled end of a planned stage: the instance's start plus the durations up to here, the last one the instance's end.
 /// Days are 24 h. LC-STAGE-04
-pub fn stage_end(start: Start, durations_in_days: &[i32], ordinal: StageOrdinal) -> DateTime<Utc> {
-    let position = usize::try_from(ordinal).unwrap_or_default();
-    if position >= durations_in_days.len() {
+pub fn stage_end(start: Start, planned: &PlannedStage, stage_count: StageOrdinal) -> DateTime<Utc> {
+    if planned.ordinal == stage_count {
         return start.end_at;
     }
-    let days: i64 = durations_in_days.iter().take(position).map(|days| i64::from(*days)).sum();
-    (start.start_at + TimeDelta::days(days)).min(start.end_at)
+    (start.start_at + TimeDelta::days(i64::from(planned.ends_after_days))).min(start.end_at)
 }
 
 /// One instance as the definition's status sees it.

@@ -4,7 +4,9 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::{
     definition::MovingDecision,
+    duration::IsoDuration,
     ids::{DefinitionId, InstanceId, StageId},
+    reviewer_scope::ReviewerLists,
     status::Status,
 };
 
@@ -42,4 +44,17 @@ impl Stage {
     pub fn is_last(&self) -> bool {
         self.ordinal == self.stage_count
     }
+}
+
+/// A stage to come, as the settings were when its instance was made. LC-SUPD-30
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedStage {
+    pub ordinal: StageOrdinal,
+    /// Days from the instance's start to the scheduled end; the last stage ends with its instance. LC-STAGE-04
+    pub ends_after_days: u32,
+    pub moves: Vec<MovingDecision>,
+    pub recommendations_enabled: bool,
+    /// `None` means P30D.
+    pub look_back: Option<IsoDuration>,
+    pub reviewer_lists: ReviewerLists,
 }

@@ -20,7 +20,7 @@ use crate::domain::{
     recommendation::Recommendation,
     reviewer_reach::{Cohort, ReviewerReach},
     reviewer_scope::{ReviewerForm, ReviewerLists},
-    stage::{Stage, StageOrdinal},
+    stage::{PlannedStage, Stage, StageOrdinal},
     status::Status,
 };
 
@@ -136,6 +136,8 @@ pub struct DefinitionFilter {
     pub created_by: Option<ObjectId>,
     /// Only those in which this person reviews at least one item.
     pub reviewed_by: Option<ObjectId>,
+    /// Only reviews of groups that can hold directory roles, and those this person created. LC-AUTH-01
+    pub role_assignable_or_created_by: Option<ObjectId>,
     pub expression: Option<filter::FilterExpression<filter::DefinitionProperty>>,
     pub order: Option<filter::OrderBy<filter::DefinitionProperty>>,
 }
@@ -233,8 +235,10 @@ pub trait StageRepository: Send {
     async fn lock_shared(&mut self, instance: InstanceId, ordinal: StageOrdinal) -> Result<Option<Stage>, StoreError>;
     /// Stores status and dates, and counts the version up.
     async fn update(&mut self, stage: &mut Stage) -> Result<(), StoreError>;
-    /// Which instance a stage belongs to.
-    async fn instance_of(&mut self, id: StageId) -> Result<Option<InstanceId>, StoreError>;
+    /// Stores the stages to come of a new instance, with their reviewer lists.
+    async fn plan(&mut self, instance: InstanceId, stages: &[PlannedStage]) -> Result<(), StoreError>;
+    /// The stages of an instance as planned, first to last.
+    async fn planned(&mut self, instance: InstanceId) -> Result<Vec<PlannedStage>, StoreError>;
 }
 
 #[async_trait]
@@ -571,6 +575,15 @@ impl MailKind {
     }
 }
 
+/// A job to enqueue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewJob {
+    pub id: JobId,
+    pub job: Job,
+    /// In the tenant's time. UTC.
+    pub due_at: DateTime<Utc>,
+}
+
 /// A job somebody is working on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClaimedJob {
@@ -610,8 +623,8 @@ impl Outcome {
 
 #[async_trait]
 pub trait JobRepository: Send {
-    /// Enqueues; does nothing when a job of this kind and key was ever enqueued. `due_at` is in the tenant's time.
-    async fn enqueue(&mut self, id: JobId, job: &Job, due_at: DateTime<Utc>) -> Result<(), StoreError>;
+    /// Enqueues; passes over those whose kind and key were ever enqueued.
+    async fn enqueue(&mut self, jobs: &[NewJob]) -> Result<(), StoreError>;
     /// Ends a claimed job within this unit. [`StoreError::LeaseLost`] when somebody else has it by now.
     async fn finish(&mut self, job: &ClaimedJob, outcome: Outcome) -> Result<(), StoreError>;
     /// Gives a claimed job back within this unit because its time moved to `due_at`. [`StoreError::LeaseLost`] as above.
@@ -628,6 +641,8 @@ pub trait JobQueue: Send + Sync {
         limit: i64,
         lease_seconds: i32,
     ) -> Result<Vec<ClaimedJob>, StoreError>;
+    /// Keeps the lease for another `lease_seconds`; `false` when somebody else has the job by now.
+    async fn renew(&self, job: &ClaimedJob, lease_seconds: i32) -> Result<bool, StoreError>;
     /// Gives a failed job back, to be tried again after `delay_seconds`.
     async fn release(&self, job: &ClaimedJob, delay_seconds: i32, error: &str) -> Result<(), StoreError>;
     /// When the earliest unfinished job of a tenant falls due, in its time, those waiting for another try aside; `None` when

@@ -337,6 +337,12 @@ impl DefinitionRepository for PgUnitOfWork {
                      where tenant_id = $1
                        and definition_id = $2
                      union all
+                    select p.reviewer_list_id
+                      from planned_stages p
+                      join instances i on i.tenant_id = p.tenant_id and i.instance_id = p.instance_id
+                     where i.tenant_id = $1
+                       and i.definition_id = $2
+                     union all
                     select s.reviewer_list_id
                       from stages s
                       join instances i on i.tenant_id = s.tenant_id and i.instance_id = s.instance_id
@@ -443,6 +449,13 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, tenant: Uuid, filter: &Defini
         query.push_bind(tenant);
         filters::push_reviewed_by(query, tenant, reviewer);
         query.push(")");
+    }
+    if let Some(creator) = filter.role_assignable_or_created_by {
+        query.push(" and (d.created_by_id = ").push_bind(creator.as_uuid());
+        query.push(
+            " or exists (select from instances i join groups g on g.tenant_id = i.tenant_id and g.group_id = i.resource_id \
+             where i.tenant_id = d.tenant_id and i.definition_id = d.definition_id and g.is_assignable_to_role))",
+        );
     }
     if let Some(expression) = &filter.expression {
         query.push(" and ");

@@ -7,27 +7,37 @@ use sqlx::{PgConnection, Postgres, Transaction, types::Json};
 use super::{PgStore, PgUnitOfWork};
 use crate::{
     domain::ids::{JobId, TenantId},
-    store::{Backlog, ClaimedJob, Job, JobQueue, JobRepository, Outcome, StoreError},
+    store::{Backlog, ClaimedJob, Job, JobQueue, JobRepository, NewJob, Outcome, StoreError},
 };
 
 #[async_trait]
 impl JobRepository for PgUnitOfWork {
-    async fn enqueue(&mut self, id: JobId, job: &Job, due_at: DateTime<Utc>) -> Result<(), StoreError> {
+    async fn enqueue(&mut self, jobs: &[NewJob]) -> Result<(), StoreError> {
+        if jobs.is_empty() {
+            return Ok(());
+        }
         let tenant = self.tenant.as_uuid();
+        let ids: Vec<_> = jobs.iter().map(|new| new.id.as_uuid()).collect();
+        let kinds: Vec<_> = jobs.iter().map(|new| new.job.kind().to_owned()).collect();
+        let keys: Vec<_> = jobs.iter().map(|new| new.job.key()).collect();
+        let due: Vec<_> = jobs.iter().map(|new| new.due_at).collect();
+        let payloads: Vec<_> = jobs.iter().map(|new| Json(&new.job)).collect();
         sqlx::query!(
             r#"
             insert into jobs (tenant_id, job_id, kind, key, payload, due_at, run_at)
-            select $1, $2, $3, $4, $5, $6, $6::timestamptz - clock_offset
-              from tenants
+            select $1, job_id, kind, key, payload, due_at, due_at - clock_offset
+              from tenants,
+                   unnest($2::uuid[], $3::text[], $4::text[], $5::jsonb[], $6::timestamptz[])
+                   as new (job_id, kind, key, payload, due_at)
              where tenant_id = $1
             on conflict (tenant_id, kind, key) do nothing
             "#,
             tenant,
-            id.as_uuid(),
-            job.kind(),
-            job.key(),
-            Json(job) as _,
-            due_at,
+            &ids,
+            &kinds,
+            &keys,
+            &payloads as _,
+            &due,
         )
         .execute(self.connection()?)
         .await?;
@@ -161,6 +171,28 @@ impl JobQueue for PgStore {
             .collect();
         jobs.sort_by_key(|job| (job.due_at, job.id));
         Ok(jobs)
+    }
+
+    async fn renew(&self, job: &ClaimedJob, lease_seconds: i32) -> Result<bool, StoreError> {
+        let mut transaction = self.begin_as_worker().await?;
+        let done = sqlx::query!(
+            r#"
+            update jobs
+               set leased_until = clock_timestamp() + make_interval(secs => $4)
+             where tenant_id = $1
+               and job_id = $2
+               and lease_id = $3
+               and finished_at is null
+            "#,
+            job.tenant.as_uuid(),
+            job.id.as_uuid(),
+            job.lease,
+            f64::from(lease_seconds),
+        )
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(done.rows_affected() == 1)
     }
 
     async fn release(&self, job: &ClaimedJob, delay_seconds: i32, error: &str) -> Result<(), StoreError> {

@@ -14,7 +14,7 @@ use crate::{
         ids::{DefinitionId, InstanceId, ReviewerListId, StageId},
         lifecycle::Entry,
         reviewer_scope::ReviewerLists,
-        stage::{Stage, StageOrdinal},
+        stage::{PlannedStage, Stage, StageOrdinal},
     },
     store::{ReviewerListRepository, StageEntry, StageRepository, StoreError},
 };
@@ -229,12 +229,71 @@ impl StageRepository for PgUnitOfWork {
         Ok(())
     }
 
-    async fn instance_of(&mut self, id: StageId) -> Result<Option<InstanceId>, StoreError> {
+    async fn plan(&mut self, instance: InstanceId, stages: &[PlannedStage]) -> Result<(), StoreError> {
         let tenant = self.tenant.as_uuid();
-        let instance =
-            sqlx::query_scalar!("select instance_id from stages where tenant_id = $1 and stage_id = $2", tenant, id.as_uuid())
-                .fetch_optional(self.connection()?)
-                .await?;
-        Ok(instance.map(InstanceId::new))
+        for stage in stages {
+            let list = ReviewerListId::of_planned_stage(instance, stage.ordinal);
+            self.replace(list, &stage.reviewer_lists).await?;
+            let moves = moves_to_row(&stage.moves);
+            let look_back = stage.look_back.map(|duration| duration.to_string());
+            sqlx::query!(
+                r#"
+                insert into planned_stages
+                    (tenant_id, instance_id, ordinal, ends_after_days, decisions_that_will_move_to_next_stage,
+                     recommendations_enabled, recommendation_look_back_duration, reviewer_list_id)
+                values ($1, $2, $3, $4, $5, $6, $7, $8)
+                "#,
+                tenant,
+                instance.as_uuid(),
+                stage.ordinal,
+                i32::try_from(stage.ends_after_days).unwrap_or(i32::MAX),
+                &moves,
+                stage.recommendations_enabled,
+                look_back,
+                list.as_uuid(),
+            )
+            .execute(self.connection()?)
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn planned(&mut self, instance: InstanceId) -> Result<Vec<PlannedStage>, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let rows = sqlx::query!(
+            r#"
+            select ordinal, ends_after_days, decisions_that_will_move_to_next_stage, recommendations_enabled,
+                   recommendation_look_back_duration
+              from planned_stages
+             where tenant_id = $1
+               and instance_id = $2
+             order by ordinal
+            "#,
+            tenant,
+            instance.as_uuid(),
+        )
+        .fetch_all(self.connection()?)
+        .await?;
+        let lists: Vec<_> = rows.iter().map(|row| ReviewerListId::of_planned_stage(instance, row.ordinal)).collect();
+        let lists = self.find_all(&lists).await?;
+        rows.into_iter()
+            .zip(lists)
+            .map(|(row, reviewer_lists)| {
+                let id = instance.as_uuid();
+                Ok(PlannedStage {
+                    ordinal: row.ordinal,
+                    ends_after_days: u32::try_from(row.ends_after_days)
+                        .map_err(|_| corrupt("planned_stages", "ends_after_days", id))?,
+                    moves: moves_from_row("planned_stages", id, &row.decisions_that_will_move_to_next_stage)?,
+                    recommendations_enabled: row.recommendations_enabled,
+                    look_back: row
+                        .recommendation_look_back_duration
+                        .map(|text| text.parse())
+                        .transpose()
+                        .map_err(|_| corrupt("planned_stages", "recommendation_look_back_duration", id))?,
+                    reviewer_lists,
+                })
+            })
+            .collect()
     }
 }
