@@ -3,3 +3,5 @@
 //! `docs/architecture.md` is the map of the rooms below and of which may import which.
 
 pub mod domain;
+pub mod http;
+pub mod store;

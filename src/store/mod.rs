@@ -1,0 +1,3 @@
+//! What the use cases ask of storage, as traits and plain values.
+
+pub mod filter;
