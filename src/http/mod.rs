@@ -1,0 +1,4 @@
+//! The edge: parse a request, call one use case, render its answer.
+
+pub mod error;
+pub mod odata;
