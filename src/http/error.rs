@@ -99,7 +99,8 @@ impl ErrorCode {
 
 /// A refusal on its way to the client.
 ///
-/// The response made from it carries it along, so that the outermost middleware can complete the body with the ids and the
+/// The response made from it carries it along, so that the outermost middleware can complete the body with the ids and
+/// the
 /// instant of the request, and log the cause under them.
 #[derive(Clone, Debug)]
 pub struct ApiError {
@@ -169,7 +170,7 @@ impl ApiError {
         Self::new(ErrorCode::Conflict, message)
     }
 
-    /// 401. `www_authenticate` is the whole challenge and contains no `claims=`, which would make clients repeat at once. CL-11
+    /// 401. `www_authenticate` is the whole challenge, without `claims=`, which makes clients repeat at once. CL-11
     pub fn unauthenticated(message: impl Into<String>, www_authenticate: &str) -> Self {
         let challenge = HeaderValue::from_str(www_authenticate).unwrap_or(HeaderValue::from_static("Bearer"));
         Self::new(ErrorCode::InvalidAuthenticationToken, message).with_header(WWW_AUTHENTICATE, challenge)
@@ -225,10 +226,7 @@ impl ApiError {
 
     /// The error for a status that the framework, not this service, chose.
     pub(crate) fn of_framework(status: StatusCode, reason: Option<String>) -> Self {
-        let known = match status {
-            StatusCode::UNAUTHORIZED => Some(ErrorCode::InvalidAuthenticationToken),
-            other => ErrorCode::ALL.into_iter().find(|code| code.status() == other),
-        };
+        let known = ErrorCode::ALL.into_iter().find(|code| code.status() == status);
         let code = known.unwrap_or(if status.is_server_error() {
             ErrorCode::InternalServerError
         } else {
@@ -277,8 +275,11 @@ impl ApiError {
             error.insert("target".to_owned(), target.as_str().into());
         }
         if !self.details.is_empty() {
-            let detail = |violation: &Violation| json!({ "code": "InvalidValue", "target": violation.path, "message": violation.reason });
-            error.insert("details".to_owned(), self.details.iter().map(detail).collect());
+            let details = self
+                .details
+                .iter()
+                .map(|Violation { path, reason }| json!({ "code": "InvalidValue", "target": path, "message": reason }));
+            error.insert("details".to_owned(), details.collect());
         }
         if let Some(inner) = inner {
             error.insert(
@@ -350,7 +351,8 @@ impl From<ODataError> for ApiError {
             ODataError::Malformed { target, message } => (ErrorCode::BadRequest, target, message),
             ODataError::Unsupported { target, message } => (ErrorCode::UnsupportedQuery, target, message),
             ODataError::SkipToken => {
-                let message = "The continuation is damaged, or belongs to another request or caller; start again from the first page.";
+                let message =
+                    "The continuation is damaged or belongs to another request; start again at the first page.";
                 (ErrorCode::InvalidSkipToken, "$skiptoken".to_owned(), message.to_owned())
             }
         };
@@ -411,7 +413,11 @@ mod tests {
                 "message": "stageSettings[1].dependsOn: must name stage '1'",
                 "target": "stageSettings[1].dependsOn",
                 "details": [
-                    { "code": "InvalidValue", "target": "stageSettings[1].dependsOn", "message": "must name stage '1'" },
+                    {
+                        "code": "InvalidValue",
+                        "target": "stageSettings[1].dependsOn",
+                        "message": "must name stage '1'",
+                    },
                     { "code": "InvalidValue", "target": "displayName", "message": "must not be empty" },
                 ],
                 "innerError": { "date": "2026-03-01T10:11:12", "request-id": "r", "client-request-id": "c" },

@@ -2,3 +2,4 @@
 
 pub mod error;
 pub mod odata;
+pub mod request_ids;

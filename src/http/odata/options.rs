@@ -1,4 +1,5 @@
-//! System query options, and what each collection offers of them. Section 2 of the OData digest, section 3.4 of the API, A-06
+//! System query options, and what each collection offers of them. Section 2 of the OData digest, section 3.4 of the
+//! API, A-06
 
 use std::borrow::Cow;
 
@@ -159,7 +160,8 @@ impl<P: Copy> QueryOptions<P> {
     /// Reads a raw query, without its question mark, for a route that offers `allowed`.
     ///
     /// # Errors
-    /// [`ODataError::Malformed`] for what cannot be read, [`ODataError::Unsupported`] for what is not offered; both name the option.
+    /// [`ODataError::Malformed`] for what cannot be read, [`ODataError::Unsupported`] for what is not offered; both
+    /// name the option.
     pub fn parse(query: &str, allowed: &Allowed<P>) -> Result<Self, ODataError> {
         let parameters = Parameters::read(query)?;
         let mut options = Self {
@@ -419,9 +421,9 @@ mod tests {
 
     #[test]
     fn an_order_that_is_not_offered_is_refused_by_name() {
-        assert!(
-            matches!(refusal("$orderby=reviewers"), ODataError::Unsupported { message, .. } if message.contains("`reviewers`"))
-        );
+        let unsupported = refusal("$orderby=reviewers");
+        assert!(matches!(&unsupported, ODataError::Unsupported { .. }));
+        assert!(unsupported.to_string().contains("`reviewers`"));
         for query in ["$orderby=status%20up", "$orderby=status,", "$orderby=status,status%20desc", "$orderby="] {
             assert!(matches!(refusal(query), ODataError::Malformed { .. }), "{query}");
         }

@@ -6,9 +6,7 @@ use std::borrow::Cow;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
     /// `filterByCurrentUser` without its argument, or with another one.
-    #[error(
-        "filterByCurrentUser takes exactly one argument, on, and its only value is reviewer: filterByCurrentUser(on='reviewer')"
-    )]
+    #[error("filterByCurrentUser takes one argument, whose only value is reviewer: filterByCurrentUser(on='reviewer')")]
     FilterByCurrentUser,
     /// `definitions()`.
     #[error("{0}() needs a key between its parentheses, as in {0}('id')")]
@@ -53,8 +51,10 @@ const SERVICE_ROOT: &str = "v1.0";
 
 /// Rewrites a raw (percent-encoded) path to the spelling that the routes are registered under.
 ///
-/// Repeated slashes collapse everywhere. Below `/v1.0`, in any letter case, percent-encoded once or not: known segments get their
-/// contract spelling, `microsoft.graph.stop` becomes `stop`, `definitions('id')` becomes `definitions/id`, and a slash at
+/// Repeated slashes collapse everywhere. Below `/v1.0`, in any letter case, percent-encoded once or not: known
+/// segments get their
+/// contract spelling, `microsoft.graph.stop` becomes `stop`, `definitions('id')` becomes `definitions/id`, and a slash
+/// at
 /// the end is dropped. Keys stay as they came, encoded or not: what stands where a key is expected is never respelled.
 ///
 /// # Errors

@@ -44,7 +44,8 @@ pub fn project(value: Map<String, Value>, select: Option<&[String]>) -> Map<Stri
     value.into_iter().filter(|(name, _)| selected(name)).collect()
 }
 
-/// The context of a collection: `definitions('{id}')/instances` with `parents` `[("definitions", id)]` and `name` `instances`.
+/// The context of a collection: `definitions('{id}')/instances` with `parents` `[("definitions", id)]` and `name`
+/// `instances`.
 pub fn collection_context(
     public_base_url: &str,
     parents: &[(&str, &str)],
