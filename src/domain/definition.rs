@@ -646,9 +646,11 @@ fn check_recurrence(found: &mut Vec<Violation>, draft: &DefinitionDraft) {
 fn check_duration(found: &mut Vec<Violation>, draft: &DefinitionDraft) {
     let total = draft.total_duration_days();
     let path = if draft.is_multi_stage() { "stageSettings" } else { "settings.instanceDurationInDays" };
+    // negative days and stages without days have been reported
+    let without_duration = !draft.is_multi_stage() && draft.settings.instance_duration_in_days == 0;
     let recurrence = draft.settings.recurrence.as_ref();
     match recurrence.and_then(|recurrence| recurrence.pattern.as_ref()) {
-        Some(_) if total == 0 => {
+        Some(_) if without_duration => {
             found.push(Violation::new(path, "must be at least 1 when the review recurs"));
         }
         Some(pattern) if (1..=MAX_INTERVAL).contains(&pattern.interval) => {
@@ -661,7 +663,7 @@ fn check_duration(found: &mut Vec<Violation>, draft: &DefinitionDraft) {
             }
         }
         Some(_) => {}
-        None if total == 0 && !draft.is_multi_stage() => {
+        None if without_duration => {
             let range = recurrence.and_then(|recurrence| recurrence.range.as_ref());
             match range.and_then(|range| Some((range.start_date, range.last_date()?))) {
                 Some((start, last)) if last == start => found.push(Violation::new(

@@ -1,0 +1,4 @@
+//! Schedule definitions on the wire.
+
+pub mod body;
+pub mod view;

@@ -1,0 +1,214 @@
+//! Definitions and the values inside them as clients read them. Section 2 of the model; sections 5 and 13 of the protocol.
+//!
+//! `@odata.type` stands on every value whose declared type is a base type and nowhere else (CL-17).
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::{Value, json};
+
+use crate::{
+    domain::{
+        definition::{
+            ApplyAction, Definition, Identity, InsightSetting, MovingDecision, NotificationRecipient, Recurrence,
+            RecurrencePattern, RecurrenceRange, Settings, StageSettings,
+        },
+        duration::IsoDuration,
+        reviewer_scope::{DECISIONS_ROOT, MICROSOFT_GRAPH, ReviewerForm, ReviewerScope},
+        scope::ReviewScope,
+    },
+    http::definitions::body::COMPLETION_TEMPLATE,
+};
+
+/// A definition without `@odata.context`; `backupReviewers` and `instances` are never part of it (M-04).
+pub fn render(definition: &Definition) -> Value {
+    let draft = &definition.draft;
+    json!({
+        "id": definition.id,
+        "displayName": draft.display_name,
+        "createdDateTime": render_date_time(definition.created_at),
+        "lastModifiedDateTime": render_date_time(definition.modified_at),
+        "status": definition.status.as_str(),
+        "descriptionForAdmins": draft.description_for_admins,
+        "descriptionForReviewers": draft.description_for_reviewers,
+        "createdBy": render_identity(&definition.created_by),
+        "scope": render_scope(&draft.scope),
+        "instanceEnumerationScope": draft.instance_enumeration_scope.as_deref().map(render_enumeration),
+        "reviewers": render_reviewer_scopes(&draft.reviewer_lists.reviewers),
+        "fallbackReviewers": render_reviewer_scopes(&draft.reviewer_lists.fallback_reviewers),
+        "settings": render_settings(&draft.settings),
+        "stageSettings": draft.stages.iter().map(render_stage_settings).collect::<Vec<_>>(),
+        "additionalNotificationRecipients":
+            draft.additional_notification_recipients.iter().map(render_recipient).collect::<Vec<_>>(),
+    })
+}
+
+/// A scope as it was sent. A-14
+pub fn render_scope(scope: &ReviewScope) -> Value {
+    match scope.inactive_duration {
+        None => json!({
+            "@odata.type": "#microsoft.graph.accessReviewQueryScope",
+            "query": scope.query,
+            "queryType": scope.query_type,
+            "queryRoot": scope.query_root,
+        }),
+        Some(inactive_duration) => json!({
+            "@odata.type": "#microsoft.graph.accessReviewInactiveUsersQueryScope",
+            "query": scope.query,
+            "queryType": scope.query_type,
+            "queryRoot": scope.query_root,
+            "inactiveDuration": inactive_duration,
+        }),
+    }
+}
+
+/// The scope of an instance: the query in its one spelling, with the version prefix. A-14
+pub fn render_instance_scope(scope: &ReviewScope) -> Value {
+    render_scope(&scope.normalised())
+}
+
+fn render_enumeration(query: &str) -> Value {
+    json!({
+        "@odata.type": "#microsoft.graph.accessReviewQueryScope",
+        "query": query,
+        "queryType": MICROSOFT_GRAPH,
+        "queryRoot": null,
+    })
+}
+
+/// A reviewer scope as it was sent. A-14
+pub fn render_reviewer_scope(scope: &ReviewerScope) -> Value {
+    json!({ "query": scope.query, "queryType": scope.query_type, "queryRoot": scope.query_root })
+}
+
+/// A reviewer scope of an instance: the query in its one spelling, absolute ones with the version prefix. A-14
+pub fn render_instance_reviewer_scope(form: &ReviewerForm) -> Value {
+    let query = form.normalised();
+    let query = if query.starts_with('/') { format!("/v1.0{query}") } else { query };
+    let query_root = (*form == ReviewerForm::Manager).then_some(DECISIONS_ROOT);
+    json!({ "query": query, "queryType": MICROSOFT_GRAPH, "queryRoot": query_root })
+}
+
+/// A list of reviewer scopes as they were sent.
+pub fn render_reviewer_scopes(scopes: &[ReviewerScope]) -> Value {
+    scopes.iter().map(render_reviewer_scope).collect()
+}
+
+/// `userIdentity` where that is the declared type: `createdBy`, `reviewedBy`, `appliedBy`.
+pub fn render_identity(identity: &Identity) -> Value {
+    json!({
+        "id": identity.id,
+        "displayName": identity.display_name,
+        "userPrincipalName": identity.user_principal_name,
+    })
+}
+
+/// UTC with `Z`; the fraction has six digits, or is cut when zero. CL-15
+pub fn render_date_time(at: DateTime<Utc>) -> String {
+    let format = match at.timestamp_subsec_micros() {
+        0 => SecondsFormat::Secs,
+        _ => SecondsFormat::Micros,
+    };
+    at.to_rfc3339_opts(format, true)
+}
+
+/// `accessReviewScheduleSettings`. Section 2.2 of the model
+pub fn render_settings(settings: &Settings) -> Value {
+    json!({
+        "mailNotificationsEnabled": settings.mail_notifications_enabled,
+        "reminderNotificationsEnabled": settings.reminder_notifications_enabled,
+        "justificationRequiredOnApproval": settings.justification_required_on_approval,
+        "defaultDecisionEnabled": settings.default_decision_enabled,
+        "defaultDecision": settings.default_decision.as_str(),
+        "instanceDurationInDays": settings.instance_duration_in_days,
+        "autoApplyDecisionsEnabled": settings.auto_apply_decisions_enabled,
+        "recommendationsEnabled": settings.recommendations_enabled,
+        "recommendationLookBackDuration": look_back(settings.recommendation_look_back_duration),
+        "decisionHistoriesForReviewersEnabled": settings.decision_histories_for_reviewers_enabled,
+        "recurrence": settings.recurrence.as_ref().map(render_recurrence),
+        "applyActions": settings.apply_actions.iter().map(|action| render_apply_action(*action)).collect::<Vec<_>>(),
+        "recommendationInsightSettings":
+            settings.recommendation_insight_settings.iter().map(render_insight).collect::<Vec<_>>(),
+    })
+}
+
+/// Not given is answered as the default that applies. LC-RCM-03
+fn look_back(duration: Option<IsoDuration>) -> IsoDuration {
+    duration.unwrap_or(IsoDuration::DEFAULT_LOOK_BACK)
+}
+
+fn render_apply_action(action: ApplyAction) -> Value {
+    match action {
+        ApplyAction::RemoveAccess => json!({ "@odata.type": "#microsoft.graph.removeAccessApplyAction" }),
+        ApplyAction::DisableAndDeleteUser => {
+            json!({ "@odata.type": "#microsoft.graph.disableAndDeleteUserApplyAction" })
+        }
+    }
+}
+
+fn render_insight(setting: &InsightSetting) -> Value {
+    match setting {
+        InsightSetting::UserLastSignIn { look_back: duration, sign_in_scope } => json!({
+            "@odata.type": "#microsoft.graph.userLastSignInRecommendationInsightSetting",
+            "recommendationLookBackDuration": look_back(*duration),
+            "signInScope": sign_in_scope.as_str(),
+        }),
+        InsightSetting::GroupPeerOutlier => {
+            json!({ "@odata.type": "#microsoft.graph.groupPeerOutlierRecommendationInsightSettings" })
+        }
+    }
+}
+
+/// Completed with the neutral values of what access reviews do not use. LC-REC-02
+fn render_recurrence(recurrence: &Recurrence) -> Value {
+    let pattern = recurrence.pattern.as_ref().map(|RecurrencePattern { kind, interval, day_of_month }| {
+        json!({
+            "type": kind.as_str(),
+            "interval": interval,
+            "month": 0,
+            "dayOfMonth": day_of_month,
+            "daysOfWeek": [],
+            "firstDayOfWeek": "sunday",
+            "index": "first",
+        })
+    });
+    let range = recurrence.range.as_ref().map(
+        |RecurrenceRange { kind, start_date, end_date, number_of_occurrences, time_zone }| {
+            json!({
+                "type": kind.as_str(),
+                "numberOfOccurrences": number_of_occurrences,
+                "recurrenceTimeZone": time_zone,
+                "startDate": start_date,
+                "endDate": end_date,
+            })
+        },
+    );
+    json!({ "pattern": pattern, "range": range })
+}
+
+fn render_stage_settings(stage: &StageSettings) -> Value {
+    let moves: Vec<&str> =
+        stage.decisions_that_will_move_to_next_stage.iter().copied().map(MovingDecision::as_str).collect();
+    json!({
+        "stageId": stage.stage_id,
+        "dependsOn": stage.depends_on,
+        "durationInDays": stage.duration_in_days,
+        "recommendationsEnabled": stage.recommendations_enabled,
+        "recommendationLookBackDuration": look_back(stage.recommendation_look_back_duration),
+        "decisionsThatWillMoveToNextStage": moves,
+        "reviewers": render_reviewer_scopes(&stage.reviewer_lists.reviewers),
+        "fallbackReviewers": render_reviewer_scopes(&stage.reviewer_lists.fallback_reviewers),
+        "recommendationInsightSettings":
+            stage.recommendation_insight_settings.iter().map(render_insight).collect::<Vec<_>>(),
+    })
+}
+
+fn render_recipient(recipient: &NotificationRecipient) -> Value {
+    json!({
+        "notificationTemplateType": COMPLETION_TEMPLATE,
+        "notificationRecipientScope": {
+            "@odata.type": "#microsoft.graph.accessReviewNotificationRecipientQueryScope",
+            "query": recipient.query,
+            "queryRoot": recipient.query_root,
+            "queryType": MICROSOFT_GRAPH,
+        },
+    })
+}
