@@ -1,3 +1,114 @@
 //! The use cases: each file is one operation that loads, asks the rules, saves and commits.
+//!
+//! Only this room draws ids. No network call happens between `begin` and `commit`, and everything that happens outside (mail)
+//! is a job enqueued in the same transaction. Dropping a unit of work rolls back, so `?` is safe everywhere.
 
+mod access;
+pub mod advance_clock;
+pub mod create_definition;
+pub mod delete_definition;
 pub mod development_tokens;
+pub mod get_decision;
+pub mod get_definition;
+pub mod get_instance;
+pub mod get_stage;
+pub mod ids;
+pub mod list_decisions;
+pub mod list_definitions;
+pub mod list_instances;
+pub mod list_stages;
+pub mod record_decision;
+pub mod run_job;
+mod run_review;
+pub mod send_mail;
+pub mod stop_instance;
+pub mod stop_stage;
+pub mod update_stage;
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::{
+    domain::{
+        authorization::{Caller, CallerKind, Reason},
+        ids::TenantId,
+        status::WrongState,
+        violation::Violation,
+    },
+    mail::Mailer,
+    store::{Actor, ActorKind, JobQueue, Store, StoreError, UnitOfWork},
+};
+
+/// What every use case works with.
+#[derive(Clone)]
+pub struct Services {
+    pub store: Arc<dyn Store>,
+    pub queue: Arc<dyn JobQueue>,
+    pub mailer: Arc<dyn Mailer>,
+    /// Wakes this process's workers when a unit of work enqueued something.
+    pub work: Arc<Notify>,
+}
+
+impl Services {
+    /// Begins a unit of work of the caller's tenant.
+    async fn begin(&self, tenant: TenantId) -> Result<Box<dyn UnitOfWork>, Refused> {
+        Ok(self.store.begin(tenant).await?)
+    }
+}
+
+/// Why a use case did not do what it was asked. Nothing was changed, except where the outcome of a commit is unknown.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// Absent, of another tenant, or not for this caller's eyes. LC-AUTH-04
+    #[error("no such object")]
+    NotFound,
+    /// Visible, but this caller may not do this.
+    #[error(transparent)]
+    Forbidden(#[from] Reason),
+    /// The object's status does not allow it; the text names the status and the allowed ones.
+    #[error("{0}")]
+    InvalidState(String),
+    /// The body breaks a rule.
+    #[error("the request is not valid")]
+    Invalid(Vec<Violation>),
+    /// A fallback reviewer would be removed. LC-SUPD-06
+    #[error("{0}")]
+    Conflict(String),
+    /// Storage failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<WrongState> for Refused {
+    fn from(error: WrongState) -> Self {
+        Self::InvalidState(error.to_string())
+    }
+}
+
+/// A caller and the request he came with.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub caller: Arc<Caller>,
+    /// Recorded with every event of the request.
+    pub request_id: Option<uuid::Uuid>,
+}
+
+impl Call {
+    /// The author of what this request changes.
+    fn actor(&self) -> Actor {
+        Actor {
+            kind: match self.caller.kind {
+                CallerKind::User => ActorKind::User,
+                CallerKind::Application => ActorKind::Application,
+            },
+            id: self.caller.identity.id,
+            name: self.caller.identity.display_name.clone(),
+            request_id: self.request_id,
+        }
+    }
+
+    fn tenant(&self) -> TenantId {
+        self.caller.tenant_id
+    }
+}

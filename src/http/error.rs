@@ -12,7 +12,10 @@ use actix_web::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    domain::{status::WrongState, violation::Violation},
+    domain::{
+        status::WrongState,
+        violation::{Violation, ViolationCode},
+    },
     http::odata::{ODataError, path::PathError, render},
 };
 
@@ -142,7 +145,12 @@ impl ApiError {
         let message =
             if first.path.is_empty() { first.reason.clone() } else { format!("{}: {}", first.path, first.reason) };
         let target = (!first.path.is_empty()).then(|| first.path.clone());
-        Self { target, details: violations, ..Self::new(ErrorCode::BadRequest, message) }
+        // a query that is not offered has a code of its own, unless something else is wrong too.
+        let code = match violations.iter().all(|violation| violation.code == ViolationCode::UnsupportedQuery) {
+            true => ErrorCode::UnsupportedQuery,
+            false => ErrorCode::BadRequest,
+        };
+        Self { target, details: violations, ..Self::new(code, message) }
     }
 
     /// 400: a query option, property or operator that is not offered here.
@@ -275,10 +283,13 @@ impl ApiError {
             error.insert("target".to_owned(), target.as_str().into());
         }
         if !self.details.is_empty() {
-            let details = self
-                .details
-                .iter()
-                .map(|Violation { path, reason }| json!({ "code": "InvalidValue", "target": path, "message": reason }));
+            let details = self.details.iter().map(|Violation { path, reason, code }| {
+                let code = match code {
+                    ViolationCode::InvalidValue => "InvalidValue",
+                    ViolationCode::UnsupportedQuery => ErrorCode::UnsupportedQuery.as_str(),
+                };
+                json!({ "code": code, "target": path, "message": reason })
+            });
             error.insert("details".to_owned(), details.collect());
         }
         if let Some(inner) = inner {

@@ -126,7 +126,10 @@ pub struct StoredIssuer {
 pub enum Readiness {
     Ready,
     /// The schema is older or newer than the one this program knows.
-    SchemaMismatch { found: u32, wanted: u32 },
+    SchemaMismatch {
+        found: u32,
+        wanted: u32,
+    },
 }
 
 /// Which definitions a list shows.
@@ -197,6 +200,8 @@ pub trait InstanceRepository: Send {
     async fn insert(&mut self, instance: &Instance, lists: &ReviewerLists) -> Result<bool, StoreError>;
     /// Reads without a lock.
     async fn find(&mut self, definition: DefinitionId, id: InstanceId) -> Result<Option<Instance>, StoreError>;
+    /// Which definition an instance belongs to.
+    async fn definition_of(&mut self, id: InstanceId) -> Result<Option<DefinitionId>, StoreError>;
     /// Reads and keeps others from changing its status until the unit ends.
     async fn lock(&mut self, id: InstanceId) -> Result<Option<Instance>, StoreError>;
     /// Stores status, dates, item count and errors, and counts the version up.
@@ -391,9 +396,19 @@ pub trait ItemRepository: Send {
     /// Lists the items that move from `from` on to the next stage (`Entry::Listed` only). LC-STAGE-30
     async fn list_moving(&mut self, instance: InstanceId, from: &StageEntry) -> Result<(), StoreError>;
     /// How many items a stage holds.
-    async fn count_in_stage(&mut self, instance: InstanceId, ordinal: StageOrdinal, entry: Entry) -> Result<i64, StoreError>;
+    async fn count_in_stage(
+        &mut self,
+        instance: InstanceId,
+        ordinal: StageOrdinal,
+        entry: Entry,
+    ) -> Result<i64, StoreError>;
     /// One item as the view shows it; `None` when the view does not hold it.
-    async fn find(&mut self, instance: InstanceId, view: &ItemView, seq: ItemSeq) -> Result<Option<ItemRow>, StoreError>;
+    async fn find(
+        &mut self,
+        instance: InstanceId,
+        view: &ItemView,
+        seq: ItemSeq,
+    ) -> Result<Option<ItemRow>, StoreError>;
     /// In order of generation unless ordered otherwise, `seq` last.
     async fn page(
         &mut self,
@@ -408,23 +423,22 @@ pub trait ItemRepository: Send {
 
 #[async_trait]
 pub trait DecisionRepository: Send {
-    /// This stage's record of the item, locked until the unit ends when there is one.
-    async fn lock(
-        &mut self,
-        instance: InstanceId,
-        ordinal: StageOrdinal,
-        seq: ItemSeq,
-    ) -> Result<Option<Decision>, StoreError>;
-    /// Stores this stage's record of the item, in place of an earlier one. LC-CONC-01
+    /// Stores this stage's record of the item and returns the one it replaces; concurrent writers come one after the other.
+    /// LC-CONC-01
     async fn record(
         &mut self,
         instance: InstanceId,
         ordinal: StageOrdinal,
         seq: ItemSeq,
         decision: &Decision,
-    ) -> Result<(), StoreError>;
-    /// Removes this stage's record of the item, if there is one. LC-STAGE-43
-    async fn withdraw(&mut self, instance: InstanceId, ordinal: StageOrdinal, seq: ItemSeq) -> Result<(), StoreError>;
+    ) -> Result<Option<Decision>, StoreError>;
+    /// Removes this stage's record of the item and returns it. LC-STAGE-43
+    async fn withdraw(
+        &mut self,
+        instance: InstanceId,
+        ordinal: StageOrdinal,
+        seq: ItemSeq,
+    ) -> Result<Option<Decision>, StoreError>;
     /// Records a verdict as the system's decision for every item that no stage decided; with `None` each item's own
     /// recommendation, where it has one. Returns how many. LC-CMP-03 to 05, LC-CMP-07
     async fn record_defaults(
@@ -648,6 +662,8 @@ pub trait JobQueue: Send + Sync {
     /// When the earliest unfinished job of a tenant falls due, in its time, those waiting for another try aside; `None` when
     /// nothing is pending.
     async fn next_due(&self, tenant: TenantId) -> Result<Option<DateTime<Utc>>, StoreError>;
+    /// Whether another worker holds a due job of this tenant.
+    async fn due_elsewhere(&self, tenant: TenantId) -> Result<bool, StoreError>;
     /// How many jobs are due and unfinished, and how late the latest is, in seconds; for metrics.
     async fn backlog(&self) -> Result<Backlog, StoreError>;
 }

@@ -54,26 +54,116 @@ impl DecisionColumns {
 
 #[async_trait]
 impl DecisionRepository for PgUnitOfWork {
-    async fn lock(
+    async fn record(
+        &mut self,
+        instance: InstanceId,
+        ordinal: StageOrdinal,
+        seq: ItemSeq,
+        decision: &Decision,
+    ) -> Result<Option<Decision>, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        // An insert that meets a row waits for whoever is writing it and then leaves it to the update; a row withdrawn in
+        // between makes the insert's turn again.
+        loop {
+            let inserted = sqlx::query!(
+                r#"
+                insert into decisions
+                    (tenant_id, instance_id, ordinal, seq, decision, justification, decided_by_id, decided_by_name,
+                     decided_by_user_principal_name, decided_at, moves_on)
+                values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                on conflict (tenant_id, instance_id, ordinal, seq) do nothing
+                "#,
+                tenant,
+                instance.as_uuid(),
+                ordinal,
+                seq,
+                decision.verdict.as_str(),
+                decision.justification,
+                decision.decided_by.id.as_uuid(),
+                decision.decided_by.display_name,
+                decision.decided_by.user_principal_name,
+                decision.decided_at,
+                decision.moves_on,
+            )
+            .execute(self.connection()?)
+            .await?;
+            if inserted.rows_affected() == 1 {
+                return Ok(None);
+            }
+            let replaced = sqlx::query_as!(
+                DecisionColumns,
+                r#"
+                select decision as "decision?", justification as "justification?", decided_by_id as "decided_by_id?",
+                       decided_by_name as "decided_by_name?",
+                       decided_by_user_principal_name as "decided_by_user_principal_name?", decided_at as "decided_at?",
+                       moves_on as "moves_on?"
+                  from decisions
+                 where tenant_id = $1
+                   and instance_id = $2
+                   and ordinal = $3
+                   and seq = $4
+                   for no key update
+                "#,
+                tenant,
+                instance.as_uuid(),
+                ordinal,
+                seq,
+            )
+            .fetch_optional(self.connection()?)
+            .await?;
+            let Some(replaced) = replaced else { continue };
+            sqlx::query!(
+                r#"
+                update decisions
+                   set decision = $5,
+                       justification = $6,
+                       decided_by_id = $7,
+                       decided_by_name = $8,
+                       decided_by_user_principal_name = $9,
+                       decided_at = $10,
+                       moves_on = $11
+                 where tenant_id = $1
+                   and instance_id = $2
+                   and ordinal = $3
+                   and seq = $4
+                "#,
+                tenant,
+                instance.as_uuid(),
+                ordinal,
+                seq,
+                decision.verdict.as_str(),
+                decision.justification,
+                decision.decided_by.id.as_uuid(),
+                decision.decided_by.display_name,
+                decision.decided_by.user_principal_name,
+                decision.decided_at,
+                decision.moves_on,
+            )
+            .execute(self.connection()?)
+            .await?;
+            return replaced.into_decision(seq);
+        }
+    }
+
+    async fn withdraw(
         &mut self,
         instance: InstanceId,
         ordinal: StageOrdinal,
         seq: ItemSeq,
     ) -> Result<Option<Decision>, StoreError> {
         let tenant = self.tenant.as_uuid();
-        let row = sqlx::query_as!(
+        let removed = sqlx::query_as!(
             DecisionColumns,
             r#"
-            select decision as "decision?", justification as "justification?", decided_by_id as "decided_by_id?",
-                   decided_by_name as "decided_by_name?",
-                   decided_by_user_principal_name as "decided_by_user_principal_name?", decided_at as "decided_at?",
-                   moves_on as "moves_on?"
-              from decisions
+            delete from decisions
              where tenant_id = $1
                and instance_id = $2
                and ordinal = $3
                and seq = $4
-               for no key update
+            returning decision as "decision?", justification as "justification?", decided_by_id as "decided_by_id?",
+                      decided_by_name as "decided_by_name?",
+                      decided_by_user_principal_name as "decided_by_user_principal_name?", decided_at as "decided_at?",
+                      moves_on as "moves_on?"
             "#,
             tenant,
             instance.as_uuid(),
@@ -82,67 +172,7 @@ impl DecisionRepository for PgUnitOfWork {
         )
         .fetch_optional(self.connection()?)
         .await?;
-        Ok(row.map(|row| row.into_decision(seq)).transpose()?.flatten())
-    }
-
-    async fn record(
-        &mut self,
-        instance: InstanceId,
-        ordinal: StageOrdinal,
-        seq: ItemSeq,
-        decision: &Decision,
-    ) -> Result<(), StoreError> {
-        let tenant = self.tenant.as_uuid();
-        sqlx::query!(
-            r#"
-            insert into decisions
-                (tenant_id, instance_id, ordinal, seq, decision, justification, decided_by_id, decided_by_name,
-                 decided_by_user_principal_name, decided_at, moves_on)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-            on conflict (tenant_id, instance_id, ordinal, seq)
-            do update set decision = excluded.decision,
-                          justification = excluded.justification,
-                          decided_by_id = excluded.decided_by_id,
-                          decided_by_name = excluded.decided_by_name,
-                          decided_by_user_principal_name = excluded.decided_by_user_principal_name,
-                          decided_at = excluded.decided_at,
-                          moves_on = excluded.moves_on
-            "#,
-            tenant,
-            instance.as_uuid(),
-            ordinal,
-            seq,
-            decision.verdict.as_str(),
-            decision.justification,
-            decision.decided_by.id.as_uuid(),
-            decision.decided_by.display_name,
-            decision.decided_by.user_principal_name,
-            decision.decided_at,
-            decision.moves_on,
-        )
-        .execute(self.connection()?)
-        .await?;
-        Ok(())
-    }
-
-    async fn withdraw(&mut self, instance: InstanceId, ordinal: StageOrdinal, seq: ItemSeq) -> Result<(), StoreError> {
-        let tenant = self.tenant.as_uuid();
-        sqlx::query!(
-            r#"
-            delete from decisions
-             where tenant_id = $1
-               and instance_id = $2
-               and ordinal = $3
-               and seq = $4
-            "#,
-            tenant,
-            instance.as_uuid(),
-            ordinal,
-            seq,
-        )
-        .execute(self.connection()?)
-        .await?;
-        Ok(())
+        Ok(removed.map(|removed| removed.into_decision(seq)).transpose()?.flatten())
     }
 
     async fn record_defaults(

@@ -67,16 +67,18 @@ pub(super) fn scope_from_row(
     query_root: Option<&str>,
     inactive_duration: Option<&str>,
 ) -> Result<ReviewScope, StoreError> {
-    let inactive_duration = inactive_duration
-        .map(str::parse)
-        .transpose()
-        .map_err(|_| corrupt(table, "scope_inactive_duration", id))?;
+    let inactive_duration =
+        inactive_duration.map(str::parse).transpose().map_err(|_| corrupt(table, "scope_inactive_duration", id))?;
     ReviewScope::parse(query, Some(query_type), query_root, inactive_duration)
         .map_err(|_| corrupt(table, "scope_query", id))
 }
 
 /// Reads moving decisions back from their stored spelling.
-pub(super) fn moves_from_row(table: &'static str, id: Uuid, moves: &[String]) -> Result<Vec<MovingDecision>, StoreError> {
+pub(super) fn moves_from_row(
+    table: &'static str,
+    id: Uuid,
+    moves: &[String],
+) -> Result<Vec<MovingDecision>, StoreError> {
     moves
         .iter()
         .map(|text| MovingDecision::parse(text))
@@ -111,13 +113,13 @@ impl PgUnitOfWork {
         )
         .fetch_all(self.connection()?)
         .await?;
-        let list_ids: Vec<_> = ids
-            .iter()
-            .map(|id| ReviewerListId::of_definition(DefinitionId::new(*id)))
-            .chain(stages.iter().map(|stage| {
-                ReviewerListId::of_stage_settings(DefinitionId::new(stage.definition_id), stage.ordinal)
-            }))
-            .collect();
+        let list_ids: Vec<_> =
+            ids.iter()
+                .map(|id| ReviewerListId::of_definition(DefinitionId::new(*id)))
+                .chain(stages.iter().map(|stage| {
+                    ReviewerListId::of_stage_settings(DefinitionId::new(stage.definition_id), stage.ordinal)
+                }))
+                .collect();
         let mut lists = self.find_all(&list_ids).await?.into_iter();
         let own_lists: Vec<_> = lists.by_ref().take(rows.len()).collect();
         let mut stages = stages.into_iter().zip(lists).peekable();
@@ -397,7 +399,10 @@ impl DefinitionRepository for PgUnitOfWork {
              scope_query_root, scope_inactive_duration, instance_enumeration_scope, settings, \
              additional_notification_recipients, ",
         );
-        query.push(key.text).push(" as sort_key from definitions d where d.tenant_id = ").push_bind(self.tenant.as_uuid());
+        query
+            .push(key.text)
+            .push(" as sort_key from definitions d where d.tenant_id = ")
+            .push_bind(self.tenant.as_uuid());
         push_filter(&mut query, self.tenant.as_uuid(), filter);
         if let Some(after) = &page.after {
             filters::push_keyset(&mut query, key, descending, &after.key, "d.definition_id", after.id.as_uuid());

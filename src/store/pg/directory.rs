@@ -51,10 +51,8 @@ impl DirectoryRepository for PgUnitOfWork {
         )
         .fetch_optional(self.connection()?)
         .await?;
-        Ok(row.map(|row| GroupFacts {
-            display_name: row.display_name,
-            is_assignable_to_role: row.is_assignable_to_role,
-        }))
+        Ok(row
+            .map(|row| GroupFacts { display_name: row.display_name, is_assignable_to_role: row.is_assignable_to_role }))
     }
 
     async fn role_assignable(&mut self, groups: &[ObjectId]) -> Result<Vec<ObjectId>, StoreError> {

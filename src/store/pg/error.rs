@@ -16,7 +16,9 @@ impl From<Error> for StoreError {
                     "57P01" | "57P02" | "57P03" | "53300" | "25006" => Kind::Unavailable,
                     code if code.starts_with("08") => Kind::Unavailable,
                     // A shard may append its number to the name; the constraint is what stands before it.
-                    code if code.starts_with("23") => Kind::Refused(database.constraint().unwrap_or_default().to_owned()),
+                    code if code.starts_with("23") => {
+                        Kind::Refused(database.constraint().unwrap_or_default().to_owned())
+                    }
                     _ => Kind::Other,
                 }
             }

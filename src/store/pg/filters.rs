@@ -91,7 +91,9 @@ pub(super) fn push_expression<P: Copy>(
             query.push("not ");
             push_expression(query, part, column);
         }
-        FilterExpression::Compare { property, operator, value } => push_compare(query, column(*property), *operator, value),
+        FilterExpression::Compare { property, operator, value } => {
+            push_compare(query, column(*property), *operator, value)
+        }
         FilterExpression::In { property, values } => {
             query.push("(");
             for (position, value) in values.iter().enumerate() {

@@ -66,7 +66,8 @@ impl TryFrom<InstanceRow> for Instance {
             resource: Resource {
                 id: ObjectId::new(row.resource_id),
                 display_name: row.resource_name,
-                kind: ResourceKind::parse(&row.resource_type).ok_or_else(|| corrupt("instances", "resource_type", id))?,
+                kind: ResourceKind::parse(&row.resource_type)
+                    .ok_or_else(|| corrupt("instances", "resource_type", id))?,
             },
             settings: row.settings.0,
             multi_stage: row.multi_stage,
@@ -166,6 +167,18 @@ impl InstanceRepository for PgUnitOfWork {
         .await?
         .map(Instance::try_from)
         .transpose()
+    }
+
+    async fn definition_of(&mut self, id: InstanceId) -> Result<Option<DefinitionId>, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let definition = sqlx::query_scalar!(
+            "select definition_id from instances where tenant_id = $1 and instance_id = $2",
+            tenant,
+            id.as_uuid(),
+        )
+        .fetch_optional(self.connection()?)
+        .await?;
+        Ok(definition.map(DefinitionId::new))
     }
 
     async fn lock(&mut self, id: InstanceId) -> Result<Option<Instance>, StoreError> {

@@ -129,11 +129,7 @@ impl ViewQuery<'_> {
     }
 
     /// The item's newest decision among the stages that count.
-    fn push_decisions(
-        &self,
-        query: &mut QueryBuilder<Postgres>,
-        counts: impl FnOnce(&mut QueryBuilder<Postgres>),
-    ) {
+    fn push_decisions(&self, query: &mut QueryBuilder<Postgres>, counts: impl FnOnce(&mut QueryBuilder<Postgres>)) {
         query.push(" left join lateral (select d.* from decisions d where d.tenant_id = ").push_bind(self.tenant);
         query.push(" and d.instance_id = ").push_bind(self.instance).push(" and d.seq = i.seq and ");
         counts(query);

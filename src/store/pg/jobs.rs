@@ -239,6 +239,26 @@ impl JobQueue for PgStore {
         Ok(due)
     }
 
+    async fn due_elsewhere(&self, tenant: TenantId) -> Result<bool, StoreError> {
+        let mut transaction = self.begin_as_worker().await?;
+        let held = sqlx::query_scalar!(
+            r#"
+            select exists (
+                select
+                  from jobs
+                 where tenant_id = $1
+                   and finished_at is null
+                   and run_at <= clock_timestamp()
+                   and leased_until >= clock_timestamp()) as "held!"
+            "#,
+            tenant.as_uuid(),
+        )
+        .fetch_one(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(held)
+    }
+
     async fn backlog(&self) -> Result<Backlog, StoreError> {
         let mut transaction = self.begin_as_worker().await?;
         let backlog = tenants_of_jobs(&mut transaction).await?;

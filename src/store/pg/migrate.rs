@@ -43,7 +43,11 @@ pub enum MigrateError {
 pub async fn apply(url: &str) -> Result<usize, MigrateError> {
     let mut connection = PgConnection::connect(url).await?;
     // A lock that waits would hold a snapshot open against `create index concurrently`; so ask again and again instead.
-    while !sqlx::query_scalar::<_, bool>("select pg_try_advisory_lock($1)").bind(LOCK).fetch_one(&mut connection).await? {
+    while !sqlx::query_scalar::<_, bool>("select pg_try_advisory_lock($1)")
+        .bind(LOCK)
+        .fetch_one(&mut connection)
+        .await?
+    {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     if let Some(found) = applied_version(&mut connection).await?
@@ -72,9 +76,10 @@ async fn applied_version(connection: &mut PgConnection) -> Result<Option<u32>, s
     if !exists {
         return Ok(None);
     }
-    let version = sqlx::query_scalar::<_, Option<i32>>("select max(version)::integer from public.refinery_schema_history")
-        .fetch_one(connection)
-        .await?;
+    let version =
+        sqlx::query_scalar::<_, Option<i32>>("select max(version)::integer from public.refinery_schema_history")
+            .fetch_one(connection)
+            .await?;
     Ok(version.and_then(|version| u32::try_from(version).ok()))
 }
 
@@ -84,7 +89,10 @@ struct Session<'a>(&'a mut PgConnection);
 impl AsyncTransaction for Session<'_> {
     type Error = sqlx::Error;
 
-    async fn execute<'a, T: Iterator<Item = &'a str> + Send + 'a>(&'a mut self, queries: T) -> Result<usize, Self::Error> {
+    async fn execute<'a, T: Iterator<Item = &'a str> + Send + 'a>(
+        &'a mut self,
+        queries: T,
+    ) -> Result<usize, Self::Error> {
         let mut transaction = self.0.begin().await?;
         let mut count = 0;
         for query in queries {

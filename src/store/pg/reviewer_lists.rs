@@ -69,7 +69,8 @@ impl ReviewerListRepository for PgUnitOfWork {
             scopes.iter().map(|(_, (_, scope))| text(scope)).collect()
         };
         let roles: Vec<_> = scopes.iter().map(|(role, _)| (*role).to_owned()).collect();
-        let ordinals: Vec<_> = scopes.iter().map(|(_, (ordinal, _))| i32::try_from(*ordinal).unwrap_or(i32::MAX)).collect();
+        let ordinals: Vec<_> =
+            scopes.iter().map(|(_, (ordinal, _))| i32::try_from(*ordinal).unwrap_or(i32::MAX)).collect();
         let queries = column(&|scope| Some(scope.query.clone()));
         let query_types = column(&|scope| Some(scope.query_type.clone()));
         let query_roots = column(&|scope| scope.query_root.clone());

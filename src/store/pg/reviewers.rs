@@ -540,8 +540,7 @@ impl ReviewerRepository for PgUnitOfWork {
         .await?;
         let mut reaches = Vec::with_capacity(rows.len());
         for row in rows {
-            let reach =
-                ReviewerReach { every: row.every, cohorts: row.cohorts, items: row.items, except: row.except };
+            let reach = ReviewerReach { every: row.every, cohorts: row.cohorts, items: row.items, except: row.except };
             if !reach.is_empty() {
                 let entry = Entry::parse(&row.entry).ok_or_else(|| corrupt("stages", "entry", instance))?;
                 reaches.push(StageReach { ordinal: row.ordinal, entry, reach });

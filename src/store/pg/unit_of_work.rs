@@ -7,8 +7,9 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Row, pool::PoolConnect
 use crate::{
     domain::ids::TenantId,
     store::{
-        DecisionRepository, DefinitionRepository, DirectoryRepository, EventRepository, InstanceRepository, ItemRepository,
-        JobRepository, ReviewerListRepository, ReviewerRepository, StageRepository, StoreError, TenantRepository, UnitOfWork,
+        DecisionRepository, DefinitionRepository, DirectoryRepository, EventRepository, InstanceRepository,
+        ItemRepository, JobRepository, ReviewerListRepository, ReviewerRepository, StageRepository, StoreError,
+        TenantRepository, UnitOfWork,
     },
 };
 

@@ -1,0 +1,144 @@
+//! Loading an object together with what the caller may do to it. The decision itself is `domain::authorization`.
+
+use super::{Call, Refused};
+use crate::{
+    domain::{
+        authorization::{Caller, CallerKind, Operation, Relation, ReviewKind, Verdict, decide, require_permission},
+        definition::Definition,
+        ids::{DefinitionId, InstanceId, ObjectId, StageId},
+        instance::Instance,
+        stage::Stage,
+    },
+    store::{StageEntry, StageReach, UnitOfWork},
+};
+
+/// What the caller gets to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sight {
+    Everything,
+    /// What he reviews, or created.
+    OwnOnly,
+}
+
+/// Turns the verdict into work or an answer.
+pub(super) fn authorize(
+    caller: &Caller,
+    operation: Operation,
+    kind: ReviewKind,
+    relation: &Relation,
+) -> Result<Sight, Refused> {
+    match decide(caller, operation, kind, relation) {
+        Verdict::Allow => Ok(Sight::Everything),
+        Verdict::AllowOwnOnly => Ok(Sight::OwnOnly),
+        Verdict::Forbidden(reason) => Err(reason.into()),
+        Verdict::Hidden => Err(Refused::NotFound),
+    }
+}
+
+/// The kind of a review of this group. A group that is gone counts as an ordinary one.
+pub(super) async fn kind_of_group(uow: &mut dyn UnitOfWork, group: ObjectId) -> Result<ReviewKind, Refused> {
+    let facts = uow.directory().group(group).await?;
+    Ok(match facts {
+        Some(facts) if facts.is_assignable_to_role => ReviewKind::RoleAssignableGroup,
+        _ => ReviewKind::GroupOrApplication,
+    })
+}
+
+/// Whether personal rights matter: a caller who reads everything of this kind needs none to see.
+fn needs_ties(caller: &Caller, kind: ReviewKind) -> bool {
+    caller.kind == CallerKind::User && !caller.readable_kinds().contains(&kind)
+}
+
+/// What the caller is to the definition and, when given, the instance.
+pub(super) async fn relation(
+    uow: &mut dyn UnitOfWork,
+    caller: &Caller,
+    kind: ReviewKind,
+    definition: DefinitionId,
+    instance: Option<InstanceId>,
+) -> Result<Relation, Refused> {
+    if !needs_ties(caller, kind) {
+        return Ok(Relation::default());
+    }
+    let ties = uow.reviewers().ties(definition, instance, caller.identity.id).await?;
+    Ok(Relation {
+        is_creator: ties.is_creator,
+        reviews_definition: ties.reviews_in_definition,
+        reviews_instance: ties.reviews_in_instance,
+        ..Relation::default()
+    })
+}
+
+/// The definition, if the caller may do this to it.
+pub(super) async fn definition(
+    uow: &mut dyn UnitOfWork,
+    call: &Call,
+    operation: Operation,
+    id: DefinitionId,
+) -> Result<(Definition, Sight), Refused> {
+    require_permission(&call.caller)?;
+    let definition = uow.definitions().find(id).await?.ok_or(Refused::NotFound)?;
+    let kind = kind_of_group(uow, definition.draft.scope.form.group()).await?;
+    let relation = relation(uow, &call.caller, kind, id, None).await?;
+    let sight = authorize(&call.caller, operation, kind, &relation)?;
+    Ok((definition, sight))
+}
+
+/// The instance, if the caller may do this to it.
+pub(super) async fn instance(
+    uow: &mut dyn UnitOfWork,
+    call: &Call,
+    operation: Operation,
+    definition: DefinitionId,
+    id: InstanceId,
+) -> Result<(Instance, Sight), Refused> {
+    require_permission(&call.caller)?;
+    let instance = uow.instances().find(definition, id).await?.ok_or(Refused::NotFound)?;
+    let kind = kind_of_group(uow, instance.resource.id).await?;
+    let relation = relation(uow, &call.caller, kind, definition, Some(id)).await?;
+    let sight = authorize(&call.caller, operation, kind, &relation)?;
+    Ok((instance, sight))
+}
+
+/// Where a stage is: definition, instance, stage.
+#[derive(Clone, Copy, Debug)]
+pub struct StagePath {
+    pub definition: DefinitionId,
+    pub instance: InstanceId,
+    pub stage: StageId,
+}
+
+/// A stage, its instance, and what the caller reviews in the instance.
+pub(super) struct StageAccess {
+    pub instance: Instance,
+    pub stage: Stage,
+    pub stages: Vec<StageEntry>,
+    pub reaches: Vec<StageReach>,
+}
+
+/// The stage, if the caller may do this to it. The one stage of a single-stage review is not to be found. LC-STAGE-02
+pub(super) async fn stage(
+    uow: &mut dyn UnitOfWork,
+    call: &Call,
+    operation: Operation,
+    path: StagePath,
+) -> Result<StageAccess, Refused> {
+    require_permission(&call.caller)?;
+    let instance = uow.instances().find(path.definition, path.instance).await?.ok_or(Refused::NotFound)?;
+    if !instance.multi_stage {
+        return Err(Refused::NotFound);
+    }
+    let stages = uow.stages().list(path.instance).await?;
+    let stage = stages.iter().find(|entry| entry.stage.id == path.stage).ok_or(Refused::NotFound)?.stage.clone();
+    let kind = kind_of_group(uow, instance.resource.id).await?;
+    let mut relation = relation(uow, &call.caller, kind, path.definition, Some(path.instance)).await?;
+    let reaches = match call.caller.kind {
+        CallerKind::User => uow.reviewers().reaches(path.instance, call.caller.identity.id).await?,
+        CallerKind::Application => Vec::new(),
+    };
+    relation.reviews_stage = reaches.iter().any(|part| part.ordinal == stage.ordinal);
+    relation.reads_stage_history = instance.settings.decision_histories_for_reviewers_enabled
+        && reaches.iter().any(|part| part.ordinal > stage.ordinal);
+    authorize(&call.caller, operation, kind, &relation)?;
+    Ok(StageAccess { instance, stage, stages, reaches })
+}

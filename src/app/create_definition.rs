@@ -1,0 +1,122 @@
+//! DEF-CREATE: stores the blueprint and shows its first occurrence. LC-DEF-01 to 06
+
+use serde_json::json;
+
+use super::{
+    Call, Refused, Services,
+    access::{authorize, kind_of_group},
+    ids,
+    run_review::{ReviewRun, queries},
+};
+use crate::domain::{
+    authorization::{Operation, Relation, require_permission},
+    definition::{self, Definition, DefinitionDraft},
+    event::{Activity, Event},
+    reviewer_scope::ReviewerForm,
+    status::Status,
+    violation::Violation,
+};
+
+/// Creates a definition.
+///
+/// [`Refused::Invalid`] names every rule the draft breaks and every object it names that is not there.
+pub async fn create_definition(
+    services: &Services,
+    call: &Call,
+    draft: DefinitionDraft,
+) -> Result<Definition, Refused> {
+    require_permission(&call.caller)?;
+    let mut uow = services.begin(call.tenant()).await?;
+    let group = draft.scope.form.group();
+    let kind = kind_of_group(&mut *uow, group).await?;
+    authorize(&call.caller, Operation::DefinitionCreate, kind, &Relation::default())?;
+
+    let mut violations = definition::validate(&draft);
+    if uow.directory().group(group).await?.is_none() {
+        violations.push(Violation::new("scope.query", format!("there is no group {group}")));
+    }
+    let named = named_forms(&draft);
+    let forms: Vec<_> = named.iter().map(|(_, form)| form.clone()).collect();
+    for position in uow.directory().missing(&forms).await? {
+        if let Some((path, form)) = named.get(position) {
+            violations.push(Violation::new(path.clone(), missing_text(form)));
+        }
+    }
+    let now = uow.now();
+    let definition = Definition {
+        id: ids::definition(),
+        draft,
+        created_at: now,
+        modified_at: now,
+        created_by: call.caller.identity.clone(),
+        status: Status::NotStarted,
+    };
+    if let Some(recurrence) = &definition.draft.settings.recurrence
+        && let Some(last) = recurrence.range.as_ref().and_then(|range| range.last_date())
+        && recurrence.series().is_some()
+        && last < now.date_naive()
+    {
+        violations.push(Violation::new(
+            "settings.recurrence.range.endDate",
+            "is over already; no occurrence would ever start",
+        ));
+    }
+    if !violations.is_empty() {
+        return Err(Refused::Invalid(violations));
+    }
+
+    uow.definitions().insert(&definition).await?;
+    let actor = call.actor();
+    let mut run = ReviewRun::new(&mut *uow, &actor);
+    run.note(Event {
+        definition_id: Some(definition.id),
+        after: Some(json!({
+            "displayName": definition.draft.display_name,
+            "scope": definition.draft.scope.query,
+            "reviewers": queries(&definition.draft.reviewer_lists.reviewers),
+            "fallbackReviewers": queries(&definition.draft.reviewer_lists.fallback_reviewers),
+            "settings": definition.draft.settings,
+            "stages": definition.draft.stages.len(),
+        })),
+        ..Event::new(Activity::CreateReview)
+    });
+    run.materialise(&definition, 0).await?;
+    run.finish(&definition).await?;
+    uow.commit().await?;
+    services.work.notify_waiters();
+    Ok(definition)
+}
+
+/// Every reviewer scope of the draft with the path of its query.
+fn named_forms(draft: &DefinitionDraft) -> Vec<(String, ReviewerForm)> {
+    let lists = std::iter::once((String::new(), &draft.reviewer_lists)).chain(
+        draft
+            .stages
+            .iter()
+            .enumerate()
+            .map(|(index, stage)| (format!("stageSettings[{index}]."), &stage.reviewer_lists)),
+    );
+    let mut named = Vec::new();
+    for (prefix, lists) in lists {
+        for (member, scopes) in [("reviewers", &lists.reviewers), ("fallbackReviewers", &lists.fallback_reviewers)] {
+            for (index, scope) in scopes.iter().enumerate() {
+                named.push((format!("{prefix}{member}[{index}].query"), scope.form.clone()));
+            }
+        }
+    }
+    named
+}
+
+/// What to say of a form whose object is not there. LC-SUPD-12
+pub(super) fn missing_text(form: &ReviewerForm) -> String {
+    let kind = match form {
+        ReviewerForm::User(_) => "user",
+        ReviewerForm::GroupMembers(_) | ReviewerForm::GroupOwners(..) => "group",
+        ReviewerForm::ServicePrincipalOwners(_) => "service principal",
+        ReviewerForm::ResourceOwners | ReviewerForm::Manager => "object",
+    };
+    match form.object_id() {
+        Some(id) => format!("there is no {kind} {id}"),
+        None => format!("the {kind} does not exist"),
+    }
+}

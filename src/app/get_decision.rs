@@ -1,0 +1,91 @@
+//! DEC-GET, STAGE-DEC-GET
+
+use uuid::Uuid;
+
+use super::{
+    Call, Refused, Services,
+    access::{StagePath, authorize, kind_of_group, relation},
+    list_decisions::{effective_view, reach_in_stage, reviewer_view},
+};
+use crate::{
+    domain::{
+        authorization::{CallerKind, Operation, Relation, ReviewKind, require_permission},
+        ids::{DefinitionId, InstanceId},
+        instance::Instance,
+    },
+    store::{ItemRow, ItemView, StageReach, UnitOfWork},
+};
+
+/// One item of an instance, as the caller may see it.
+pub async fn get_decision(
+    services: &Services,
+    call: &Call,
+    definition: DefinitionId,
+    instance: InstanceId,
+    item: Uuid,
+) -> Result<(Instance, ItemRow), Refused> {
+    require_permission(&call.caller)?;
+    let mut uow = services.begin(call.tenant()).await?;
+    let found = uow.instances().find(definition, instance).await?.ok_or(Refused::NotFound)?;
+    let seq = found.item_prefix.seq_of(item).ok_or(Refused::NotFound)?;
+    let kind = kind_of_group(&mut *uow, found.resource.id).await?;
+    let mut ties = relation(&mut *uow, &call.caller, kind, definition, Some(instance)).await?;
+    if reads_everything(call, kind, &ties) {
+        let view = effective_view(&mut *uow, instance).await?;
+        let row = uow.items().find(instance, &view, seq).await?.ok_or(Refused::NotFound)?;
+        return Ok((found, row));
+    }
+    let reaches = own_reaches(&mut *uow, call, instance).await?;
+    let row = match reaches.is_empty() {
+        true => None,
+        false => uow.items().find(instance, &reviewer_view(&found, reaches), seq).await?,
+    };
+    ties.reviews_item = row.is_some();
+    authorize(&call.caller, Operation::DecisionGet, kind, &ties)?;
+    Ok((found, row.ok_or(Refused::NotFound)?))
+}
+
+/// One item of a stage, with that stage's decision.
+pub async fn get_stage_decision(
+    services: &Services,
+    call: &Call,
+    path: StagePath,
+    item: Uuid,
+) -> Result<(Instance, ItemRow), Refused> {
+    require_permission(&call.caller)?;
+    let mut uow = services.begin(call.tenant()).await?;
+    let found = uow.instances().find(path.definition, path.instance).await?.ok_or(Refused::NotFound)?;
+    if !found.multi_stage {
+        return Err(Refused::NotFound);
+    }
+    let seq = found.item_prefix.seq_of(item).ok_or(Refused::NotFound)?;
+    let stages = uow.stages().list(path.instance).await?;
+    let entry = stages.iter().find(|entry| entry.stage.id == path.stage).ok_or(Refused::NotFound)?;
+    let ordinal = entry.stage.ordinal;
+    let kind = kind_of_group(&mut *uow, found.resource.id).await?;
+    let mut ties = relation(&mut *uow, &call.caller, kind, path.definition, Some(path.instance)).await?;
+    let reach = match reads_everything(call, kind, &ties) {
+        true => None,
+        false => {
+            let reaches = own_reaches(&mut *uow, call, path.instance).await?;
+            Some(reach_in_stage(&found, reaches, ordinal))
+        }
+    };
+    let restricted = reach.is_some();
+    let view = ItemView::Stage { ordinal, entry: entry.entry, reach };
+    let row = uow.items().find(path.instance, &view, seq).await?;
+    ties.reviews_item = restricted && row.is_some();
+    authorize(&call.caller, Operation::StageDecisionGet, kind, &ties)?;
+    Ok((found, row.ok_or(Refused::NotFound)?))
+}
+
+fn reads_everything(call: &Call, kind: ReviewKind, ties: &Relation) -> bool {
+    call.caller.readable_kinds().contains(&kind) || ties.is_creator
+}
+
+async fn own_reaches(uow: &mut dyn UnitOfWork, call: &Call, instance: InstanceId) -> Result<Vec<StageReach>, Refused> {
+    Ok(match call.caller.kind {
+        CallerKind::User => uow.reviewers().reaches(instance, call.caller.identity.id).await?,
+        CallerKind::Application => Vec::new(),
+    })
+}

@@ -1,0 +1,113 @@
+//! DEC-LIST, DEC-MINE, STAGE-DEC-LIST, STAGE-DEC-MINE
+
+use super::{
+    Call, Refused, Services,
+    access::{self, StagePath},
+    list_definitions::{ListRequest, Listed},
+};
+use crate::{
+    domain::{
+        authorization::{CallerKind, Operation},
+        ids::{DefinitionId, InstanceId},
+        instance::Instance,
+        stage::StageOrdinal,
+    },
+    store::{ItemCursor, ItemFilter, ItemRow, ItemView, StageReach, UnitOfWork, filter::DecisionProperty},
+};
+
+/// Which list of decision items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecisionList {
+    /// Everything, for roles that read.
+    All,
+    /// Those the caller reviews.
+    Mine,
+}
+
+/// A page of decision items and the instance they belong to.
+pub type DecisionPage = (Instance, Listed<ItemRow, ItemCursor>);
+
+/// A page of an instance's items: with the effective decisions for those who read all, masked for reviewers. LC-STAGE-40,
+/// LC-STAGE-51
+pub async fn list_decisions(
+    services: &Services,
+    call: &Call,
+    definition: DefinitionId,
+    instance: InstanceId,
+    list: DecisionList,
+    request: &ListRequest<DecisionProperty, ItemCursor>,
+) -> Result<DecisionPage, Refused> {
+    let operation = match list {
+        DecisionList::All => Operation::DecisionList,
+        DecisionList::Mine => Operation::DecisionMine,
+    };
+    let mut uow = services.begin(call.tenant()).await?;
+    let (found, _) = access::instance(&mut *uow, call, operation, definition, instance).await?;
+    let view = match (list, call.caller.kind) {
+        (DecisionList::All, _) => effective_view(&mut *uow, instance).await?,
+        (DecisionList::Mine, CallerKind::Application) => return Ok((found, Listed::empty(request.count))),
+        (DecisionList::Mine, CallerKind::User) => {
+            let reaches = uow.reviewers().reaches(instance, call.caller.identity.id).await?;
+            reviewer_view(&found, reaches)
+        }
+    };
+    let listed = page(&mut *uow, instance, &view, request).await?;
+    Ok((found, listed))
+}
+
+/// A page of a stage's items with that stage's decisions. LC-STAGE-50 to 53
+pub async fn list_stage_decisions(
+    services: &Services,
+    call: &Call,
+    path: StagePath,
+    list: DecisionList,
+    request: &ListRequest<DecisionProperty, ItemCursor>,
+) -> Result<DecisionPage, Refused> {
+    let operation = match list {
+        DecisionList::All => Operation::StageDecisionList,
+        DecisionList::Mine => Operation::StageDecisionMine,
+    };
+    let mut uow = services.begin(call.tenant()).await?;
+    let access = access::stage(&mut *uow, call, operation, path).await?;
+    let entry = access.stages.iter().find(|entry| entry.stage.id == path.stage).ok_or(Refused::NotFound)?.entry;
+    let ordinal = access.stage.ordinal;
+    let reach = match list {
+        DecisionList::All => None,
+        DecisionList::Mine => Some(reach_in_stage(&access.instance, access.reaches, ordinal)),
+    };
+    let view = ItemView::Stage { ordinal, entry, reach };
+    let listed = page(&mut *uow, path.instance, &view, request).await?;
+    Ok((access.instance, listed))
+}
+
+/// What a reviewer sees in a stage: what he reviews there and, with histories, what he reviews later. LC-STAGE-50
+pub(super) fn reach_in_stage(instance: &Instance, reaches: Vec<StageReach>, ordinal: StageOrdinal) -> Vec<StageReach> {
+    let histories = instance.settings.decision_histories_for_reviewers_enabled;
+    reaches.into_iter().filter(|part| part.ordinal == ordinal || histories && part.ordinal > ordinal).collect()
+}
+
+/// Every item with its effective decision. LC-STAGE-41
+pub(super) async fn effective_view(uow: &mut dyn UnitOfWork, instance: InstanceId) -> Result<ItemView, Refused> {
+    let highest = uow.stages().list(instance).await?.last().map_or(1, |entry| entry.stage.ordinal);
+    Ok(ItemView::Effective { highest })
+}
+
+/// The items a reviewer reviews, masked to what he may know. LC-STAGE-51, LC-STAGE-52
+pub(super) fn reviewer_view(instance: &Instance, reaches: Vec<StageReach>) -> ItemView {
+    ItemView::Reviewer { reaches, histories: instance.settings.decision_histories_for_reviewers_enabled }
+}
+
+async fn page(
+    uow: &mut dyn UnitOfWork,
+    instance: InstanceId,
+    view: &ItemView,
+    request: &ListRequest<DecisionProperty, ItemCursor>,
+) -> Result<Listed<ItemRow, ItemCursor>, Refused> {
+    if matches!(view, ItemView::Reviewer { reaches, .. } if reaches.is_empty()) {
+        return Ok(Listed::empty(request.count));
+    }
+    let filter = ItemFilter { expression: request.expression.clone(), order: request.order };
+    let slice = uow.items().page(instance, view, &filter, &request.page).await?;
+    let count = if request.count { Some(uow.items().count(instance, view, &filter).await?) } else { None };
+    Ok(Listed { slice, count })
+}

@@ -1,0 +1,144 @@
+//! What a worker does with a claimed job. Each transition happens once, whoever runs it and whoever dies in it. LC-CONC-06
+
+use super::{
+    Refused, Services,
+    run_review::ReviewRun,
+    send_mail::{MailOrder, Sent, send_mail},
+};
+use crate::{
+    domain::{
+        ids::{InstanceId, StageId},
+        lifecycle::{self, Cause},
+        status::Status,
+    },
+    mail::MailError,
+    store::{Actor, ClaimedJob, Job, Outcome, StageEntry, StoreError},
+};
+
+/// How a run of a job ended.
+#[derive(Debug)]
+pub enum Ran {
+    /// Finished, or found that there is nothing left to do.
+    Finished,
+    /// A mail that is to be tried again.
+    MailAgain(MailError),
+}
+
+/// Runs a claimed job and ends it. On an error nothing was changed and the job is to be released.
+pub async fn run_job(services: &Services, job: &ClaimedJob, public_url: &str) -> Result<Ran, Refused> {
+    match &job.job {
+        Job::OpenInstance { instance } => open_instance(services, job, *instance).await?,
+        Job::CloseStage { instance, stage } => close_stage(services, job, *instance, *stage).await?,
+        Job::SendMail { mail, instance, ordinal, recipient } => {
+            let order = MailOrder { mail: *mail, instance: *instance, ordinal: *ordinal, recipient: *recipient };
+            return Ok(match send_mail(services, job, order, public_url).await? {
+                Sent::Finished => Ran::Finished,
+                Sent::Again(error) => Ran::MailAgain(error),
+            });
+        }
+    }
+    services.work.notify_waiters();
+    Ok(Ran::Finished)
+}
+
+/// Where a job's instance stands when its turn has come.
+enum Turn {
+    Gather,
+    Begin,
+    Over,
+}
+
+/// IN-02 to IN-05. The status says `Initializing` while principals are gathered, so this takes two transactions; a worker
+/// that dies between them is followed by another that goes on with the second.
+async fn open_instance(services: &Services, job: &ClaimedJob, id: InstanceId) -> Result<(), Refused> {
+    let actor = Actor::system();
+    loop {
+        let mut uow = services.begin(job.tenant).await?;
+        let Some((definition, mut instance, first)) = load(&mut *uow, id, None).await? else {
+            uow.jobs().finish(job, Outcome::Obsolete).await?;
+            return Ok(uow.commit().await?);
+        };
+        let mut first = first;
+        let turn = match instance.status {
+            Status::NotStarted if uow.now() < instance.start_at => {
+                uow.jobs().postpone(job, instance.start_at).await?;
+                return Ok(uow.commit().await?);
+            }
+            Status::NotStarted => Turn::Begin,
+            Status::Initializing => Turn::Gather,
+            Status::Starting
+            | Status::InProgress
+            | Status::Completing
+            | Status::Completed
+            | Status::AutoReviewing
+            | Status::AutoReviewed
+            | Status::Applying
+            | Status::Applied
+            | Status::Failed => Turn::Over,
+        };
+        let mut run = ReviewRun::new(&mut *uow, &actor);
+        match turn {
+            Turn::Begin => {
+                let gathers = run.begin_gathering(&definition, &mut instance, &mut first).await?;
+                run.finish(&definition).await?;
+                if !gathers {
+                    uow.jobs().finish(job, Outcome::Done).await?;
+                    return Ok(uow.commit().await?);
+                }
+                uow.commit().await?;
+            }
+            Turn::Gather => {
+                run.open(&definition, &mut instance, first).await?;
+                run.finish(&definition).await?;
+                uow.jobs().finish(job, Outcome::Done).await?;
+                return Ok(uow.commit().await?);
+            }
+            Turn::Over => {
+                uow.jobs().finish(job, Outcome::Obsolete).await?;
+                return Ok(uow.commit().await?);
+            }
+        }
+    }
+}
+
+/// ST-06: the stage's time is up. Whoever came first, an admin or the timer, closes it; the other finds nothing to do.
+/// LC-CONC-04
+async fn close_stage(services: &Services, job: &ClaimedJob, id: InstanceId, stage: StageId) -> Result<(), Refused> {
+    let actor = Actor::system();
+    let mut uow = services.begin(job.tenant).await?;
+    let Some((definition, mut instance, entry)) = load(&mut *uow, id, Some(stage)).await? else {
+        uow.jobs().finish(job, Outcome::Obsolete).await?;
+        return Ok(uow.commit().await?);
+    };
+    match lifecycle::close_stage(&entry.stage, Cause::Timer, uow.now()) {
+        Err(_) => uow.jobs().finish(job, Outcome::Obsolete).await?,
+        Ok(None) => uow.jobs().postpone(job, entry.stage.end_at).await?,
+        Ok(Some(next)) => {
+            let mut run = ReviewRun::new(&mut *uow, &actor);
+            run.close_stage(&definition, &mut instance, entry, next).await?;
+            run.finish(&definition).await?;
+            uow.jobs().finish(job, Outcome::Done).await?;
+        }
+    }
+    Ok(uow.commit().await?)
+}
+
+/// Locks definition, instance and stage, in this order; without `stage` the first one. `None` when something is gone.
+async fn load(
+    uow: &mut dyn crate::store::UnitOfWork,
+    id: InstanceId,
+    stage: Option<StageId>,
+) -> Result<Option<(crate::domain::definition::Definition, crate::domain::instance::Instance, StageEntry)>, StoreError>
+{
+    let Some(definition) = uow.instances().definition_of(id).await? else { return Ok(None) };
+    let Some(definition) = uow.definitions().lock(definition).await? else { return Ok(None) };
+    let Some(instance) = uow.instances().lock(id).await? else { return Ok(None) };
+    let wanted = |entry: &StageEntry| match stage {
+        Some(stage) => entry.stage.id == stage,
+        None => entry.stage.ordinal == 1,
+    };
+    let Some(mut entry) = uow.stages().list(id).await?.into_iter().find(wanted) else { return Ok(None) };
+    let Some(locked) = uow.stages().lock(id, entry.stage.id).await? else { return Ok(None) };
+    entry.stage = locked;
+    Ok(Some((definition, instance, entry)))
+}

@@ -1,0 +1,431 @@
+//! Moving a review along tables 2.2 and 4.2, inside one unit of work that already holds the locks.
+//!
+//! The rules are `domain::lifecycle`; this walks the statuses they answer, writes each step's consequences, and leaves one
+//! event per step. Callers lock definition, instance and stage, in this order, before they come here.
+
+use serde_json::json;
+
+use super::{Refused, ids};
+use crate::{
+    domain::{
+        decision::Verdict,
+        definition::{DefaultDecision, Definition, Identity},
+        event::{Activity, Event},
+        ids::{InstanceId, ReviewerListId},
+        instance::{Instance, InstanceError, Resource, ResourceKind},
+        lifecycle::{self, Entry, Next, Start},
+        recommendation::inactivity_cutoff,
+        recurrence,
+        reviewer_scope::ReviewerScope,
+        scope::ScopeForm,
+        stage::{PlannedStage, Stage, StageOrdinal},
+        status::Status,
+    },
+    store::{Actor, Gathering, Job, MailKind, NewJob, StageEntry, StoreError, UnitOfWork},
+};
+
+/// A review being moved along.
+pub(super) struct ReviewRun<'a> {
+    uow: &'a mut dyn UnitOfWork,
+    actor: &'a Actor,
+    events: Vec<Event>,
+    jobs: Vec<NewJob>,
+}
+
+impl<'a> ReviewRun<'a> {
+    pub(super) fn new(uow: &'a mut dyn UnitOfWork, actor: &'a Actor) -> Self {
+        Self { uow, actor, events: Vec::new(), jobs: Vec::new() }
+    }
+
+    /// Writes the collected events and jobs and the definition's derived status. LC-DEF-11
+    pub(super) async fn finish(self, definition: &Definition) -> Result<(), StoreError> {
+        let progress = self.uow.instances().progress(definition.id).await?;
+        let last = progress.iter().map(|instance| instance.occurrence).max().unwrap_or_default();
+        let recurrence = definition.draft.settings.recurrence.as_ref();
+        let is_series = recurrence.is_some_and(|recurrence| recurrence.series().is_some());
+        let more_to_come = start_of(definition, last + 1).is_some();
+        let status = lifecycle::definition_status(is_series, &progress, more_to_come);
+        self.uow.definitions().set_status(definition.id, status).await?;
+        self.uow.jobs().enqueue(&self.jobs).await?;
+        self.uow.events().append(self.actor, &self.events).await
+    }
+
+    /// An event that is no status change.
+    pub(super) fn note(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    fn enqueue(&mut self, job: Job, due_at: chrono::DateTime<chrono::Utc>) {
+        self.jobs.push(NewJob { id: ids::job(), job, due_at });
+    }
+
+    /// Makes the instance of an occurrence, its first stage, and the job that opens it. IN-01, ST-01, LC-INST-07
+    pub(super) async fn materialise(&mut self, definition: &Definition, occurrence: i32) -> Result<(), StoreError> {
+        let Some(start_at) = start_of(definition, occurrence) else { return Ok(()) };
+        let draft = &definition.draft;
+        let recurrence = draft.settings.recurrence.as_ref();
+        let end_at = recurrence::instance_end(start_at, draft.total_duration_days(), recurrence);
+        let is_series = recurrence.is_some_and(|recurrence| recurrence.series().is_some());
+        let group = draft.scope.form.group();
+        let facts = self.uow.directory().group(group).await?;
+        let instance = Instance {
+            // A one-time review of one resource has one instance, under the definition's own id. LC-INST-03
+            id: if is_series { ids::instance() } else { InstanceId::new(definition.id.as_uuid()) },
+            definition_id: definition.id,
+            occurrence,
+            status: Status::NotStarted,
+            start_at,
+            end_at,
+            scope: draft.scope.normalised(),
+            resource: Resource {
+                id: group,
+                display_name: facts.map(|facts| facts.display_name).unwrap_or_default(),
+                kind: ResourceKind::Group,
+            },
+            settings: draft.settings.clone(),
+            multi_stage: draft.is_multi_stage(),
+            item_count: 0,
+            item_prefix: ids::item_prefix(),
+            errors: Vec::new(),
+            version: 1,
+        };
+        if !self.uow.instances().insert(&instance, &draft.reviewer_lists).await? {
+            return Ok(());
+        }
+        let planned: Vec<_> = draft
+            .stage_plan()
+            .into_iter()
+            .map(|stage| PlannedStage {
+                ordinal: stage.ordinal,
+                ends_after_days: stage.ends_after_days,
+                moves: stage.moves.to_vec(),
+                recommendations_enabled: stage.recommendations_enabled,
+                look_back: stage.look_back,
+                reviewer_lists: stage.reviewer_lists.clone(),
+            })
+            .collect();
+        self.uow.stages().plan(instance.id, &planned).await?;
+        self.events.push(Event {
+            instance_id: Some(instance.id),
+            after: Some(
+                json!({ "status": instance.status.as_str(), "startDateTime": start_at, "endDateTime": end_at }),
+            ),
+            ..about(Activity::InstanceStatusChanged, &instance)
+        });
+        self.create_stage(&instance, &planned, 1, start_at, Entry::All).await?;
+        self.enqueue(Job::OpenInstance { instance: instance.id }, start_at);
+        Ok(())
+    }
+
+    async fn create_stage(
+        &mut self,
+        instance: &Instance,
+        planned: &[PlannedStage],
+        ordinal: StageOrdinal,
+        start_at: chrono::DateTime<chrono::Utc>,
+        entry: Entry,
+    ) -> Result<StageEntry, StoreError> {
+        let plan = planned.iter().find(|plan| plan.ordinal == ordinal).ok_or(StoreError::Corrupt {
+            table: "planned_stages",
+            column: "ordinal",
+            id: instance.id.to_string(),
+        })?;
+        let stage_count = StageOrdinal::try_from(planned.len()).unwrap_or(StageOrdinal::MAX);
+        let start = Start { start_at: instance.start_at, end_at: instance.end_at };
+        let stage = Stage {
+            id: ids::stage(),
+            instance_id: instance.id,
+            definition_id: instance.definition_id,
+            ordinal,
+            stage_count,
+            status: Status::NotStarted,
+            start_at,
+            end_at: lifecycle::stage_end(start, plan, stage_count),
+            moves: plan.moves.clone(),
+            recommendations_enabled: plan.recommendations_enabled,
+            version: 1,
+        };
+        self.uow.stages().insert(&stage, entry, &plan.reviewer_lists).await?;
+        self.events.push(Event {
+            instance_id: Some(instance.id),
+            stage_id: Some(stage.id),
+            after: Some(json!({
+                "status": stage.status.as_str(),
+                "ordinal": ordinal,
+                "startDateTime": stage.start_at,
+                "endDateTime": stage.end_at,
+                "reviewers": queries(&plan.reviewer_lists.reviewers),
+                "fallbackReviewers": queries(&plan.reviewer_lists.fallback_reviewers),
+            })),
+            ..about(Activity::StageCreated, instance)
+        });
+        Ok(StageEntry { stage, entry })
+    }
+
+    /// IN-02, ST-02: the instance's time has come. Late starts move the dates; too late ones fail. LC-INST-15
+    ///
+    /// Returns whether the instance now gathers; when not it has failed.
+    pub(super) async fn begin_gathering(
+        &mut self,
+        definition: &Definition,
+        instance: &mut Instance,
+        first: &mut StageEntry,
+    ) -> Result<bool, StoreError> {
+        let next_occurrence = start_of(definition, instance.occurrence + 1);
+        match lifecycle::start(instance, next_occurrence, self.uow.now()) {
+            Ok(start) => {
+                instance.start_at = start.start_at;
+                instance.end_at = start.end_at;
+                let planned = self.uow.stages().planned(instance.id).await?;
+                if let Some(plan) = planned.first() {
+                    first.stage.start_at = start.start_at;
+                    first.stage.end_at = lifecycle::stage_end(start, plan, first.stage.stage_count);
+                }
+                self.move_stage(instance, &mut first.stage, Status::Initializing)?;
+                self.move_instance(instance, Status::Initializing)?;
+                self.uow.stages().update(&mut first.stage).await?;
+                self.uow.instances().update(instance).await?;
+                Ok(true)
+            }
+            Err(too_late) => {
+                instance
+                    .errors
+                    .push(InstanceError { code: "StartedTooLate".to_owned(), message: too_late.to_string() });
+                self.move_instance(instance, Status::Failed)?;
+                self.uow.instances().update(instance).await?;
+                self.materialise(definition, instance.occurrence + 1).await?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// IN-03 to IN-05, ST-03 to ST-05: gathers principals, reviewers and recommendations, and opens the first stage.
+    pub(super) async fn open(
+        &mut self,
+        definition: &Definition,
+        instance: &mut Instance,
+        first: StageEntry,
+    ) -> Result<(), Refused> {
+        let gathering = self.gathering(instance, &first).await?;
+        instance.item_count = self.uow.items().gather(instance, &gathering).await?;
+        if instance.item_count == 0 {
+            instance.errors.push(InstanceError {
+                code: "ScopeResolutionFailed".to_owned(),
+                message: "nobody was in scope when the review started".to_owned(),
+            });
+            let mut stage = first.stage;
+            self.move_stage(instance, &mut stage, Status::Completed)?;
+            self.uow.stages().update(&mut stage).await?;
+            return Ok(self.complete(definition, instance).await?);
+        }
+        self.move_instance(instance, Status::Starting)?;
+        self.open_stage(instance, first).await?;
+        self.move_instance(instance, Status::InProgress)?;
+        self.uow.instances().update(instance).await?;
+        Ok(())
+    }
+
+    /// What to gather and how to group it, from the lists as they are now.
+    async fn gathering(&mut self, instance: &Instance, first: &StageEntry) -> Result<Gathering, StoreError> {
+        let planned = self.uow.stages().planned(instance.id).await?;
+        let first_lists = self.uow.reviewer_lists().find(ReviewerListId::of_stage(first.stage.id)).await?;
+        let self_review = first_lists.reviewers.is_empty()
+            || planned.iter().skip(1).any(|stage| stage.reviewer_lists.reviewers.is_empty());
+        let settings = &instance.settings;
+        let mut recommendation_cutoffs: Vec<_> = planned
+            .iter()
+            .map(|stage| {
+                stage.recommendations_enabled.then(|| inactivity_cutoff(instance.start_at, stage.look_back.as_ref()))
+            })
+            .collect();
+        // The default decision recommends even where nothing is shown. LC-CMP-06
+        let last_shown = recommendation_cutoffs.iter().rev().find_map(|cutoff| *cutoff);
+        let own = inactivity_cutoff(instance.start_at, settings.recommendation_look_back_duration.as_ref());
+        recommendation_cutoffs.push(Some(last_shown.unwrap_or(own)));
+        let ScopeForm::GroupMembers { .. } = instance.scope.form;
+        Ok(Gathering {
+            inactive_before: instance
+                .scope
+                .inactive_duration
+                .map(|duration| duration.before(instance.start_at))
+                .filter(|cutoff| *cutoff < instance.start_at),
+            recommendation_cutoffs,
+            one_cohort_per_principal: self_review,
+        })
+    }
+
+    /// ST-03, ST-04: resolves reviewers, tells them, and takes decisions until the stage's end.
+    async fn open_stage(&mut self, instance: &mut Instance, mut entry: StageEntry) -> Result<(), StoreError> {
+        let resolution = self.uow.reviewers().resolve(instance, &entry).await?;
+        if resolution.items_without_reviewer > 0 {
+            instance.errors.push(InstanceError {
+                code: "ReviewersNotFound".to_owned(),
+                message: format!(
+                    "{} items of stage {} have neither a reviewer nor a fallback reviewer",
+                    resolution.items_without_reviewer, entry.stage.ordinal,
+                ),
+            });
+        }
+        self.move_stage(instance, &mut entry.stage, Status::Starting)?;
+        let mail = instance.settings.mail_notifications_enabled.then_some(MailKind::Started);
+        self.uow.reviewers().contact_newcomers(instance.id, entry.stage.ordinal, mail).await?;
+        self.move_stage(instance, &mut entry.stage, Status::InProgress)?;
+        self.uow.stages().update(&mut entry.stage).await?;
+        self.enqueue(Job::CloseStage { instance: instance.id, stage: entry.stage.id }, entry.stage.end_at);
+        Ok(())
+    }
+
+    /// ST-06 to ST-09 and what follows: closes the stage, opens the next one or completes the instance. IN-06 to IN-08
+    pub(super) async fn close_stage(
+        &mut self,
+        definition: &Definition,
+        instance: &mut Instance,
+        mut closing: StageEntry,
+        next: Next,
+    ) -> Result<(), Refused> {
+        self.move_stage(instance, &mut closing.stage, Status::Completing)?;
+        self.move_stage(instance, &mut closing.stage, Status::Completed)?;
+        self.uow.stages().update(&mut closing.stage).await?;
+        let planned = self.uow.stages().planned(instance.id).await?;
+        let mut previous = closing;
+        let mut next = next;
+        loop {
+            let Next::Stage { ordinal, start_at } = next else {
+                return Ok(self.complete(definition, instance).await?);
+            };
+            let entry = lifecycle::entry_after(previous.entry, &previous.stage.moves);
+            if entry == Entry::Listed {
+                self.uow.items().list_moving(instance.id, &previous).await?;
+            }
+            let mut opening = self.create_stage(instance, &planned, ordinal, start_at, entry).await?;
+            self.move_stage(instance, &mut opening.stage, Status::Initializing)?;
+            self.uow.stages().update(&mut opening.stage).await?;
+            let items = match entry {
+                Entry::All => i64::from(instance.item_count),
+                Entry::Remaining | Entry::Listed => {
+                    self.uow.items().count_in_stage(instance.id, ordinal, entry).await?
+                }
+            };
+            if items > 0 {
+                self.open_stage(instance, opening).await?;
+                self.uow.instances().update(instance).await?;
+                return Ok(());
+            }
+            // ST-05, LC-STAGE-37: nothing moved, so the rest is over at once.
+            self.move_stage(instance, &mut opening.stage, Status::Completed)?;
+            self.uow.stages().update(&mut opening.stage).await?;
+            next = lifecycle::after_stage(&opening.stage, start_at);
+            previous = opening;
+        }
+    }
+
+    /// IN-07 to IN-11: completes the instance, decides by default, and shows the next occurrence. LC-CMP-01 to 07
+    async fn complete(&mut self, definition: &Definition, instance: &mut Instance) -> Result<(), StoreError> {
+        for status in lifecycle::completion_path(&instance.settings) {
+            self.move_instance(instance, *status)?;
+            match status {
+                Status::Completing => self.tell_of_completion(definition, instance).await?,
+                Status::Completed => {
+                    self.events.push(about(Activity::ReviewEnded, instance));
+                    self.materialise(definition, instance.occurrence + 1).await?;
+                }
+                Status::AutoReviewing => self.decide_by_default(instance).await?,
+                _ => {}
+            }
+        }
+        self.uow.instances().update(instance).await?;
+        Ok(())
+    }
+
+    /// N-6 to the creator, N-7 to the additional recipients.
+    async fn tell_of_completion(&mut self, definition: &Definition, instance: &Instance) -> Result<(), StoreError> {
+        if !instance.settings.mail_notifications_enabled {
+            return Ok(());
+        }
+        let now = self.uow.now();
+        let mail = |mail, recipient| Job::SendMail { mail, instance: instance.id, ordinal: 0, recipient };
+        self.enqueue(mail(MailKind::Completed, definition.created_by.id), now);
+        for recipient in &definition.draft.additional_notification_recipients {
+            let Ok(scope) = ReviewerScope::parse(&recipient.query, None, recipient.query_root.as_deref()) else {
+                continue;
+            };
+            for person in self.uow.directory().people(&scope.form).await? {
+                self.enqueue(mail(MailKind::CompletedAdditional, person), now);
+            }
+        }
+        Ok(())
+    }
+
+    /// LC-CMP-03 to 07; the last stage mirrors the instance (ST-10, ST-11).
+    async fn decide_by_default(&mut self, instance: &Instance) -> Result<(), StoreError> {
+        let verdict = match instance.settings.default_decision {
+            DefaultDecision::None => return Ok(()),
+            DefaultDecision::Approve => Some(Verdict::Approve),
+            DefaultDecision::Deny => Some(Verdict::Deny),
+            DefaultDecision::Recommendation => None,
+        };
+        let count = self.uow.decisions().record_defaults(instance.id, verdict, &Identity::system()).await?;
+        self.events.push(Event {
+            after: Some(json!({
+                "defaultDecision": verdict.map_or("Recommendation", Verdict::as_str),
+                "items": count,
+            })),
+            ..about(Activity::AutoReview, instance)
+        });
+        if let Some(last) = self.uow.stages().list(instance.id).await?.pop() {
+            let mut stage = last.stage;
+            self.move_stage(instance, &mut stage, Status::AutoReviewing)?;
+            self.move_stage(instance, &mut stage, Status::AutoReviewed)?;
+            self.uow.stages().update(&mut stage).await?;
+        }
+        Ok(())
+    }
+
+    /// One step of table 2.2, with its event. LC-INV-01
+    fn move_instance(&mut self, instance: &mut Instance, to: Status) -> Result<(), StoreError> {
+        let from = instance.status;
+        if !from.instance_may_become(to) {
+            return Err(StoreError::Corrupt { table: "instances", column: "status", id: instance.id.to_string() });
+        }
+        instance.status = to;
+        self.events.push(Event {
+            before: Some(json!({ "status": from.as_str() })),
+            after: Some(json!({ "status": to.as_str() })),
+            ..about(Activity::InstanceStatusChanged, instance)
+        });
+        Ok(())
+    }
+
+    /// One step of table 4.2, with its event. LC-INV-01
+    fn move_stage(&mut self, instance: &Instance, stage: &mut Stage, to: Status) -> Result<(), StoreError> {
+        let from = stage.status;
+        if !from.stage_may_become(to) {
+            return Err(StoreError::Corrupt { table: "stages", column: "status", id: stage.id.to_string() });
+        }
+        stage.status = to;
+        self.events.push(Event {
+            stage_id: Some(stage.id),
+            before: Some(json!({ "status": from.as_str() })),
+            after: Some(json!({ "status": to.as_str() })),
+            ..about(Activity::StageStatusChanged, instance)
+        });
+        Ok(())
+    }
+}
+
+/// When an occurrence starts; `None` when there is none. LC-REC-04 to 07
+fn start_of(definition: &Definition, occurrence: i32) -> Option<chrono::DateTime<chrono::Utc>> {
+    let recurrence = definition.draft.settings.recurrence.as_ref();
+    let first = recurrence::first_start(recurrence, definition.created_at);
+    recurrence::occurrence_start(recurrence, first, u32::try_from(occurrence).ok()?)
+}
+
+/// An event about an instance.
+pub(super) fn about(activity: Activity, instance: &Instance) -> Event {
+    Event { definition_id: Some(instance.definition_id), instance_id: Some(instance.id), ..Event::new(activity) }
+}
+
+/// The query texts of scopes, for events.
+pub(super) fn queries(scopes: &[ReviewerScope]) -> Vec<&str> {
+    scopes.iter().map(|scope| scope.query.as_str()).collect()
+}
