@@ -3,3 +3,4 @@
 //! `docs/architecture.md` is the map of the rooms below and of which may import which.
 
 pub mod domain;
+pub mod local_postgres;
