@@ -3,6 +3,8 @@
 //! Other processes are this same test program, started again for the one test [`another_user_of_the_cluster`], which reads
 //! what to do from its environment.
 
+#![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
+
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
