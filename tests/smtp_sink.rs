@@ -1,7 +1,5 @@
 //! The mail server that other tests look into.
 
-#![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
-
 #[path = "support/smtp_sink.rs"]
 mod smtp_sink;
 
