@@ -237,6 +237,41 @@ fn an_ordinary_user_runs_the_server_as_herself_and_her_cluster_is_hers() {
     join_or_start(&place.durable()).unwrap().release().unwrap();
 }
 
+#[test]
+fn a_directory_the_account_cannot_reach_sends_the_cluster_elsewhere_and_later_users_after_it() {
+    if !nix::unistd::geteuid().is_root() {
+        // An ordinary user runs PostgreSQL as herself, which reaches whatever she reaches.
+        return;
+    }
+    let place = Place::new();
+    std::fs::set_permissions(place.path(), PermissionsExt::from_mode(0o700)).unwrap();
+
+    let first = join_or_start(&place.throwaway()).unwrap();
+    let second = join_or_start(&place.throwaway()).unwrap();
+
+    assert!(!first.directory().starts_with(place.path()));
+    assert_eq!(first.directory(), second.directory());
+    assert_eq!(query(&second.url("postgres"), "select 'here'"), "here");
+    let elsewhere = first.directory().to_owned();
+    drop(first);
+    second.release().unwrap();
+    std::fs::remove_dir_all(elsewhere).unwrap();
+}
+
+#[test]
+fn an_interrupt_at_the_terminal_reaches_neither_the_server_nor_its_keeper() {
+    let place = Place::new();
+    let cluster = join_or_start(&place.durable()).unwrap();
+    let server = server_process(&cluster);
+
+    // A terminal signals the group in its foreground, in its own session.
+    let session = |process| nix::unistd::getsid(Some(nix::unistd::Pid::from_raw(process))).unwrap();
+    assert_ne!(session(server), nix::unistd::getsid(None).unwrap());
+    assert_eq!(session(server), session(parent(server)));
+
+    cluster.release().unwrap();
+}
+
 /// Not a test but the other process of the tests above: uses the cluster until its standard input ends.
 #[test]
 fn another_user_of_the_cluster() {

@@ -9,7 +9,7 @@
 //! into the server. Between a fork of a process with threads and `exec`, only what is safe in a signal handler may be called:
 //! nothing in [`keep`] allocates, locks or returns.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::process::CommandExt;
@@ -26,20 +26,27 @@ const GLANCE: Duration = Duration::from_millis(200);
 /// How long a server may take over a fast shutdown before it is told to stop at once and recover at the next start.
 const SHUTDOWN_GLANCES: u32 = 300;
 
+/// The lock files a keeper holds open. Both must be opened for it alone, for a lock belongs to an opened file.
+pub(super) struct Locks {
+    /// Whoever uses the cluster holds it, shared. The keeper tries to take it.
+    pub(super) users: File,
+    /// The keeper holds it, shared, for as long as it lives.
+    pub(super) keeper: File,
+}
+
 /// Runs `server` under a keeper. What comes back is the keeper, which ends when the server has ended.
-///
-/// `users` must be opened for the keeper alone (its locks are its own) and not be locked yet.
 ///
 /// # Errors
 /// When the server program cannot be run.
-pub(super) fn spawn(mut server: Command, users: File, linger: Duration) -> io::Result<Child> {
+pub(super) fn spawn(mut server: Command, locks: Locks, linger: Duration) -> io::Result<Child> {
+    locks.keeper.lock_shared()?;
     let linger_glances = u32::try_from(linger.as_millis() / GLANCE.as_millis()).unwrap_or(u32::MAX);
     let divide = move || -> io::Result<()> {
         setsid()?;
         let keeper = getpid();
         // SAFETY: this process has one thread (it was forked a moment ago), and both sides keep to calls that are safe here.
         match unsafe { fork()? } {
-            ForkResult::Parent { child } => keep(child, &users, linger_glances),
+            ForkResult::Parent { child } => keep(child, &locks, linger_glances),
             ForkResult::Child => stop_with(keeper),
         }
     };
@@ -61,8 +68,18 @@ fn stop_with(_keeper: Pid) -> io::Result<()> {
     Ok(())
 }
 
-fn keep(server: Pid, users: &File, linger_glances: u32) -> ! {
-    become_independent(users.as_raw_fd());
+/// Does a keeper watch over the server? A server without one is about to stop. Call it under the start lock, with a file opened
+/// for this question.
+pub(super) fn is_alive(keeper: &File) -> io::Result<bool> {
+    match keeper.try_lock() {
+        Ok(()) => keeper.unlock().map(|()| false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+fn keep(server: Pid, Locks { users, keeper }: &Locks, linger_glances: u32) -> ! {
+    become_independent(users.as_raw_fd(), keeper.as_raw_fd());
     let mut idle_glances = 0;
     loop {
         if has_ended(server) {
@@ -91,9 +108,9 @@ fn keep(server: Pid, users: &File, linger_glances: u32) -> ! {
     exit()
 }
 
-/// Lets go of what came with the fork: handlers that speak to threads which are not here, and every open file but the lock,
+/// Lets go of what came with the fork: handlers that speak to threads which are not here, and every open file but the locks,
 /// among them the pipe on which the standard library waits for the server program to begin.
-fn become_independent(lock: RawFd) {
+fn become_independent(one_lock: RawFd, other_lock: RawFd) {
     for (number, disposition) in [
         (Signal::SIGINT, SigHandler::SigIgn),
         (Signal::SIGHUP, SigHandler::SigIgn),
@@ -105,8 +122,10 @@ fn become_independent(lock: RawFd) {
     }
     #[cfg(target_os = "linux")]
     let _named = nix::sys::prctl::set_name(c"postgres-keeper");
-    close_all_between(3, lock - 1);
-    close_all_between(lock + 1, RawFd::MAX);
+    let (lower, upper) = (one_lock.min(other_lock), one_lock.max(other_lock));
+    close_all_between(3, lower - 1);
+    close_all_between(lower + 1, upper - 1);
+    close_all_between(upper + 1, RawFd::MAX);
 }
 
 #[cfg(target_os = "linux")]

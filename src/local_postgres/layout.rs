@@ -3,6 +3,7 @@
 //! ```text
 //! <directory>/start.lock     held by who starts the server or looks whether it runs
 //!             users.lock     held, shared, by every user of the cluster
+//!             keeper.lock    held by the keeper for as long as it lives
 //!             postgres.log   what the server says
 //!             data/          PostgreSQL's own
 //!             run/           the socket; elsewhere when the path is too long for one

@@ -62,13 +62,18 @@ pub(super) fn state(layout: &Layout) -> Result<State, LocalPostgresError> {
     })
 }
 
-/// Waits until the server stands still, one way or the other. Call it under the start lock.
+/// Waits until the server stands still, one way or the other, and sees to it that one that runs is kept. Call it under the
+/// start lock.
 pub(super) fn settle(layout: &Layout) -> Result<State, LocalPostgresError> {
+    let keeper_lock = layout.file("keeper.lock");
+    let keeper = layout.open_lock("keeper.lock")?;
     let deadline = Instant::now() + PATIENCE;
     loop {
         match state(layout)? {
             State::Changing if Instant::now() < deadline => std::thread::sleep(GLANCE),
             State::Changing => return Err(LocalPostgresError::TimedOut { doing: "start", log: layout.log() }),
+            // The keeper was killed. The kernel has told the server, which may not know it yet.
+            State::Running if !keeper::is_alive(&keeper).doing("lock", &keeper_lock)? => stop(layout)?,
             settled => return Ok(settled),
         }
     }
@@ -99,8 +104,8 @@ pub(super) fn start(layout: &Layout, options: &StartOptions<'_>) -> Result<(), L
     }
 }
 
-/// Stops the server fast (connections are cut, nothing committed is lost) and waits until it is gone. Call it with the users
-/// lock held exclusively.
+/// Stops the server fast (connections are cut, nothing committed is lost) and waits until it is gone. Call it when nobody uses
+/// the server, that is with the users lock held exclusively, or when it is about to stop in any case.
 pub(super) fn stop(layout: &Layout) -> Result<(), LocalPostgresError> {
     let deadline = Instant::now() + PATIENCE;
     let mut asked = false;
@@ -161,7 +166,8 @@ fn start_once(layout: &Layout, options: &StartOptions<'_>) -> Result<(), LocalPo
     }
     command.stdout(log.try_clone().doing("open", &layout.log())?).stderr(log);
 
-    let mut keeper = keeper::spawn(command, layout.open_lock("users.lock")?, options.linger).doing("run", &program)?;
+    let locks = keeper::Locks { users: layout.open_lock("users.lock")?, keeper: layout.open_lock("keeper.lock")? };
+    let mut keeper = keeper::spawn(command, locks, options.linger).doing("run", &program)?;
     let deadline = Instant::now() + PATIENCE;
     loop {
         // Asked first: a keeper that ends after the look below is seen at the next turn.
