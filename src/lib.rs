@@ -5,5 +5,6 @@
 pub mod app;
 pub mod domain;
 pub mod http;
+pub mod local_postgres;
 pub mod mail;
 pub mod store;
