@@ -2,4 +2,6 @@
 //!
 //! `docs/architecture.md` is the map of the rooms below and of which may import which.
 
+pub mod app;
 pub mod domain;
+pub mod store;
