@@ -1,5 +1,7 @@
 //! The import of a directory file, on a real PostgreSQL. Needs `ATTESTRY_TEST_DATABASE_URL`, a superuser's.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::{
     io::{self, Write as _},
     pin::Pin,

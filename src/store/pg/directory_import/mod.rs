@@ -119,7 +119,7 @@ impl Import {
     async fn close(&mut self) -> Result<(), sqlx::Error> {
         let connection = &mut *self.transaction;
         self.staging.send_all(connection).await?;
-        sqlx::raw_sql(statements::ANALYZE_STAGING).execute(&mut *connection).await?;
+        sqlx::raw_sql(statements::INDEX_STAGING).execute(&mut *connection).await?;
         // a statement of its own: what other imports committed meanwhile is visible only to statements after the wait
         sqlx::query(statements::LOCK_TENANT).bind(self.tenant).execute(&mut *connection).await?;
         Ok(())
@@ -155,7 +155,7 @@ impl Import {
     async fn find_conflicts(&mut self, limit: u32) -> Result<Vec<Conflict>, sqlx::Error> {
         let limit = i64::from(limit);
         sqlx::query(statements::FIND_REFERENCES).bind(self.tenant).execute(&mut *self.transaction).await?;
-        sqlx::raw_sql(statements::ANALYZE_REFERENCES).execute(&mut *self.transaction).await?;
+        sqlx::raw_sql(statements::INDEX_REFERENCES).execute(&mut *self.transaction).await?;
 
         let required = sqlx::query(statements::REQUIRED).bind(self.tenant).bind(limit);
         let mut conflicts = self

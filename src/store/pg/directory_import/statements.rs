@@ -80,10 +80,25 @@ pub(super) const COPY_SERVICE_PRINCIPAL_OWNERS: &str =
 pub(super) const COPY_ROLE_MEMBERS: &str = "copy staged_role_members from stdin (format binary)";
 pub(super) const COPY_ASSIGNMENTS: &str = "copy staged_assignments from stdin (format binary)";
 
-/// A temporary table has no statistics until it is told to, and the planner would take it for small.
-pub(super) const ANALYZE_STAGING: &str = "
+/// What the statements below need to be fast whatever the planner believes.
+///
+/// A temporary table has no statistics until it is told to. And what the planner knows of a tenant's rows is old or nothing
+/// right after the tenant's first import, so that it may choose to look up every one of a million rows: then there must be
+/// an index to look it up in.
+pub(super) const INDEX_STAGING: &str = "
+    create index on staged_objects (id);
+    create index on staged_users (id);
+    create index on staged_users (lower(user_principal_name));
+    create index on staged_groups (id);
+    create index on staged_service_principals (id);
+    create index on staged_directory_roles (id);
+    create index on staged_group_members (object_id, entry_id);
+    create index on staged_group_owners (object_id, entry_id);
+    create index on staged_service_principal_owners (object_id, entry_id);
+    create index on staged_role_members (object_id, entry_id);
+    create index on staged_assignments (object_id, assignment_id);
     analyze staged_objects, staged_users, staged_groups, staged_service_principals, staged_directory_roles,
-        staged_group_members, staged_group_owners, staged_service_principal_owners, staged_role_members, staged_assignments
+        staged_group_members, staged_group_owners, staged_service_principal_owners, staged_role_members, staged_assignments;
 ";
 
 /// The database compares nothing across tenants, so the tenant is part of the name of the lock.
@@ -185,7 +200,10 @@ pub(super) const FIND_REFERENCES: &str = "
 ";
 
 /// As for the other staging tables.
-pub(super) const ANALYZE_REFERENCES: &str = "analyze staged_references";
+pub(super) const INDEX_REFERENCES: &str = "
+    create unique index on staged_references (id);
+    analyze staged_references;
+";
 
 /// References that lead nowhere, or where they may not.
 pub(super) const BAD_REFERENCES: &str = "
@@ -402,6 +420,7 @@ pub(super) struct ListStatements {
     pub(super) add: &'static str,
 }
 
+#[rustfmt::skip] // one clause per line
 macro_rules! list {
     (
         table: $table:literal, object: $object:literal, entry: $entry:literal, kind: $kind:literal,
@@ -409,46 +428,28 @@ macro_rules! list {
     ) => {
         ListStatements {
             remove: concat!(
-                "delete from ",
-                $table,
-                " as stored using ",
-                $told_by,
-                " as object",
-                " where stored.tenant_id = $1 and stored.",
-                $object,
-                " = object.id and object.",
-                $told,
-                " and not exists (select from ",
-                $staged,
-                " as told",
-                " where told.object_id = stored.",
-                $object,
-                " and told.entry_id = stored.",
-                $entry,
-                ")",
+                "delete from ", $table, " as stored
+                  using ", $told_by, " as object
+                  where stored.tenant_id = $1
+                    and stored.", $object, " = object.id
+                    and object.", $told, "
+                    and not exists (
+                            select from ", $staged, " as told
+                             where told.object_id = stored.", $object, " and told.entry_id = stored.", $entry, "
+                        )",
             ),
             add: concat!(
-                "insert into ",
-                $table,
-                " (tenant_id, ",
-                $object,
-                ", ",
-                $entry,
-                ", ",
-                $kind,
-                ")",
-                " select $1, told.object_id, told.entry_id, found.kind from ",
-                $staged,
-                " as told",
-                " join staged_references as found on found.id = told.entry_id",
-                " where not exists (select from ",
-                $table,
-                " as stored where stored.tenant_id = $1",
-                " and stored.",
-                $object,
-                " = told.object_id and stored.",
-                $entry,
-                " = told.entry_id)",
+                "insert into ", $table, " (tenant_id, ", $object, ", ", $entry, ", ", $kind, ")
+                 select $1, told.object_id, told.entry_id, found.kind
+                   from ", $staged, " as told
+                   join staged_references as found on found.id = told.entry_id
+                  where not exists (
+                            select from ", $table, " as stored
+                             where stored.tenant_id = $1
+                               and stored.", $object, " = told.object_id
+                               and stored.", $entry, " = told.entry_id
+                        )
+                  order by told.object_id, told.entry_id",
             ),
         }
     };
