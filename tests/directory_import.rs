@@ -2,7 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod support {
+    pub mod kubernetes_org;
+}
+
 use std::{
+    fs,
     io::{self, Write as _},
     pin::Pin,
     sync::{
@@ -25,6 +30,8 @@ use tokio::{
 };
 use uuid::Uuid;
 
+use crate::support::kubernetes_org;
+
 const ADA: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 const BOB: &str = "aaaaaaaa-0000-4000-8000-000000000002";
 const CYD: &str = "aaaaaaaa-0000-4000-8000-000000000003";
@@ -41,7 +48,7 @@ async fn database() -> (PgPool, TenantId) {
     let url = URL
         .get_or_init(|| async {
             let url = std::env::var("ATTESTRY_TEST_DATABASE_URL").expect("ATTESTRY_TEST_DATABASE_URL is set");
-            let name = format!("directory_import_{}", Uuid::new_v4().simple());
+            let name = format!("directory_import_{}", any_id().simple());
             let mut connection = PgConnection::connect(&url).await.unwrap();
             connection.execute(AssertSqlSafe(format!("create database {name}"))).await.unwrap();
             let mut url = url::Url::parse(&url).unwrap();
@@ -62,8 +69,12 @@ async fn database() -> (PgPool, TenantId) {
     (pool, tenant)
 }
 
+fn any_id() -> Uuid {
+    Uuid::from_u128(rand::random())
+}
+
 async fn new_tenant(pool: &PgPool) -> TenantId {
-    let id = Uuid::new_v4();
+    let id = any_id();
     sqlx::query("insert into tenants (tenant_id, slug, display_name, page_key) values ($1, $2, 'Acme', '')")
         .bind(id)
         .bind(format!("t{}", id.simple()))
@@ -550,7 +561,7 @@ async fn a_bad_line_after_many_good_ones_undoes_them() {
     let directory = Directory::small().await;
     let mut text = Vec::new();
     for number in 0..12_000 {
-        let line = person(&Uuid::new_v4().to_string(), &format!("u{number}"), json!({}));
+        let line = person(&any_id().to_string(), &format!("u{number}"), json!({}));
         writeln!(text, "{line}").unwrap();
     }
     text.extend_from_slice(b"{\"type\":\"user\"}\n");
@@ -694,7 +705,7 @@ async fn a_reference_to_nothing_is_refused_with_line_property_and_id() {
 #[tokio::test]
 async fn of_many_bad_references_the_first_twenty_are_told() {
     let directory = Directory::new().await;
-    let strangers: Vec<String> = (0..30).map(|_| Uuid::new_v4().to_string()).collect();
+    let strangers: Vec<String> = (0..30).map(|_| any_id().to_string()).collect();
 
     let message = directory.refuses(&[sales(json!({"members": strangers}))]).await;
 
@@ -872,7 +883,7 @@ async fn the_ids_of_another_tenant_are_unknown_and_free() {
 async fn an_unknown_tenant_is_refused() {
     let directory = Directory::new().await;
     let store = PgDirectoryImport { pool: directory.pool.clone() };
-    let nobody = TenantId::new(Uuid::new_v4());
+    let nobody = TenantId::new(any_id());
 
     let error = import_directory(&store, nobody, &b""[..], &NoProgress).await.unwrap_err();
 
@@ -927,4 +938,92 @@ async fn progress_tells_phases_in_order_and_everything_that_was_read() {
     assert_eq!(*heard.phases.lock().unwrap(), [ImportPhase::Reading, ImportPhase::Checking, ImportPhase::Writing]);
     assert_eq!(heard.bytes.into_inner(), text.len() as u64);
     assert_eq!(heard.lines.into_inner(), 2);
+}
+
+/// Every team of the directory with its direct and its transitive people, and its owners.
+async fn stored_counts(directory: &Directory) -> Vec<Value> {
+    directory
+        .query(
+            "with recursive inside (group_id, member_id, member_type, direct) as (
+                 select group_id, member_id, member_type, true from group_members where tenant_id = $1
+                 union
+                 select i.group_id, m.member_id, m.member_type, false
+                   from inside i
+                   join group_members m on m.tenant_id = $1 and m.group_id = i.member_id
+                  where i.member_type = 'group'
+             )
+             select jsonb_build_array(
+                        g.display_name,
+                        g.group_id,
+                        count(distinct i.member_id) filter (where i.member_type = 'user' and i.direct),
+                        count(distinct i.member_id) filter (where i.member_type = 'user'),
+                        (select count(*) from group_owners o where o.tenant_id = $1 and o.group_id = g.group_id)
+                    )
+               from groups g
+               left join inside i on i.group_id = g.group_id
+              where g.tenant_id = $1
+              group by g.group_id, g.display_name
+              order by g.display_name collate \"C\"",
+        )
+        .await
+}
+
+async fn imports_organisations(folder: &std::path::Path) -> (ImportReport, Vec<kubernetes_org::TeamCount>) {
+    let directory = Directory::new().await;
+    let lines = kubernetes_org::directory_lines(folder).join("\n");
+
+    let report = directory.import_text(lines.as_bytes()).await.unwrap();
+
+    let told = kubernetes_org::counts(folder);
+    let expected: Vec<Value> = told
+        .iter()
+        .map(|count| json!([count.team, count.id, count.direct, count.transitive, count.maintainers]))
+        .collect();
+    assert_eq!(stored_counts(&directory).await, expected);
+    (report, told)
+}
+
+#[tokio::test]
+async fn teams_become_groups_maintainers_owners_and_child_teams_nested_groups() {
+    let folder = std::env::temp_dir().join(format!("attestry-organisations-{}", any_id()));
+    fs::create_dir_all(folder.join("config/acme/sig-one")).unwrap();
+    fs::create_dir_all(folder.join("config/beta")).unwrap();
+    fs::write(folder.join("config/acme/org.yaml"), "admins: [Ada]\nmembers: [bob]\nname: Acme\n").unwrap();
+    let teams = "
+teams:
+  parent:
+    description: x
+    maintainers: [ada]
+    members: [bob]
+    privacy: closed
+    previously: [old]
+    teams:
+      child:
+        members: [BOB, cyd]
+  empty: {members: []}
+";
+    fs::write(folder.join("config/acme/sig-one/teams.yaml"), teams).unwrap();
+    fs::write(folder.join("config/beta/org.yaml"), "members: [ADA]\nteams: {parent: {members: [ADA]}}\n").unwrap();
+
+    let (report, counts) = imports_organisations(&folder).await;
+    fs::remove_dir_all(&folder).unwrap();
+
+    assert_eq!((report.users.inserted, report.groups.inserted), (3, 4));
+    let counts: Vec<_> =
+        counts.iter().map(|count| (count.team.as_str(), count.direct, count.transitive, count.maintainers)).collect();
+    assert_eq!(
+        counts,
+        [("acme/child", 2, 2, 0), ("acme/empty", 0, 0, 0), ("acme/parent", 1, 2, 1), ("beta/parent", 1, 1, 0)]
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs ATTESTRY_KUBERNETES_ORG, the folder of the organisation data"]
+async fn the_kubernetes_organisations_are_imported_as_their_files_count_them() {
+    let folder = std::env::var("ATTESTRY_KUBERNETES_ORG").expect("ATTESTRY_KUBERNETES_ORG is set");
+
+    let (report, counts) = imports_organisations(folder.as_ref()).await;
+
+    assert!(report.users.inserted > 1_000, "{report:?}");
+    assert_eq!(report.groups.inserted, counts.len() as u64);
 }
