@@ -23,8 +23,8 @@ const MOST_FAULTS: usize = 20;
 const BATCH_RECORDS: usize = 5_000;
 /// was made of this many bytes.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
-/// Progress is told every so many lines, and at the end.
-const PROGRESS_LINES: u64 = 1_000;
+/// Progress is told every so many bytes, and at the end.
+const PROGRESS_BYTES: u64 = 256 * 1024;
 
 /// Why a file was not imported. Nothing of it was applied.
 #[derive(Debug, thiserror::Error)]
@@ -182,6 +182,7 @@ async fn stage_lines(
     let mut line = Vec::new();
     let mut number = 0;
     let mut bytes = 0;
+    let mut told_bytes = 0;
     let mut batch = Vec::new();
     let mut batch_bytes = 0;
     let mut faults = Vec::new();
@@ -201,7 +202,8 @@ async fn stage_lines(
         }
         number += 1;
         bytes += read as u64;
-        if number % PROGRESS_LINES == 0 {
+        if bytes - told_bytes >= PROGRESS_BYTES {
+            told_bytes = bytes;
             progress.read(bytes, number);
         }
 
