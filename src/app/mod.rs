@@ -13,6 +13,7 @@ pub mod get_definition;
 pub mod get_instance;
 pub mod get_stage;
 pub mod ids;
+pub mod import_directory;
 pub mod list_decisions;
 pub mod list_definitions;
 pub mod list_instances;

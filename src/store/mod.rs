@@ -3,6 +3,7 @@
 //! Comments on the traits are obligations for every implementation; `pg` is the only one. Reads return domain values, absence is
 //! `None`, also when the row belongs to another tenant. Storage is told ids, times and statuses; it invents none.
 
+pub mod directory_import;
 pub mod filter;
 pub mod pg;
 

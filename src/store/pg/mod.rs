@@ -5,6 +5,7 @@
 mod decisions;
 mod definitions;
 mod directory;
+pub mod directory_import;
 mod error;
 mod events;
 mod filters;
