@@ -92,7 +92,7 @@ pub struct LineFault {
 
 impl fmt::Display for LineFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { line, violation: Violation { path, reason } } = self;
+        let Self { line, violation: Violation { path, reason, .. } } = self;
         if path.is_empty() { write!(f, "line {line}: {reason}") } else { write!(f, "line {line}: {path}: {reason}") }
     }
 }

@@ -6,3 +6,44 @@ pub mod error;
 pub mod json_reader;
 pub mod odata;
 pub mod request_ids;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::{
+    app::Services,
+    http::authentication::{IssuerSource, SourceUnavailable, TokenVerifier, TrustedIssuer},
+    store::Store,
+};
+
+/// What every handler works with.
+pub struct Edge {
+    pub services: Services,
+    pub tokens: TokenVerifier<StoredIssuers>,
+    /// Scheme and host of links in answers, without a trailing slash. CL-02
+    pub public_url: String,
+}
+
+/// Issuers as the store knows them.
+pub struct StoredIssuers(pub Arc<dyn Store>);
+
+#[async_trait]
+impl IssuerSource for StoredIssuers {
+    async fn issuer(&self, issuer: &str) -> Result<Option<TrustedIssuer>, SourceUnavailable> {
+        let stored = self.0.issuer(issuer).await.map_err(|error| SourceUnavailable(Box::new(error)))?;
+        stored
+            .map(|found| {
+                TrustedIssuer::from_stored(
+                    found.tenant,
+                    found.issuer,
+                    found.audience,
+                    found.development,
+                    found.jwks,
+                    &found.algorithms,
+                )
+            })
+            .transpose()
+            .map_err(|error| SourceUnavailable(Box::new(error)))
+    }
+}

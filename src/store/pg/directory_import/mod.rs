@@ -41,7 +41,7 @@ pub struct PgDirectoryImport {
 #[async_trait]
 impl DirectoryImportStore for PgDirectoryImport {
     async fn begin_import(&self, tenant: TenantId) -> Result<Option<Box<dyn DirectoryImport>>, StoreError> {
-        begin(&self.pool, tenant).await.map_err(store_error)
+        begin(&self.pool, tenant).await.map_err(StoreError::from)
     }
 }
 
@@ -65,10 +65,6 @@ async fn begin(pool: &PgPool, tenant: TenantId) -> Result<Option<Box<dyn Directo
     Ok(Some(Box::new(Import { transaction, tenant: tenant.as_uuid(), staging: Staging::new() })))
 }
 
-fn store_error(error: sqlx::Error) -> StoreError {
-    StoreError(Box::new(error))
-}
-
 struct Import {
     transaction: Transaction<'static, Postgres>,
     tenant: Uuid,
@@ -80,29 +76,29 @@ impl DirectoryImport for Import {
     async fn stage(&mut self, records: &[NumberedRecord]) -> Result<(), StoreError> {
         let connection = &mut *self.transaction;
         for NumberedRecord { line, record } in records {
-            self.staging.record(connection, *line, record).await.map_err(store_error)?;
+            self.staging.record(connection, *line, record).await.map_err(StoreError::from)?;
         }
         Ok(())
     }
 
     async fn close_staging(&mut self) -> Result<(), StoreError> {
-        self.close().await.map_err(store_error)
+        self.close().await.map_err(StoreError::from)
     }
 
     async fn id_conflicts(&mut self, limit: u32) -> Result<Vec<Conflict>, StoreError> {
-        self.find_id_conflicts(limit).await.map_err(store_error)
+        self.find_id_conflicts(limit).await.map_err(StoreError::from)
     }
 
     async fn conflicts(&mut self, limit: u32) -> Result<Vec<Conflict>, StoreError> {
-        self.find_conflicts(limit).await.map_err(store_error)
+        self.find_conflicts(limit).await.map_err(StoreError::from)
     }
 
     async fn manager_edges(&mut self) -> Result<Vec<(ObjectId, ObjectId)>, StoreError> {
-        self.find_manager_edges().await.map_err(store_error)
+        self.find_manager_edges().await.map_err(StoreError::from)
     }
 
     async fn apply(&mut self) -> Result<ImportReport, StoreError> {
-        self.write().await.map_err(store_error)
+        self.write().await.map_err(StoreError::from)
     }
 
     async fn commit(mut self: Box<Self>, report: &ImportReport) -> Result<(), StoreError> {
@@ -110,8 +106,8 @@ impl DirectoryImport for Import {
             .bind(self.tenant)
             .bind(ObjectId::NOBODY.as_uuid())
             .bind(sqlx::types::Json(report));
-        event.execute(&mut *self.transaction).await.map_err(store_error)?;
-        self.transaction.commit().await.map_err(store_error)
+        event.execute(&mut *self.transaction).await.map_err(StoreError::from)?;
+        self.transaction.commit().await.map_err(StoreError::from)
     }
 }
 
