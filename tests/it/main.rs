@@ -1,0 +1,6 @@
+//! Drives the service over HTTP as a client would, on a real PostgreSQL. One binary; each test has a tenant of its own.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+mod smoke;
