@@ -8,6 +8,7 @@ pub mod advance_clock;
 pub mod create_definition;
 pub mod delete_definition;
 pub mod development_tokens;
+pub mod directory_roles;
 pub mod get_decision;
 pub mod get_definition;
 pub mod get_instance;
@@ -18,6 +19,7 @@ pub mod list_decisions;
 pub mod list_definitions;
 pub mod list_instances;
 pub mod list_stages;
+pub mod page_key;
 pub mod record_decision;
 pub mod run_job;
 mod run_review;
@@ -28,6 +30,7 @@ pub mod update_stage;
 
 use std::sync::Arc;
 
+pub use access::StagePath;
 use tokio::sync::Notify;
 
 use crate::{

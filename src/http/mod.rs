@@ -1,5 +1,6 @@
 //! The edge: parse a request, call one use case, render its answer. Every quirk of the protocol lives here and nowhere below.
 
+pub mod api;
 pub mod authentication;
 pub mod definitions;
 pub mod error;
@@ -23,6 +24,23 @@ pub struct Edge {
     pub tokens: TokenVerifier<StoredIssuers>,
     /// Scheme and host of links in answers, without a trailing slash. CL-02
     pub public_url: String,
+    /// Directory roles of recent callers.
+    pub roles: api::DirectoryRoles,
+    /// What seals continuation tokens.
+    pub page_keys: api::PageKeys,
+}
+
+impl Edge {
+    /// An edge over these services.
+    pub fn new(services: Services, accept_development_issuers: bool, public_url: &str) -> Self {
+        Self {
+            tokens: TokenVerifier::new(StoredIssuers(Arc::clone(&services.store)), accept_development_issuers),
+            services,
+            public_url: public_url.trim_end_matches('/').to_owned(),
+            roles: api::DirectoryRoles::default(),
+            page_keys: api::PageKeys::default(),
+        }
+    }
 }
 
 /// Issuers as the store knows them.

@@ -45,11 +45,6 @@ impl Account {
             .ok_or(LocalPostgresError::NoAccount { wanted })
     }
 
-    /// Is this another account than the one we run as?
-    pub(super) fn is_dropped(&self) -> bool {
-        self.dropped
-    }
-
     /// A command that runs as this account, with nothing of our environment (which may hold secrets) and no input.
     pub(super) fn command(&self, program: &OsStr) -> Command {
         let mut command = Command::new(program);

@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! <directory>/start.lock     held by who starts the server or looks whether it runs
+//!             moved-to       where the rest is, when the account that runs PostgreSQL cannot reach this directory
 //!             users.lock     held, shared, by every user of the cluster
 //!             keeper.lock    held by the keeper for as long as it lives
 //!             postgres.log   what the server says
 //!             data/          PostgreSQL's own
 //!             run/           the socket; elsewhere when the path is too long for one
-//!             moved-to       instead of all that: where the cluster is, when its account cannot reach this directory
 //! ```
 
 use std::ffi::OsString;
@@ -37,6 +37,23 @@ pub(super) struct Layout {
     pub(super) socket_directory: PathBuf,
 }
 
+/// Makes the directory a caller named, and answers its one true path.
+pub(super) fn make_home(asked_for: &Path) -> Result<PathBuf, LocalPostgresError> {
+    fs::create_dir_all(asked_for).doing("make", asked_for)?;
+    asked_for.canonicalize().doing("look at", asked_for)
+}
+
+/// Opens a lock file anew: a lock belongs to an opened file, so two users in one process count as two.
+pub(super) fn open_lock(path: &Path) -> Result<File, LocalPostgresError> {
+    match File::options().create(true).truncate(false).read(true).write(true).mode(0o600).open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            let seen = fs::metadata(path).or_else(|_| fs::metadata(path.parent().unwrap_or(path)));
+            Err(LocalPostgresError::NotOurs { path: path.to_owned(), owner: seen.doing("open", path)?.uid() })
+        }
+        opened => opened.doing("open", path),
+    }
+}
+
 /// The data directory of the cluster in `directory`, followed to where it was moved, if there is one.
 pub(super) fn existing_data(directory: &Path) -> Option<PathBuf> {
     let home = moved_to(directory).unwrap_or_else(|| directory.to_owned());
@@ -51,21 +68,14 @@ fn moved_to(directory: &Path) -> Option<PathBuf> {
 }
 
 impl Layout {
-    /// Makes the directories that are missing, open to `account` and, where it matters, to nobody else.
-    pub(super) fn prepare(asked_for: &Path, account: &Account, throwaway: bool) -> Result<Self, LocalPostgresError> {
-        let existed = asked_for.exists();
-        fs::create_dir_all(asked_for).doing("make", asked_for)?;
-        let mut directory = asked_for.canonicalize().doing("look at", asked_for)?;
-        if !existed && account.is_dropped() {
-            // Whatever our umask: the account passes through here. It finds nothing to read.
-            fs::set_permissions(&directory, fs::Permissions::from_mode(0o711)).doing("open", &directory)?;
-        }
-        if let Some(elsewhere) = moved_to(&directory) {
-            directory = elsewhere;
-        } else if !account.enters(&directory) {
-            directory = move_elsewhere(&directory, throwaway)?;
-        }
-
+    /// Finds the place for the cluster that was asked for in `home`, and makes the directory of its socket. Call it under the
+    /// start lock.
+    pub(super) fn prepare(home: &Path, account: &Account, throwaway: bool) -> Result<Self, LocalPostgresError> {
+        let directory = match moved_to(home) {
+            Some(elsewhere) => elsewhere,
+            None if account.enters(home) => home.to_owned(),
+            None => move_elsewhere(home, throwaway)?,
+        };
         let run = directory.join("run");
         let socket_directory = if socket_fits(&run) {
             run
@@ -97,17 +107,9 @@ impl Layout {
         self.data.join("postmaster.pid")
     }
 
-    /// Opens a lock file of its own open file description, so that two users in one process count as two.
+    /// Opens one of the lock files; see [`open_lock`].
     pub(super) fn open_lock(&self, name: &str) -> Result<File, LocalPostgresError> {
-        let path = self.file(name);
-        let opened = File::options().create(true).truncate(false).read(true).write(true).mode(0o600).open(&path);
-        match opened {
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-                let owner = fs::metadata(&path).or_else(|_| fs::metadata(&self.directory)).doing("open", &path)?.uid();
-                Err(LocalPostgresError::NotOurs { path, owner })
-            }
-            opened => opened.doing("open", &path),
-        }
+        open_lock(&self.file(name))
     }
 
     /// Opens the log for the server to append to.

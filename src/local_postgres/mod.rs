@@ -84,11 +84,13 @@ pub struct LocalPostgres {
 /// [`LocalPostgresError`] says what is missing and what to do about it: no server installed, data of another major version, a
 /// directory of somebody else, or a server that does not start, with the end of its log.
 pub fn join_or_start(options: &Options) -> Result<LocalPostgres, LocalPostgresError> {
-    let account = Account::choose(&options.directory)?;
-    let layout = Layout::prepare(&options.directory, &account, options.throwaway)?;
+    let home = layout::make_home(&options.directory)?;
+    let start_lock = home.join("start.lock");
+    let starting = layout::open_lock(&start_lock)?;
+    starting.lock().doing("lock", &start_lock)?;
 
-    let starting = layout.open_lock("start.lock")?;
-    starting.lock().doing("lock", &layout.file("start.lock"))?;
+    let account = Account::choose(&home)?;
+    let layout = Layout::prepare(&home, &account, options.throwaway)?;
     let share = layout.open_lock("users.lock")?;
     // Waits only while a keeper, or a last user, is stopping the server.
     share.lock_shared().doing("lock", &layout.file("users.lock"))?;

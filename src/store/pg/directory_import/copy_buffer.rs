@@ -19,12 +19,13 @@ pub(super) struct CopyBuffer {
     statement: &'static str,
     columns: i16,
     bytes: Vec<u8>,
+    rows: u64,
 }
 
 impl CopyBuffer {
     /// A buffer for `copy … from stdin (format binary)` with that many columns.
     pub(super) const fn new(statement: &'static str, columns: i16) -> Self {
-        Self { statement, columns, bytes: Vec::new() }
+        Self { statement, columns, bytes: Vec::new(), rows: 0 }
     }
 
     /// Begins a row; each of its columns must follow, in order.
@@ -33,7 +34,13 @@ impl CopyBuffer {
             self.bytes.extend_from_slice(HEADER);
         }
         self.bytes.extend_from_slice(&self.columns.to_be_bytes());
+        self.rows += 1;
         Row { bytes: &mut self.bytes }
+    }
+
+    /// How many rows were begun, sent or not.
+    pub(super) const fn rows(&self) -> u64 {
+        self.rows
     }
 
     /// Sends what there is, if that is much.

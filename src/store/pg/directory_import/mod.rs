@@ -30,6 +30,8 @@ use crate::{
 
 /// So many entries of a list are buffered between two looks at how full the buffer is.
 const ENTRIES_AT_ONCE: usize = 10_000;
+/// From so many staged rows on, looking up each by itself is never the best plan, whatever the planner believes.
+const MANY_ROWS: u64 = 20_000;
 
 /// Imports into PostgreSQL.
 #[derive(Clone, Debug)]
@@ -54,7 +56,8 @@ async fn begin(pool: &PgPool, tenant: TenantId) -> Result<Option<Box<dyn Directo
          set local statement_timeout = 0;
          set local lock_timeout = 0;
          set local idle_in_transaction_session_timeout = 0;
-         set local work_mem = '64MB';"
+         set local work_mem = '64MB';
+         set local jit = off;"
     );
     sqlx::raw_sql(AssertSqlSafe(settings)).execute(&mut *transaction).await?;
     let known = sqlx::query("select from tenants where tenant_id = $1").bind(tenant.as_uuid());
@@ -114,7 +117,10 @@ impl DirectoryImport for Import {
 impl Import {
     async fn close(&mut self) -> Result<(), sqlx::Error> {
         let connection = &mut *self.transaction;
-        self.staging.send_all(connection).await?;
+        let rows = self.staging.send_all(connection).await?;
+        if rows >= MANY_ROWS {
+            sqlx::raw_sql("set local enable_nestloop = off").execute(&mut *connection).await?;
+        }
         sqlx::raw_sql(statements::INDEX_STAGING).execute(&mut *connection).await?;
         // a statement of its own: what other imports committed meanwhile is visible only to statements after the wait
         sqlx::query(statements::LOCK_TENANT).bind(self.tenant).execute(&mut *connection).await?;
@@ -312,7 +318,9 @@ impl Staging {
         }
     }
 
-    async fn send_all(&mut self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    /// Sends what is left; answers how many rows were staged altogether.
+    async fn send_all(&mut self, connection: &mut PgConnection) -> Result<u64, sqlx::Error> {
+        let mut rows = 0;
         for buffer in [
             &mut self.objects,
             &mut self.users,
@@ -326,8 +334,9 @@ impl Staging {
             &mut self.assignments,
         ] {
             buffer.send(connection).await?;
+            rows += buffer.rows();
         }
-        Ok(())
+        Ok(rows)
     }
 
     async fn record(

@@ -1,0 +1,155 @@
+//! Bodies of stages and decisions.
+
+use serde_json::{Map, Value};
+
+use crate::{
+    domain::{
+        decision::{Answer, Verdict},
+        stage_update::{StageEcho, StageUpdateRequest},
+    },
+    http::{
+        definitions::body::{parse_fallback_reviewers, parse_reviewer_scopes},
+        error::ApiError,
+        json_reader::{Faults, ObjectReader, Sent, date_time},
+    },
+};
+
+/// Characters of a justification at most.
+const JUSTIFICATION_LIMIT: usize = 4_096;
+
+/// The body of STAGE-UPDATE. LC-SUPD-01, LC-SUPD-04, LC-SUPD-08, CL-20
+pub(super) fn stage_update(body: &Value) -> Result<StageUpdateRequest, ApiError> {
+    let faults = Faults::default();
+    let mut request = StageUpdateRequest::default();
+    if let Some(mut reader) = ObjectReader::new("", body, &faults) {
+        reader.expect_type("accessReviewStage");
+        request.reviewers = parse_reviewer_scopes(&mut reader, "reviewers");
+        request.fallback_reviewers = parse_fallback_reviewers(&mut reader);
+        request.echo = StageEcho {
+            id: match reader.text("id") {
+                Sent::Value(text) => match text.parse() {
+                    Ok(id) => Some(id),
+                    Err(_) => {
+                        reader.report("id", "is read-only and differs from the stage's id");
+                        None
+                    }
+                },
+                Sent::Absent | Sent::Null => None,
+            },
+            status: reader.text("status").value().map(str::to_owned),
+            start_at: reader.date_time("startDateTime").value(),
+            end_at: reader.date_time("endDateTime").value(),
+        };
+        if !matches!(reader.raw("decisions"), Sent::Absent | Sent::Null) {
+            reader.report("decisions", "is read-only; record decisions one by one");
+        }
+        reader.finish();
+    }
+    checked(faults, request)
+}
+
+/// The body of DEC-UPDATE and STAGE-DEC-UPDATE. LC-DEC-01, LC-DEC-06
+///
+/// The SDKs send back what they read: read-only members are known here; [`check_item_echo`] compares them.
+pub(super) fn answer(body: &Value) -> Result<Answer, ApiError> {
+    let faults = Faults::default();
+    let mut verdict = None;
+    let mut justification = None;
+    if let Some(mut reader) = ObjectReader::new("", body, &faults) {
+        reader.expect_type("accessReviewInstanceDecisionItem");
+        let values = Verdict::ALL.map(Verdict::as_str).join(", ");
+        match reader.text("decision") {
+            Sent::Value(text) => {
+                verdict = Verdict::parse(text);
+                if verdict.is_none() {
+                    reader.report("decision", format!("must be one of {values}"));
+                }
+            }
+            Sent::Null => reader.report("decision", format!("must be one of {values}")),
+            Sent::Absent if !reader.mentions("decision") => {
+                reader.report("decision", format!("is required: one of {values}"));
+            }
+            Sent::Absent => {}
+        }
+        justification = reader.nullable_text("justification").map(str::to_owned);
+        if justification.as_deref().is_some_and(|text| text.chars().count() > JUSTIFICATION_LIMIT) {
+            reader.report("justification", format!("has at most {JUSTIFICATION_LIMIT} characters"));
+        }
+        reader.ignore(&ITEM_READ_ONLY);
+        reader.finish();
+    }
+    let verdict = checked(faults, verdict)?;
+    match verdict {
+        Some(verdict) => Ok(Answer { verdict, justification }),
+        None => Err(ApiError::bad_request(Vec::new())),
+    }
+}
+
+/// The body of the sandbox clock: `{"advance":"P7D"}`.
+pub(super) fn advance(body: &Value) -> Result<crate::domain::duration::IsoDuration, ApiError> {
+    let faults = Faults::default();
+    let mut advance = None;
+    if let Some(mut reader) = ObjectReader::new("", body, &faults) {
+        advance = reader.nullable_duration("advance");
+        if advance.is_none() && faults.is_empty() {
+            reader.report("advance", "is required: a duration such as P7D");
+        }
+        reader.finish();
+    }
+    checked(faults, advance)?.ok_or_else(|| ApiError::bad_request(Vec::new()))
+}
+
+fn checked<T>(faults: Faults, value: T) -> Result<T, ApiError> {
+    if faults.is_empty() { Ok(value) } else { Err(ApiError::bad_request(faults.into_violations())) }
+}
+
+/// Members of an item that no client writes.
+const ITEM_READ_ONLY: [&str; 15] = [
+    "id",
+    "accessReviewId",
+    "reviewedBy",
+    "reviewedDateTime",
+    "recommendation",
+    "applyResult",
+    "applyDescription",
+    "appliedBy",
+    "appliedDateTime",
+    "principal",
+    "principalLink",
+    "resource",
+    "resourceLink",
+    "permission",
+    "insights",
+];
+
+/// Whether the body carries read-only members, which [`check_item_echo`] then compares.
+pub(super) fn echoes_item(body: &Value) -> bool {
+    ITEM_READ_ONLY.iter().any(|name| body.get(name).is_some_and(|value| !value.is_null()))
+}
+
+/// Refuses read-only members that differ from what the caller sees of the item. Section 5 of the design, CL-20
+pub(super) fn check_item_echo(body: &Value, shown: &Map<String, Value>) -> Result<(), ApiError> {
+    let faults = Faults::default();
+    for name in ITEM_READ_ONLY {
+        if let (Some(sent), Some(stored)) = (body.get(name), shown.get(name))
+            && !sent.is_null()
+            && !same_value(sent, stored)
+        {
+            faults.report(name, "is read-only and differs from what is stored");
+        }
+    }
+    checked(faults, ())
+}
+
+/// Equal by value: times as instants, objects by the members sent, annotations aside.
+fn same_value(sent: &Value, stored: &Value) -> bool {
+    match (sent, stored) {
+        (Value::String(sent), Value::String(stored)) => {
+            sent == stored || date_time(sent).is_some_and(|at| date_time(stored) == Some(at))
+        }
+        (Value::Object(sent), Value::Object(stored)) => sent.iter().all(|(name, value)| {
+            name.contains('@') || value.is_null() || stored.get(name).is_some_and(|stored| same_value(value, stored))
+        }),
+        (sent, stored) => sent == stored,
+    }
+}

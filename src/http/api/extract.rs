@@ -1,0 +1,149 @@
+//! What handlers take out of a request: the caller, ids of the path, a JSON body.
+
+use std::{future::Future, pin::Pin, str::FromStr};
+
+use actix_web::{
+    FromRequest, HttpMessage, HttpRequest,
+    dev::Payload,
+    http::header::{AUTHORIZATION, CONTENT_TYPE},
+    web::{Bytes, Data},
+};
+use chrono::Utc;
+use serde_json::Value;
+
+use crate::{
+    app::{self, Call, Refused},
+    http::{Edge, authentication::AuthenticationError, error::ApiError, json_reader, request_ids::RequestIds},
+};
+
+type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
+
+/// The largest body that is read, unpacked.
+const BODY_LIMIT: usize = 4 * 1024 * 1024;
+
+/// An authenticated caller of any kind; what he may do is the use case's matter.
+pub(super) struct AnyCaller(pub Call);
+
+impl FromRequest for AnyCaller {
+    type Error = ApiError;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let edge = edge(&request)?;
+            let header = request.headers().get(AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
+            let caller = edge.tokens.authenticate(header, real_time()).await.map_err(|error| match error {
+                AuthenticationError::Refused(refusal) => {
+                    ApiError::unauthenticated(refusal.to_string(), &refusal.www_authenticate())
+                }
+                AuthenticationError::Unavailable(_) => ApiError::service_unavailable(super::RETRY_AFTER_SECONDS),
+            })?;
+            let request_id = request.extensions().get::<RequestIds>().map(|ids| ids.request_id);
+            let roles = edge.roles.of(&edge.services, &caller).await?;
+            let caller = std::sync::Arc::new((*caller).clone().with_directory_roles(roles));
+            Ok(Self(Call { caller, request_id }))
+        })
+    }
+}
+
+/// A token expires by real time, whatever a sandbox tenant's clock says.
+#[expect(clippy::disallowed_methods, reason = "tokens are no business of a tenant's clock")]
+fn real_time() -> chrono::DateTime<Utc> {
+    Utc::now()
+}
+
+pub(super) fn edge(request: &HttpRequest) -> Result<Data<Edge>, ApiError> {
+    request
+        .app_data::<Data<Edge>>()
+        .cloned()
+        .ok_or_else(|| ApiError::internal(std::io::Error::other("the edge is not set up")))
+}
+
+/// A JSON body. 415 for another media type, 413 for too large a one, 400 for what is no acceptable JSON.
+pub(super) struct JsonBody(pub Value);
+
+impl FromRequest for JsonBody {
+    type Error = ApiError;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let media_type = request
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+        let body = Bytes::from_request(request, payload);
+        Box::pin(async move {
+            if media_type.as_deref() != Some("application/json") {
+                return Err(ApiError::unsupported_media_type("a body must be application/json"));
+            }
+            let bytes = body.await.map_err(|error| match error.as_response_error().status_code().as_u16() {
+                413 => ApiError::payload_too_large(BODY_LIMIT),
+                _ => ApiError::bad_request(vec![crate::domain::violation::Violation::new("", error.to_string())]),
+            })?;
+            Ok(Self(json_reader::parse(&bytes).map_err(ApiError::bad_request)?))
+        })
+    }
+}
+
+/// An id of the path. What is no GUID names nothing: 404.
+pub(super) fn id<T: FromStr>(text: &str) -> Result<T, ApiError> {
+    text.parse().map_err(|_| ApiError::not_found())
+}
+
+/// Runs a use case in a task of its own: a client that disconnects must not cancel a unit of work half way.
+pub(super) async fn run<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Refused>> + Send + 'static,
+) -> Result<T, ApiError> {
+    Ok(tokio::spawn(work).await.map_err(ApiError::internal)??)
+}
+
+/// The directory roles of callers, remembered for a short while.
+pub struct DirectoryRoles {
+    known: std::sync::Mutex<std::collections::HashMap<Key, Known>>,
+}
+
+type Key = (crate::domain::ids::TenantId, crate::domain::ids::ObjectId);
+
+struct Known {
+    since: std::time::Instant,
+    templates: Vec<uuid::Uuid>,
+}
+
+/// So long a role taken away may still count.
+const KNOWN_FOR: std::time::Duration = std::time::Duration::from_secs(10);
+/// Callers remembered at a time.
+const KNOWN_LIMIT: usize = 10_000;
+
+impl Default for DirectoryRoles {
+    fn default() -> Self {
+        Self { known: std::sync::Mutex::new(std::collections::HashMap::new()) }
+    }
+}
+
+impl DirectoryRoles {
+    async fn of(
+        &self,
+        services: &app::Services,
+        caller: &std::sync::Arc<crate::domain::authorization::Caller>,
+    ) -> Result<Vec<uuid::Uuid>, ApiError> {
+        let key = (caller.tenant_id, caller.identity.id);
+        let remembered = |known: &std::collections::HashMap<Key, Known>| {
+            known.get(&key).filter(|known| known.since.elapsed() < KNOWN_FOR).map(|known| known.templates.clone())
+        };
+        if let Some(templates) = remembered(&self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner)) {
+            return Ok(templates);
+        }
+        let (services, caller) = (services.clone(), caller.clone());
+        let templates = run(async move { app::directory_roles::directory_roles(&services, &caller).await }).await?;
+        let mut known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if known.len() >= KNOWN_LIMIT {
+            known.retain(|_, known| known.since.elapsed() < KNOWN_FOR);
+        }
+        if known.len() < KNOWN_LIMIT {
+            known.insert(key, Known { since: std::time::Instant::now(), templates: templates.clone() });
+        }
+        Ok(templates)
+    }
+}

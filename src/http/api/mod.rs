@@ -1,0 +1,131 @@
+//! The routes: one handler per operation of the API, registered once for actix and for the API document.
+
+mod bodies;
+mod decisions;
+mod definitions;
+mod extract;
+mod instances;
+mod lists;
+mod sandbox;
+mod schema;
+mod stages;
+mod view;
+
+use actix_web::http::Method;
+pub use extract::DirectoryRoles;
+pub use lists::PageKeys;
+use schema::BearerToken;
+use utoipa::OpenApi;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::{
+    app::Refused,
+    http::{error::ApiError, request_ids::other_methods},
+    store::StoreError,
+};
+
+/// Below this everything of Graph's access reviews lives.
+const ROOT: &str = "/v1.0/identityGovernance/accessReviews";
+
+/// The API document without its paths, which come from the registration in [`routes`].
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "attestry",
+        description = "Access reviews, wire-compatible with Microsoft Graph v1.0 /identityGovernance/accessReviews."
+    ),
+    components(schemas(schema::ErrorBody)),
+    modifiers(&BearerToken),
+    security(("bearer" = []))
+)]
+pub struct Document;
+
+/// Registers every operation.
+pub fn routes(config: &mut ServiceConfig) {
+    // Functions come before keys: `filterByCurrentUser(on='reviewer')` would pass for an id.
+    config
+        .service(definitions::list_mine)
+        .service(definitions::list)
+        .service(definitions::create)
+        .service(definitions::get)
+        .service(definitions::delete)
+        .service(instances::list_mine)
+        .service(instances::list)
+        .service(instances::get)
+        .service(instances::stop)
+        .service(stages::list_mine)
+        .service(stages::list)
+        .service(stages::get)
+        .service(stages::update)
+        .service(stages::stop)
+        .service(decisions::list_mine)
+        .service(decisions::list)
+        .service(decisions::get)
+        .service(decisions::update)
+        .service(decisions::list_stage_mine)
+        .service(decisions::list_stage)
+        .service(decisions::get_stage)
+        .service(decisions::update_stage)
+        .service(sandbox::advance_clock);
+}
+
+/// Answers 405 with `Allow` to the verbs that [`routes`] does not offer. To be registered after them.
+pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
+    const READ: &[Method] = &[Method::GET];
+    const COLLECTION: &[Method] = &[Method::GET, Method::POST];
+    const DELETABLE: &[Method] = &[Method::GET, Method::DELETE];
+    const PATCHABLE: &[Method] = &[Method::GET, Method::PATCH];
+    const ACTION: &[Method] = &[Method::POST];
+    let mine = "filterByCurrentUser(on='reviewer')";
+    let definition = format!("{ROOT}/definitions/{{definition}}");
+    let instance = format!("{definition}/instances/{{instance}}");
+    let stage = format!("{instance}/stages/{{stage}}");
+    for (path, offered) in [
+        (format!("{ROOT}/definitions"), COLLECTION),
+        (format!("{ROOT}/definitions/{mine}"), READ),
+        (definition.clone(), DELETABLE),
+        (format!("{definition}/instances"), READ),
+        (format!("{definition}/instances/{mine}"), READ),
+        (instance.clone(), READ),
+        (format!("{instance}/stop"), ACTION),
+        (format!("{instance}/stages"), READ),
+        (format!("{instance}/stages/{mine}"), READ),
+        (stage.clone(), PATCHABLE),
+        (format!("{stage}/stop"), ACTION),
+        (format!("{instance}/decisions"), READ),
+        (format!("{instance}/decisions/{mine}"), READ),
+        (format!("{instance}/decisions/{{item}}"), PATCHABLE),
+        (format!("{stage}/decisions"), READ),
+        (format!("{stage}/decisions/{mine}"), READ),
+        (format!("{stage}/decisions/{{item}}"), PATCHABLE),
+        ("/attestry/v1/sandbox/clock".to_owned(), ACTION),
+    ] {
+        config.service(other_methods(&path, offered));
+    }
+}
+
+/// Seconds after which a busy or unreachable database may be asked again.
+const RETRY_AFTER_SECONDS: u32 = 2;
+
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::NotFound => Self::not_found(),
+            Refused::Forbidden(reason) => Self::forbidden(reason.to_string()),
+            Refused::InvalidState(message) => Self::invalid_review_state(message),
+            Refused::Invalid(violations) => Self::bad_request(violations),
+            Refused::Conflict(message) => Self::conflict(message),
+            // Nothing was written, so the client may repeat what it did. CL-27
+            Refused::Store(StoreError::Busy(_) | StoreError::Unavailable(_)) => {
+                Self::service_unavailable(RETRY_AFTER_SECONDS)
+            }
+            Refused::Store(
+                error @ (StoreError::Unknown(_)
+                | StoreError::Refused { .. }
+                | StoreError::Corrupt { .. }
+                | StoreError::LeaseLost
+                | StoreError::Other(_)),
+            ) => Self::internal(error),
+        }
+    }
+}

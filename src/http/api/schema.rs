@@ -1,0 +1,130 @@
+//! What the API document says beyond the routes.
+
+use utoipa::{
+    Modify, ToSchema,
+    openapi::{
+        OpenApi,
+        security::{Http, HttpAuthScheme, SecurityScheme},
+    },
+};
+
+/// Adds the bearer token to the document.
+pub(super) struct BearerToken;
+
+impl Modify for BearerToken {
+    fn modify(&self, document: &mut OpenApi) {
+        let mut scheme = Http::new(HttpAuthScheme::Bearer);
+        scheme.bearer_format = Some("JWT".to_owned());
+        document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    }
+}
+
+/// Every error. Section 7 of the protocol
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read by the document only")]
+pub(super) struct ErrorBody {
+    error: ErrorMember,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read by the document only")]
+struct ErrorMember {
+    /// What clients decide on, such as `InvalidReviewState`.
+    code: String,
+    /// A sentence for developers.
+    message: String,
+    /// The property path or query option it is about.
+    target: Option<String>,
+    /// Every fault, when there are several.
+    details: Option<Vec<ErrorDetail>>,
+    #[schema(rename = "innerError")]
+    inner_error: InnerErrorMember,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read by the document only")]
+struct ErrorDetail {
+    code: String,
+    message: String,
+    target: String,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read by the document only")]
+struct InnerErrorMember {
+    /// UTC, without zone.
+    date: String,
+    #[schema(rename = "request-id")]
+    request_id: String,
+    #[schema(rename = "client-request-id")]
+    client_request_id: String,
+}
+
+/// `accessReviewReviewerScope`. Section 3.5 of the model
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read by the document only")]
+#[schema(rename_all = "camelCase")]
+pub(super) struct AccessReviewReviewerScope {
+    #[schema(example = "/users/2d1c7a90-58f5-4bb1-9d3e-71a2c0f4b602")]
+    query: String,
+    #[schema(example = "MicrosoftGraph")]
+    query_type: String,
+    /// `decisions` for `./manager`.
+    query_root: Option<String>,
+}
+
+/// `accessReviewStage`, as far as a client writes it. Section 4.2 of the model
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read by the document only")]
+#[schema(rename_all = "camelCase")]
+pub(super) struct StageUpdate {
+    /// Replaces the reviewers.
+    reviewers: Option<Vec<AccessReviewReviewerScope>>,
+    /// Must contain every fallback reviewer the stage has: 409 otherwise.
+    fallback_reviewers: Option<Vec<AccessReviewReviewerScope>>,
+}
+
+/// `accessReviewInstanceDecisionItem`, as far as a reviewer writes it. Section 5.1 of the model
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read by the document only")]
+#[schema(rename_all = "camelCase")]
+pub(super) struct DecisionUpdate {
+    /// `Approve`, `Deny`, `DontKnow` or `NotReviewed`.
+    #[schema(example = "Approve")]
+    decision: String,
+    justification: Option<String>,
+}
+
+/// `accessReviewScheduleDefinition`, as far as a client writes it. Section 2.1 of the model
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read by the document only")]
+#[schema(rename_all = "camelCase")]
+pub(super) struct DefinitionCreate {
+    display_name: String,
+    description_for_admins: Option<String>,
+    description_for_reviewers: Option<String>,
+    /// `accessReviewQueryScope` or `accessReviewInactiveUsersQueryScope`, such as
+    /// `{"query": "/groups/{id}/transitiveMembers", "queryType": "MicrosoftGraph"}`.
+    #[schema(value_type = Object)]
+    scope: (),
+    /// Empty or absent: everybody reviews himself.
+    reviewers: Option<Vec<AccessReviewReviewerScope>>,
+    fallback_reviewers: Option<Vec<AccessReviewReviewerScope>>,
+    /// `accessReviewScheduleSettings`
+    #[schema(value_type = Object)]
+    settings: (),
+    /// `accessReviewStageSettings`, one to three.
+    #[schema(value_type = Option<Vec<Object>>)]
+    stage_settings: (),
+    #[schema(value_type = Option<Vec<Object>>)]
+    additional_notification_recipients: (),
+}
+
+/// Moves a sandbox tenant's clock.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read by the document only")]
+pub(super) struct ClockAdvance {
+    /// An ISO 8601 duration.
+    #[schema(example = "P7D")]
+    advance: String,
+}

@@ -1,0 +1,134 @@
+//! Instances, stages and decision items as Graph shows them. Sections 4 and 5 of the model.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    app::{get_instance::InstanceView, get_stage::StageView},
+    domain::{
+        decision::Verdict,
+        definition::Identity,
+        instance::{Instance, ResourceKind},
+        reviewer_scope::ReviewerScope,
+    },
+    http::definitions::view::{
+        render_date_time, render_identity, render_instance_reviewer_scope, render_instance_scope,
+        render_reviewer_scopes,
+    },
+    store::{ItemRow, Principal, PrincipalKind},
+};
+
+/// A JSON object made with `json!`.
+pub(super) fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(members) => members,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
+    }
+}
+
+/// `accessReviewInstance`. Section 4.1 of the model
+pub(super) fn instance(view: &InstanceView) -> Map<String, Value> {
+    let InstanceView { instance, lists } = view;
+    let scopes = |scopes: &[ReviewerScope]| -> Value {
+        scopes.iter().map(|scope| render_instance_reviewer_scope(&scope.form)).collect()
+    };
+    let errors: Vec<_> = instance
+        .errors
+        .iter()
+        .map(|error| {
+            json!({
+                "@odata.type": "#microsoft.graph.accessReviewError",
+                "code": error.code,
+                "message": error.message,
+            })
+        })
+        .collect();
+    object(json!({
+        "id": instance.id,
+        "startDateTime": render_date_time(instance.start_at),
+        "endDateTime": render_date_time(instance.end_at),
+        "status": instance.status.as_str(),
+        "scope": render_instance_scope(&instance.scope),
+        "reviewers": scopes(&lists.reviewers),
+        "fallbackReviewers": scopes(&lists.fallback_reviewers),
+        "errors": errors,
+    }))
+}
+
+/// `accessReviewStage`. Section 4.2 of the model
+pub(super) fn stage(view: &StageView) -> Map<String, Value> {
+    let StageView { stage, lists } = view;
+    object(json!({
+        "id": stage.id,
+        "startDateTime": render_date_time(stage.start_at),
+        "endDateTime": render_date_time(stage.end_at),
+        "status": stage.status.as_str(),
+        "reviewers": render_reviewer_scopes(&lists.reviewers),
+        "fallbackReviewers": render_reviewer_scopes(&lists.fallback_reviewers),
+    }))
+}
+
+/// `accessReviewInstanceDecisionItem`. Section 5.1 of the model
+///
+/// Nothing is applied yet, so the apply members are those of an item on which nobody acted. LC-DEC-01
+pub(super) fn item(public_url: &str, instance: &Instance, row: &ItemRow) -> Map<String, Value> {
+    let nobody = Identity::nobody();
+    let decision = row.decision.as_ref();
+    let resource = &instance.resource;
+    let resource_path = match resource.kind {
+        ResourceKind::Group => "groups",
+    };
+    object(json!({
+        "id": instance.item_prefix.item_id(row.seq),
+        "accessReviewId": instance.id,
+        "decision": decision.map_or(Verdict::NotReviewed, |decision| decision.verdict).as_str(),
+        "justification": decision.map_or("", |decision| decision.justification.as_str()),
+        "reviewedBy": render_identity(decision.map_or(&nobody, |decision| &decision.decided_by)),
+        "reviewedDateTime": decision.map(|decision| render_date_time(decision.decided_at)),
+        "recommendation": row.recommendation.as_str(),
+        "applyResult": "New",
+        "applyDescription": null,
+        "appliedBy": render_identity(&nobody),
+        "appliedDateTime": null,
+        "principal": principal(&row.principal),
+        "principalLink": principal_link(public_url, &row.principal),
+        "resource": {
+            "id": resource.id,
+            "displayName": resource.display_name,
+            "type": resource.kind.as_str(),
+        },
+        "resourceLink": format!("{public_url}/v1.0/{resource_path}/{}", resource.id),
+        "permission": null,
+    }))
+}
+
+/// Section 5.2 of the model, M-24
+fn principal(principal: &Principal) -> Value {
+    match principal.kind {
+        PrincipalKind::User => json!({
+            "@odata.type": "#microsoft.graph.userIdentity",
+            "id": principal.id,
+            "displayName": principal.display_name,
+            "userPrincipalName": principal.detail,
+        }),
+        PrincipalKind::ServicePrincipal => json!({
+            "@odata.type": "#microsoft.graph.servicePrincipalIdentity",
+            "id": principal.id,
+            "displayName": principal.display_name,
+            "appId": principal.detail,
+        }),
+        PrincipalKind::Group => json!({
+            "@odata.type": "#microsoft.graph.identity",
+            "id": principal.id,
+            "displayName": principal.display_name,
+        }),
+    }
+}
+
+fn principal_link(public_url: &str, principal: &Principal) -> String {
+    let collection = match principal.kind {
+        PrincipalKind::User => "users",
+        PrincipalKind::Group => "groups",
+        PrincipalKind::ServicePrincipal => "servicePrincipals",
+    };
+    format!("{public_url}/v1.0/{collection}/{}", principal.id)
+}
