@@ -169,7 +169,10 @@ impl Config {
     /// [`ConfigError`] names the setting or the file.
     pub fn read(flags: &Flags) -> Result<Self, ConfigError> {
         let environment = |name: &str| std::env::var(name).ok();
-        let path = flags.config.clone().or_else(|| environment("ATTESTRY_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from));
+        let path = flags
+            .config
+            .clone()
+            .or_else(|| environment("ATTESTRY_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from));
         let file = match path {
             Some(path) => match std::fs::read_to_string(&path) {
                 Ok(text) => file_layer(&text, path)?,
@@ -248,7 +251,8 @@ fn file_layer(text: &str, path: PathBuf) -> Result<Layer, ConfigError> {
         Ok(table) => table,
         Err(error) => {
             let error: toml::de::Error = error;
-            let line = error.span().and_then(|span| text.get(..span.start)).map(|before| before.matches('\n').count() + 1);
+            let line =
+                error.span().and_then(|span| text.get(..span.start)).map(|before| before.matches('\n').count() + 1);
             return Err(ConfigError::FileMalformed { path, line });
         }
     };
@@ -373,7 +377,8 @@ mod tests {
 
     #[test]
     fn a_file_takes_texts_numbers_and_switches_and_refuses_what_it_does_not_know() {
-        let file = file_layer("listen = \"[::1]:80\"\nmax_connections = 7\ndev_issuer = true\nquotas = \"off\"", "f".into());
+        let file =
+            file_layer("listen = \"[::1]:80\"\nmax_connections = 7\ndev_issuer = true\nquotas = \"off\"", "f".into());
         let config = Config::from_layers(Layer::new(), Layer::new(), file.expect("a file")).expect("a configuration");
         assert_eq!((config.listen.as_str(), config.max_connections), ("[::1]:80", 7));
         assert!(config.dev_issuer && !config.quotas);

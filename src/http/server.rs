@@ -152,9 +152,8 @@ async fn alive() -> HttpResponse {
 }
 
 async fn ready(edge: Data<Edge>, probes: Data<Probes>) -> HttpResponse {
-    let not_ready = |reason: String| {
-        HttpResponse::ServiceUnavailable().json(json!({ "status": "not ready", "reason": reason }))
-    };
+    let not_ready =
+        |reason: String| HttpResponse::ServiceUnavailable().json(json!({ "status": "not ready", "reason": reason }));
     if probes.is_shutting_down() {
         return not_ready("shutting down".to_owned());
     }

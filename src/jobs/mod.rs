@@ -240,7 +240,11 @@ fn backoff(first: i32, longest: i32, attempt: i32) -> i32 {
 ///
 /// # Errors
 /// When work cannot be claimed.
-pub async fn run_due_jobs(services: &Services, tenant: Option<TenantId>, public_url: &str) -> Result<usize, StoreError> {
+pub async fn run_due_jobs(
+    services: &Services,
+    tenant: Option<TenantId>,
+    public_url: &str,
+) -> Result<usize, StoreError> {
     let settings = WorkerSettings::default();
     let public_url: Arc<str> = public_url.into();
     let mut ran = 0;
