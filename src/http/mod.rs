@@ -7,6 +7,7 @@ pub mod error;
 pub mod json_reader;
 pub mod odata;
 pub mod request_ids;
+pub mod server;
 
 use std::sync::Arc;
 

@@ -460,6 +460,11 @@ pub trait DirectoryRepository: Send {
     async fn role_assignable(&mut self, groups: &[ObjectId]) -> Result<Vec<ObjectId>, StoreError>;
     /// The identity of a user or service principal.
     async fn identity(&mut self, id: ObjectId) -> Result<Option<Identity>, StoreError>;
+    /// The user with this user principal name, in any case, or with this id.
+    async fn find_user(&mut self, name_or_id: &str) -> Result<Option<Identity>, StoreError>;
+    /// The service principals with this application id, object id or exact display name; two at most, for more than one is too
+    /// many to choose from.
+    async fn find_applications(&mut self, name_or_id: &str) -> Result<Vec<Identity>, StoreError>;
     /// Role template ids of the directory roles that a principal holds, directly or through a group.
     async fn role_templates_of(&mut self, id: ObjectId) -> Result<Vec<Uuid>, StoreError>;
     /// Where mail of these people goes; those without an address or with a disabled account are left out.

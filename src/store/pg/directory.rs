@@ -91,6 +91,57 @@ impl DirectoryRepository for PgUnitOfWork {
         Ok(row.map(|row| Identity { id, display_name: row.display_name, user_principal_name: row.user_principal_name }))
     }
 
+    async fn find_user(&mut self, name_or_id: &str) -> Result<Option<Identity>, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let row = sqlx::query!(
+            r#"
+            select user_id, display_name, user_principal_name
+              from users
+             where tenant_id = $1
+               and (lower(user_principal_name) = lower($2) or user_id = $3)
+             order by user_id = $3 desc nulls last
+             limit 1
+            "#,
+            tenant,
+            name_or_id,
+            Uuid::parse_str(name_or_id).ok(),
+        )
+        .fetch_optional(self.connection()?)
+        .await?;
+        Ok(row.map(|row| Identity {
+            id: ObjectId::new(row.user_id),
+            display_name: row.display_name,
+            user_principal_name: row.user_principal_name,
+        }))
+    }
+
+    async fn find_applications(&mut self, name_or_id: &str) -> Result<Vec<Identity>, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let rows = sqlx::query!(
+            r#"
+            select service_principal_id, display_name
+              from service_principals
+             where tenant_id = $1
+               and (display_name = $2 or app_id = $3 or service_principal_id = $3)
+             order by service_principal_id
+             limit 2
+            "#,
+            tenant,
+            name_or_id,
+            Uuid::parse_str(name_or_id).ok(),
+        )
+        .fetch_all(self.connection()?)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| Identity {
+                id: ObjectId::new(row.service_principal_id),
+                display_name: row.display_name,
+                user_principal_name: String::new(),
+            })
+            .collect())
+    }
+
     async fn role_templates_of(&mut self, id: ObjectId) -> Result<Vec<Uuid>, StoreError> {
         let tenant = self.tenant.as_uuid();
         let templates = sqlx::query_scalar!(

@@ -97,7 +97,7 @@ impl JobRepository for PgUnitOfWork {
 impl PgStore {
     /// A transaction as the role that sees every tenant's jobs, and nothing else.
     async fn begin_as_worker(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        let mut transaction = self.pool().begin().await?;
+        let mut transaction = self.at_home(self.pool().begin()).await?;
         sqlx::raw_sql("set local role attestry_worker").execute(&mut *transaction).await?;
         Ok(transaction)
     }

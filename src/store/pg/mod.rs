@@ -28,6 +28,9 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
+use tokio::runtime::Handle;
+use tokio_util::context::TokioContext;
+
 use crate::{
     domain::ids::TenantId,
     store::{Readiness, Store, StoreError, StoredIssuer, UnitOfWork},
@@ -45,10 +48,11 @@ const LOCK_TIMEOUT: &str = "4s";
 #[derive(Clone)]
 pub struct PgStore {
     pool: PgPool,
+    home: Handle,
 }
 
 impl PgStore {
-    /// Opens a pool on `url`; no connection is made before one is needed.
+    /// Opens a pool on `url`; no connection is made before one is needed. To be called on the runtime that outlives all use.
     pub fn connect(url: &str, max_connections: u32) -> Result<Self, StoreError> {
         let options: PgConnectOptions = url.parse()?;
         let options = options.application_name("attestry").options([
@@ -68,12 +72,25 @@ impl PgStore {
                 })
             })
             .connect_lazy_with(options);
-        Ok(Self { pool })
+        Ok(Self { pool, home: Handle::current() })
     }
 
     /// The pool, for adapters of this room only.
     pub(in crate::store) fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// Runs work that may open a connection so that the connection belongs to the runtime of [`PgStore::connect`], whichever
+    /// thread asks: those of the HTTP server end, each with its own runtime, while others still use the pool.
+    pub(in crate::store) fn at_home<F: Future>(&self, work: F) -> TokioContext<F> {
+        TokioContext::new(work, self.home.clone())
+    }
+
+    /// Connections that are open, and how many of them are in use.
+    pub fn connections(&self) -> (u32, u32) {
+        let open = self.pool.size();
+        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
+        (open, open.saturating_sub(idle))
     }
 
     /// Closes every connection; waits for those in use.
@@ -85,21 +102,20 @@ impl PgStore {
 #[async_trait]
 impl Store for PgStore {
     async fn begin(&self, tenant: TenantId) -> Result<Box<dyn UnitOfWork>, StoreError> {
-        Ok(Box::new(PgUnitOfWork::begin(&self.pool, tenant).await?))
+        Ok(Box::new(self.at_home(PgUnitOfWork::begin(&self.pool, tenant)).await?))
     }
 
     async fn page_key(&self, tenant: TenantId) -> Result<Option<Vec<u8>>, StoreError> {
         let key = sqlx::query_scalar!("select page_key from tenants where tenant_id = $1", tenant.as_uuid())
-            .fetch_optional(&self.pool)
-            .await?;
-        Ok(key)
+            .fetch_optional(&self.pool);
+        Ok(self.at_home(key).await?)
     }
 
     async fn issuer(&self, issuer: &str) -> Result<Option<StoredIssuer>, StoreError> {
-        self.find_issuer(issuer).await
+        self.at_home(self.find_issuer(issuer)).await
     }
 
     async fn ready(&self) -> Result<Readiness, StoreError> {
-        migrate::readiness(&self.pool).await
+        self.at_home(migrate::readiness(&self.pool)).await
     }
 }

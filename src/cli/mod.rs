@@ -1,0 +1,201 @@
+//! The command line: a contract that other tools call. Section 6 of the design
+//!
+//! What a command prints for programs goes alone to standard output; everything else goes to standard error.
+
+mod clock;
+mod database;
+mod demo;
+mod import;
+mod migrate;
+mod serve;
+mod service;
+mod tenant;
+mod token;
+
+use std::{io::Write, path::PathBuf, process::ExitCode};
+
+use anyhow::Context;
+use attestry::{
+    config::{Config, Flags},
+    domain::duration::IsoDuration,
+    http::server::api_document,
+    telemetry,
+};
+use clap::{Args, Parser, Subcommand};
+
+use self::database::Database;
+
+/// Access reviews for your own directory, wire-compatible with Microsoft Graph v1.0.
+///
+/// `attestry demo` shows everything in one go. Without ATTESTRY_DATABASE_URL every command works on a private PostgreSQL
+/// under ATTESTRY_DATA_DIR, which a running `serve` or `demo` shares with it.
+#[derive(Parser)]
+#[command(name = "attestry", version, max_term_width = 120)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show a running review: a private PostgreSQL, a made-up company, a three-stage review, tokens and calls to copy
+    Demo,
+    /// Run the service until SIGINT or SIGTERM; several may run on one database
+    Serve(ServeArguments),
+    /// Bring the database's schema to what this program needs, and exit
+    Migrate,
+    /// Tenants: make one, or move a sandbox tenant's clock
+    #[command(subcommand)]
+    Tenant(TenantCommand),
+    /// Read directory objects from a file of one JSON object a line; all of it or nothing
+    Import(ImportArguments),
+    /// Print an access token of the built-in issuer, for development and tests (needs ATTESTRY_DEV_ISSUER=1)
+    Token(TokenArguments),
+    /// Print the API document (OpenAPI, JSON)
+    Openapi,
+}
+
+#[derive(Args)]
+struct ServeArguments {
+    /// Migrate the database given by ATTESTRY_DATABASE_URL first; a private one is always migrated
+    #[arg(long)]
+    migrate: bool,
+}
+
+#[derive(Subcommand)]
+enum TenantCommand {
+    /// Make a tenant and print it as JSON
+    Create(TenantCreateArguments),
+    /// Move a sandbox tenant's clock forward; returns once everything due by then is done
+    Clock(TenantClockArguments),
+}
+
+#[derive(Args)]
+struct TenantCreateArguments {
+    /// Short name for the command line: lower-case letters, digits and hyphens
+    #[arg(long)]
+    slug: String,
+    /// Name to show
+    #[arg(long)]
+    name: String,
+    /// Let its clock be advanced; for demos and tests
+    #[arg(long)]
+    sandbox: bool,
+}
+
+#[derive(Args)]
+struct TenantClockArguments {
+    /// Slug or id of the tenant
+    #[arg(long)]
+    tenant: String,
+    /// How far, as an ISO 8601 duration such as P7D or PT1H
+    #[arg(long, value_name = "DURATION")]
+    advance: IsoDuration,
+}
+
+#[derive(Args)]
+struct ImportArguments {
+    /// Slug or id of the tenant
+    #[arg(long)]
+    tenant: String,
+    /// The file, or - for standard input
+    file: PathBuf,
+}
+
+#[derive(Args)]
+struct TokenArguments {
+    /// Slug or id of the tenant
+    #[arg(long)]
+    tenant: String,
+    #[command(flatten)]
+    subject: TokenSubject,
+    /// For a user a directory role, such as "Global Administrator"; for an application a permission. Any number
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Vec<String>,
+    /// Delegated scope of a user's token [default: AccessReview.ReadWrite.All]. Any number
+    #[arg(long = "scope", value_name = "SCOPE")]
+    scopes: Vec<String>,
+    /// How long the token counts, such as 90s, 30m, 1h or 7d
+    #[arg(long, value_name = "TIME", default_value = "1h")]
+    ttl: String,
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct TokenSubject {
+    /// User principal name or id of a user of the directory
+    #[arg(long, value_name = "NAME-OR-ID")]
+    user: Option<String>,
+    /// Name or id of an application; one that the directory does not know gets an id made from its name
+    #[arg(long, value_name = "NAME")]
+    app: Option<String>,
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let arguments = CommandLine::parse();
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Each cause once: some errors already tell theirs.
+            let mut text = String::new();
+            for cause in error.chain() {
+                let cause = cause.to_string();
+                if text.is_empty() {
+                    text = cause;
+                } else if !text.contains(&cause) {
+                    text.push_str(": ");
+                    text.push_str(&cause);
+                }
+            }
+            eprintln!("attestry: {text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(CommandLine { command, flags }: CommandLine) -> anyhow::Result<()> {
+    if matches!(command, Command::Openapi) {
+        let document = api_document().to_pretty_json().context("the API document cannot be written as JSON")?;
+        return print(&document);
+    }
+    let mut config = Config::read(&flags)?;
+    if matches!(command, Command::Demo) {
+        config.dev_issuer = true;
+    }
+    // One-off commands say what they do in their own words.
+    let serves = matches!(command, Command::Demo | Command::Serve(_));
+    let filter = if serves || config.log != "info" { config.log.as_str() } else { "warn" };
+    telemetry::log_to_stderr(filter, config.log_format)?;
+    if let Command::Token(_) = &command {
+        token::require_development_issuer(&config)?;
+    }
+
+    let database = Database::open(&config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads can be had")?;
+    let result = runtime.block_on(dispatch(command, &config, &database));
+    // What still runs is work of nobody; the transactions it holds roll back.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+    let released = database.release();
+    result.and(released)
+}
+
+async fn dispatch(command: Command, config: &Config, database: &Database) -> anyhow::Result<()> {
+    match command {
+        Command::Demo => demo::run(config, database).await,
+        Command::Serve(arguments) => serve::run(config, database, arguments.migrate).await,
+        Command::Migrate => migrate::run(database).await,
+        Command::Tenant(TenantCommand::Create(arguments)) => tenant::create(database, arguments).await,
+        Command::Tenant(TenantCommand::Clock(arguments)) => clock::advance(config, database, arguments).await,
+        Command::Import(arguments) => import::run(database, arguments).await,
+        Command::Token(arguments) => token::run(config, database, arguments).await,
+        Command::Openapi => Ok(()),
+    }
+}
+
+/// Writes a line for programs to standard output. A reader who has left does not count as a failure of ours to tell.
+fn print(line: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stdout().lock(), "{line}").context("standard output cannot be written")
+}

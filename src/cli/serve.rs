@@ -1,0 +1,132 @@
+//! `attestry serve`
+
+use std::{net::SocketAddr, sync::Arc};
+
+use actix_web::web::Data;
+use anyhow::Context;
+use attestry::{
+    app::Services,
+    config::Config,
+    http::{
+        Edge,
+        server::{self, Probes},
+    },
+    jobs::{Worker, WorkerSettings},
+    store::pg::PgStore,
+    telemetry,
+};
+use tokio::{
+    net::{TcpSocket, lookup_host},
+    signal::unix::{Signal, SignalKind, signal},
+};
+
+use super::{
+    database::Database,
+    service::{self, Wired},
+};
+
+/// Connections that wait for their turn to be accepted.
+const BACKLOG: u32 = 1024;
+/// What a process returns that was told twice to stop, as shells count it.
+const FORCED_EXIT: i32 = 130;
+
+pub async fn run(config: &Config, database: &Database, migrate: bool) -> anyhow::Result<()> {
+    database.prepare(migrate).await?;
+    let wired = service::wire(config, database)?;
+    serve(config, wired, async |_| Ok(())).await
+}
+
+/// What a service that listens is reached by.
+pub struct Listening {
+    pub services: Services,
+    pub public_url: String,
+}
+
+/// Serves until a signal, then ends in order: requests, jobs, connections. `started` runs once the service listens.
+pub async fn serve(
+    config: &Config,
+    Wired { services, store }: Wired,
+    started: impl AsyncFnOnce(Listening) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut signals = Signals::new()?;
+    let metrics = telemetry::measure()?;
+    let listener = listen(&config.listen).await?;
+    let address = listener.local_addr().context("the address listened on is not known")?;
+    let public_url = config.public_url_for(address);
+    if config.mail.is_none() {
+        tracing::info!("no mail server is configured (ATTESTRY_SMTP_URL): mail is dropped");
+    }
+    if config.dev_issuer {
+        tracing::warn!("the built-in token issuer is switched on (ATTESTRY_DEV_ISSUER): not for production");
+    }
+
+    let edge = Data::new(Edge::new(services.clone(), config.dev_issuer, &public_url));
+    let probes = Arc::new(Probes::new({
+        let store = store.clone();
+        move || {
+            observe(&store);
+            metrics.render()
+        }
+    }));
+    let settings = WorkerSettings { concurrency: config.workers, ..WorkerSettings::default() };
+    let worker = Worker::spawn(services.clone(), public_url.clone(), settings);
+    tracing::info!(%address, public_url, "listening");
+
+    let stop = async {
+        if let Err(error) = started(Listening { services, public_url }).await {
+            return Err(error);
+        }
+        let name = signals.next().await;
+        tracing::info!(signal = name, "stopping: answering what was accepted; another signal ends at once");
+        tokio::spawn(async move {
+            signals.next().await;
+            tracing::warn!("stopped at once; what was not committed is rolled back");
+            std::process::exit(FORCED_EXIT);
+        });
+        Ok(())
+    };
+    let mut outcome = Ok(());
+    let served = server::serve(listener, edge, probes, config.drain, async { outcome = stop.await }).await;
+    worker.shutdown().await;
+    store.close().await;
+    tracing::info!("stopped");
+    served.context("the server ended by itself").and(outcome)
+}
+
+fn observe(store: &PgStore) {
+    let (open, in_use) = store.connections();
+    telemetry::connections(open, in_use);
+}
+
+async fn listen(address: &str) -> anyhow::Result<std::net::TcpListener> {
+    let addresses: Vec<SocketAddr> =
+        lookup_host(address).await.with_context(|| format!("{address} is no address to listen on"))?.collect();
+    let first = addresses.first().with_context(|| format!("{address} is no address to listen on"))?;
+    let bound = || -> std::io::Result<std::net::TcpListener> {
+        let socket = if first.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        socket.bind(*first)?;
+        socket.listen(BACKLOG)?.into_std()
+    };
+    bound().with_context(|| format!("cannot listen on {address}; choose another address with ATTESTRY_LISTEN"))
+}
+
+/// The signals that ask for an end.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("signals cannot be listened for");
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The one place where traits meet what implements them.
+
+use std::sync::Arc;
+
+use attestry::{
+    app::{Refused, Services},
+    config::Config,
+    mail::{Mailer, NoMailer, SmtpMailer},
+    store::pg::PgStore,
+};
+use secrecy::ExposeSecret;
+use tokio::sync::Notify;
+
+use super::database::Database;
+
+/// The services of a process, and the store behind them, to be closed at the end.
+pub struct Wired {
+    pub services: Services,
+    pub store: PgStore,
+}
+
+/// Wires the services. Makes no connection yet.
+pub fn wire(config: &Config, database: &Database) -> anyhow::Result<Wired> {
+    let store = PgStore::connect(database.url(), config.max_connections)?;
+    let mailer: Arc<dyn Mailer> = match &config.mail {
+        Some(mail) => Arc::new(SmtpMailer::new(mail.url.expose_secret(), &mail.from)?),
+        None => Arc::new(NoMailer),
+    };
+    let shared = Arc::new(store.clone());
+    let services = Services { store: shared.clone(), queue: shared, mailer, work: Arc::new(Notify::new()) };
+    Ok(Wired { services, store })
+}
+
+/// A refusal in words for a terminal: the faults themselves instead of "the request is not valid".
+pub fn told(refused: Refused) -> anyhow::Error {
+    match refused {
+        Refused::Invalid(violations) => {
+            let faults: Vec<_> = violations
+                .into_iter()
+                .map(|violation| match violation.path.as_str() {
+                    "" => violation.reason,
+                    path => format!("{path}: {}", violation.reason),
+                })
+                .collect();
+            anyhow::anyhow!(faults.join("; "))
+        }
+        other => other.into(),
+    }
+}

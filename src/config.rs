@@ -1,0 +1,419 @@
+//! Configuration, read once at start: flags, then the environment (`ATTESTRY_*`), then a file, then defaults.
+//!
+//! Every setting has one name: `public-url` is the flag `--public-url`, the variable `ATTESTRY_PUBLIC_URL` and the key
+//! `public_url` of the file. An empty value counts as none.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+/// Every setting, by its key in the file.
+const KEYS: [&str; 13] = [
+    "listen",
+    "database_url",
+    "data_dir",
+    "public_url",
+    "smtp_url",
+    "mail_from",
+    "dev_issuer",
+    "quotas",
+    "max_connections",
+    "workers",
+    "drain_seconds",
+    "log",
+    "log_format",
+];
+
+/// The settings as flags of the command line.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Configuration (each also as ATTESTRY_… in the environment)")]
+pub struct Flags {
+    /// File with settings (TOML, e.g. `public_url = "https://reviews.example"`) [env: ATTESTRY_CONFIG]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where to listen [env: ATTESTRY_LISTEN] [default: 127.0.0.1:8080]
+    #[arg(long, global = true, value_name = "ADDRESS:PORT")]
+    pub listen: Option<String>,
+    /// PostgreSQL to work on; better given as ATTESTRY_DATABASE_URL, for others can read a command line. Without it a
+    /// private PostgreSQL under the data directory is used
+    #[arg(long, global = true, value_name = "URL")]
+    pub database_url: Option<String>,
+    /// Where the private PostgreSQL lives [env: ATTESTRY_DATA_DIR] [default: ./.attestry]
+    #[arg(long, global = true, value_name = "DIRECTORY")]
+    pub data_dir: Option<String>,
+    /// Scheme and host that links in answers and mails begin with [env: ATTESTRY_PUBLIC_URL] [default: http://<listen>]
+    #[arg(long, global = true, value_name = "URL")]
+    pub public_url: Option<String>,
+    /// Connections to the database at most [env: ATTESTRY_MAX_CONNECTIONS] [default: 20]
+    #[arg(long, global = true, value_name = "NUMBER")]
+    pub max_connections: Option<String>,
+    /// What to log, e.g. `debug` or `attestry=debug,warn` [env: ATTESTRY_LOG] [default: info]
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub log: Option<String>,
+    /// `text` or `json` [env: ATTESTRY_LOG_FORMAT] [default: text]
+    #[arg(long, global = true, value_name = "FORMAT")]
+    pub log_format: Option<String>,
+}
+
+impl Flags {
+    fn layer(&self) -> Layer {
+        let given = [
+            ("listen", &self.listen),
+            ("database_url", &self.database_url),
+            ("data_dir", &self.data_dir),
+            ("public_url", &self.public_url),
+            ("max_connections", &self.max_connections),
+            ("log", &self.log),
+            ("log_format", &self.log_format),
+        ];
+        given.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))).collect()
+    }
+}
+
+/// Values that one source gives, by key.
+type Layer = BTreeMap<&'static str, String>;
+
+/// Everything that is configured.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Host and port to listen on; port 0 takes any free one.
+    pub listen: String,
+    /// A PostgreSQL that runs elsewhere; `None` is the private one.
+    pub database_url: Option<SecretString>,
+    /// Where the private PostgreSQL lives.
+    pub data_dir: PathBuf,
+    /// What links begin with, without a slash at the end; `None` follows from the address listened on.
+    pub public_url: Option<String>,
+    /// The mail server; `None` drops mail.
+    pub mail: Option<MailConfig>,
+    /// Whether tokens of the built-in issuer are made and accepted.
+    pub dev_issuer: bool,
+    /// Whether requests are throttled.
+    pub quotas: bool,
+    /// Database connections at most.
+    pub max_connections: u32,
+    /// Jobs worked on at the same time by this process.
+    pub workers: usize,
+    /// How long requests are still accepted after the signal to stop, while `/readyz` says so already: time for a load
+    /// balancer to look elsewhere.
+    pub drain: Duration,
+    /// Which events are logged.
+    pub log: String,
+    /// How they are written.
+    pub log_format: LogFormat,
+}
+
+/// A mail server and who writes.
+#[derive(Clone, Debug)]
+pub struct MailConfig {
+    /// May hold a password.
+    pub url: SecretString,
+    /// The sender's address.
+    pub from: String,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Why there is no configuration. Never tells a value that may be secret.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("the configuration file {} cannot be read", path.display())]
+    FileUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is no TOML. The text of the parser's error may quote the line, so only its place is told.
+    #[error("the configuration file {} is not TOML{}", path.display(), line.map(|line| format!(" (line {line})")).unwrap_or_default())]
+    FileMalformed {
+        /// The file.
+        path: PathBuf,
+        /// Where it went wrong, from 1.
+        line: Option<usize>,
+    },
+    /// The file has a key that is no setting.
+    #[error("the configuration file knows no setting `{key}`; there are {}", KEYS.join(", "))]
+    UnknownKey {
+        /// As written.
+        key: String,
+    },
+    /// A value does not fit its setting.
+    #[error("{} must be {wanted}", variable(key))]
+    Value {
+        /// The setting.
+        key: &'static str,
+        /// What it must be.
+        wanted: &'static str,
+    },
+}
+
+/// The environment variable of a setting.
+fn variable(key: &str) -> String {
+    format!("ATTESTRY_{}", key.to_ascii_uppercase())
+}
+
+impl Config {
+    /// Reads the process's configuration.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the setting or the file.
+    pub fn read(flags: &Flags) -> Result<Self, ConfigError> {
+        let environment = |name: &str| std::env::var(name).ok();
+        let path = flags
+            .config
+            .clone()
+            .or_else(|| environment("ATTESTRY_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from));
+        let file = match path {
+            Some(path) => match std::fs::read_to_string(&path) {
+                Ok(text) => file_layer(&text, path)?,
+                Err(source) => return Err(ConfigError::FileUnreadable { path, source }),
+            },
+            None => Layer::new(),
+        };
+        Self::from_layers(flags.layer(), environment_layer(environment), file)
+    }
+
+    fn from_layers(flags: Layer, environment: Layer, file: Layer) -> Result<Self, ConfigError> {
+        let mut values = Layer::new();
+        for layer in [file, environment, flags] {
+            values.extend(layer.into_iter().filter(|(_, value)| !value.trim().is_empty()));
+        }
+        let mut take = |key: &'static str| values.remove(key).map(|value| value.trim().to_owned());
+        let listen = take("listen").unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+        if !listen.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()) {
+            return Err(ConfigError::Value { key: "listen", wanted: "a host and a port such as 127.0.0.1:8080" });
+        }
+        let database_url = take("database_url").map(SecretString::from);
+        if let Some(url) = &database_url
+            && !["postgres://", "postgresql://"].iter().any(|scheme| url.expose_secret().starts_with(scheme))
+        {
+            return Err(ConfigError::Value { key: "database_url", wanted: "an address that begins with postgres://" });
+        }
+        let public_url = take("public_url").map(|text| public_url(&text)).transpose()?;
+        let mail = match (take("smtp_url"), take("mail_from")) {
+            (Some(url), Some(from)) => Some(MailConfig { url: url.into(), from }),
+            (Some(_), None) => {
+                return Err(ConfigError::Value { key: "mail_from", wanted: "set when ATTESTRY_SMTP_URL is" });
+            }
+            (None, _) => None,
+        };
+        Ok(Self {
+            listen,
+            database_url,
+            data_dir: take("data_dir").unwrap_or_else(|| ".attestry".to_owned()).into(),
+            public_url,
+            mail,
+            dev_issuer: switch("dev_issuer", take("dev_issuer"), false)?,
+            quotas: switch("quotas", take("quotas"), true)?,
+            max_connections: number("max_connections", take("max_connections"), 20, 2..=1_000)?,
+            workers: number("workers", take("workers"), 4, 1..=256)? as usize,
+            drain: Duration::from_secs(number("drain_seconds", take("drain_seconds"), 0, 0..=600)?.into()),
+            log: take("log").unwrap_or_else(|| "info".to_owned()),
+            log_format: match take("log_format").as_deref() {
+                None | Some("text") => LogFormat::Text,
+                Some("json") => LogFormat::Json,
+                Some(_) => return Err(ConfigError::Value { key: "log_format", wanted: "text or json" }),
+            },
+        })
+    }
+
+    /// What links begin with when the service listens on `address`.
+    pub fn public_url_for(&self, address: SocketAddr) -> String {
+        match &self.public_url {
+            Some(url) => url.clone(),
+            None if address.ip().is_unspecified() => format!("http://localhost:{}", address.port()),
+            None => format!("http://{address}"),
+        }
+    }
+
+    /// [`Config::public_url_for`] before or without listening.
+    pub fn expected_public_url(&self) -> String {
+        self.public_url.clone().unwrap_or_else(|| format!("http://{}", self.listen))
+    }
+}
+
+fn environment_layer(environment: impl Fn(&str) -> Option<String>) -> Layer {
+    KEYS.into_iter().filter_map(|key| Some((key, environment(&variable(key))?))).collect()
+}
+
+fn file_layer(text: &str, path: PathBuf) -> Result<Layer, ConfigError> {
+    let table: toml::Table = match text.parse() {
+        Ok(table) => table,
+        Err(error) => {
+            let error: toml::de::Error = error;
+            let line =
+                error.span().and_then(|span| text.get(..span.start)).map(|before| before.matches('\n').count() + 1);
+            return Err(ConfigError::FileMalformed { path, line });
+        }
+    };
+    let mut layer = Layer::new();
+    for (written, value) in table {
+        let Some(key) = KEYS.into_iter().find(|key| *key == written) else {
+            return Err(ConfigError::UnknownKey { key: written });
+        };
+        let value = match value {
+            toml::Value::String(text) => text,
+            toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Boolean(switch) => if switch { "on" } else { "off" }.to_owned(),
+            toml::Value::Float(_) | toml::Value::Datetime(_) | toml::Value::Array(_) | toml::Value::Table(_) => {
+                return Err(ConfigError::Value { key, wanted: "a text, a whole number, true or false" });
+            }
+        };
+        layer.insert(key, value);
+    }
+    Ok(layer)
+}
+
+fn public_url(text: &str) -> Result<String, ConfigError> {
+    let wanted = "an address such as https://reviews.example, without a query";
+    let url = Url::parse(text).map_err(|_| ConfigError::Value { key: "public_url", wanted })?;
+    let plain = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    match plain {
+        true => Ok(text.trim_end_matches('/').to_owned()),
+        false => Err(ConfigError::Value { key: "public_url", wanted }),
+    }
+}
+
+fn switch(key: &'static str, value: Option<String>, default: bool) -> Result<bool, ConfigError> {
+    match value.map(|value| value.to_ascii_lowercase()).as_deref() {
+        None => Ok(default),
+        Some("1" | "on" | "true" | "yes") => Ok(true),
+        Some("0" | "off" | "false" | "no") => Ok(false),
+        Some(_) => Err(ConfigError::Value { key, wanted: "on or off" }),
+    }
+}
+
+fn number(
+    key: &'static str,
+    value: Option<String>,
+    default: u32,
+    range: std::ops::RangeInclusive<u32>,
+) -> Result<u32, ConfigError> {
+    let Some(value) = value else { return Ok(default) };
+    value.parse().ok().filter(|number| range.contains(number)).ok_or(ConfigError::Value {
+        key,
+        wanted: match key {
+            "max_connections" => "a whole number from 2 to 1000",
+            "workers" => "a whole number from 1 to 256",
+            _ => "a whole number of seconds, at most 600",
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layer(values: &[(&'static str, &str)]) -> Layer {
+        values.iter().map(|(key, value)| (*key, (*value).to_owned())).collect()
+    }
+
+    fn configured(values: &[(&'static str, &str)]) -> Result<Config, ConfigError> {
+        Config::from_layers(Layer::new(), layer(values), Layer::new())
+    }
+
+    #[test]
+    fn flags_win_over_the_environment_which_wins_over_the_file_which_wins_over_defaults() {
+        let file = layer(&[("listen", "127.0.0.1:1"), ("log", "file"), ("data_dir", "file")]);
+        let environment = layer(&[("listen", "127.0.0.1:2"), ("log", "environment")]);
+        let flags = layer(&[("listen", "127.0.0.1:3")]);
+
+        let config = Config::from_layers(flags, environment, file).expect("a configuration");
+
+        assert_eq!(config.listen, "127.0.0.1:3");
+        assert_eq!(config.log, "environment");
+        assert_eq!(config.data_dir, PathBuf::from("file"));
+        assert_eq!(config.max_connections, 20);
+        assert!(!config.dev_issuer);
+        assert!(config.quotas);
+    }
+
+    #[test]
+    fn every_setting_is_read_from_its_variable() {
+        let config = environment_layer(|name| Some(name.to_owned()));
+        assert_eq!(config.get("public_url").map(String::as_str), Some("ATTESTRY_PUBLIC_URL"));
+        assert_eq!(config.len(), KEYS.len());
+    }
+
+    #[test]
+    fn an_empty_value_is_none() {
+        let config = configured(&[("database_url", ""), ("listen", " ")]).expect("a configuration");
+        assert!(config.database_url.is_none());
+        assert_eq!(config.listen, "127.0.0.1:8080");
+    }
+
+    #[test]
+    fn a_secret_is_neither_shown_by_debug_nor_by_an_error() {
+        let shown = configured(&[
+            ("database_url", "postgres://u:hunter2@h/d"),
+            ("smtp_url", "smtp://u:hunter2@h"),
+            ("mail_from", "a@b.example"),
+        ]);
+        assert!(!format!("{shown:?}").contains("hunter2"));
+
+        let refused = configured(&[("database_url", "mysql://u:hunter2@h/d")]).expect_err("no PostgreSQL");
+        assert!(!format!("{refused} {refused:?}").contains("hunter2"));
+
+        let refused = file_layer("log = \"info\"\ndatabase_url = postgres://u:hunter2@h/d", "f.toml".into());
+        let refused = refused.expect_err("no TOML");
+        assert_eq!(refused.to_string(), "the configuration file f.toml is not TOML (line 2)");
+        assert!(!format!("{refused:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_file_takes_texts_numbers_and_switches_and_refuses_what_it_does_not_know() {
+        let file =
+            file_layer("listen = \"[::1]:80\"\nmax_connections = 7\ndev_issuer = true\nquotas = \"off\"", "f".into());
+        let config = Config::from_layers(Layer::new(), Layer::new(), file.expect("a file")).expect("a configuration");
+        assert_eq!((config.listen.as_str(), config.max_connections), ("[::1]:80", 7));
+        assert!(config.dev_issuer && !config.quotas);
+
+        let unknown = file_layer("lissen = \"x\"", "f".into()).expect_err("a misspelt key");
+        assert!(unknown.to_string().contains("`lissen`"));
+    }
+
+    #[test]
+    fn values_that_do_not_fit_are_refused_by_the_name_of_their_variable() {
+        for (key, value) in [
+            ("listen", "8080"),
+            ("listen", "localhost:http"),
+            ("public_url", "reviews.example"),
+            ("public_url", "https://u:p@reviews.example"),
+            ("dev_issuer", "maybe"),
+            ("max_connections", "1"),
+            ("max_connections", "-4"),
+            ("drain_seconds", "1h"),
+            ("log_format", "xml"),
+        ] {
+            let refused = configured(&[(key, value)]).expect_err("a bad value");
+            assert!(refused.to_string().starts_with(&variable(key)), "{refused}");
+        }
+        assert!(configured(&[("smtp_url", "smtp://h")]).is_err());
+    }
+
+    #[test]
+    fn links_begin_with_the_public_url_or_else_with_the_address() {
+        let own = configured(&[]).expect("a configuration");
+        let address = |text: &str| text.parse().expect("an address");
+        assert_eq!(own.public_url_for(address("127.0.0.1:4711")), "http://127.0.0.1:4711");
+        assert_eq!(own.public_url_for(address("0.0.0.0:80")), "http://localhost:80");
+
+        let given = configured(&[("public_url", "https://reviews.example/")]).expect("a configuration");
+        assert_eq!(given.public_url_for(address("127.0.0.1:4711")), "https://reviews.example");
+    }
+}

@@ -1,0 +1,300 @@
+//! The worker: claims due work of all tenants, runs it through the use cases, and gives back what failed.
+//!
+//! Any number of processes work on one database; a job is done once however many try and whoever dies in it, because it ends
+//! in the transaction that does its work and only under a lease that still holds. LC-CONC-06
+
+use std::{error::Error, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinHandle,
+    time::{Instant, MissedTickBehavior, interval_at, sleep},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    app::{
+        Refused, Services,
+        run_job::{Ran, run_job},
+    },
+    domain::ids::TenantId,
+    store::{ClaimedJob, Job, StoreError},
+    telemetry::{self, JobResult},
+};
+
+/// How long a failed job rests after its first failure, in seconds; doubles with each further one.
+const FIRST_BACKOFF_SECONDS: i32 = 1;
+/// The same for mail. LC-NOTE-09
+const FIRST_MAIL_BACKOFF_SECONDS: i32 = 30;
+/// The longest rest between two tries, in seconds.
+const LONGEST_BACKOFF_SECONDS: i32 = 300;
+/// The longest rest between two tries of a mail, in seconds.
+const LONGEST_MAIL_BACKOFF_SECONDS: i32 = 3_600;
+/// How often the backlog is measured.
+const MEASURE_EVERY: Duration = Duration::from_secs(15);
+
+/// How a worker works.
+#[derive(Clone, Copy, Debug)]
+pub struct WorkerSettings {
+    /// Jobs at the same time.
+    pub concurrency: usize,
+    /// For how long a job is claimed; renewed every third of it while the job runs.
+    pub lease_seconds: i32,
+    /// How long to wait when nothing was due and nobody called; up to half as much again, at random.
+    pub poll: Duration,
+}
+
+impl Default for WorkerSettings {
+    fn default() -> Self {
+        Self { concurrency: 4, lease_seconds: 30, poll: Duration::from_millis(500) }
+    }
+}
+
+/// A worker of this process.
+#[derive(Debug)]
+pub struct Worker;
+
+/// A running worker.
+#[derive(Debug)]
+pub struct WorkerHandle {
+    stop: CancellationToken,
+    running: JoinHandle<()>,
+}
+
+impl WorkerHandle {
+    /// Takes no more work and returns when what it holds is finished.
+    pub async fn shutdown(self) {
+        self.stop.cancel();
+        if let Err(error) = self.running.await {
+            tracing::error!(%error, "the worker ended by itself");
+        }
+    }
+}
+
+impl Worker {
+    /// Starts a worker on the current runtime. Links in mails begin with `public_url`.
+    pub fn spawn(services: Services, public_url: String, settings: WorkerSettings) -> WorkerHandle {
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(work(services, public_url.into(), settings, stop.clone()));
+        WorkerHandle { stop, running }
+    }
+}
+
+async fn work(services: Services, public_url: Arc<str>, settings: WorkerSettings, stop: CancellationToken) {
+    let places = Arc::new(Semaphore::new(settings.concurrency));
+    let running = TaskTracker::new();
+    let measuring = tokio::spawn(measure_backlog(services.clone(), stop.clone()));
+    let mut failures = 0;
+    loop {
+        // One place first: what is claimed must be run at once, or its lease ends before its turn.
+        let place = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            place = Arc::clone(&places).acquire_owned() => place,
+        };
+        let Ok(first) = place else { break };
+        let mut free = vec![first];
+        while let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+            free.push(place);
+        }
+        // Asked for before looking, so that no call between looking and waiting is missed.
+        let called = services.work.notified();
+        let limit = i64::try_from(free.len()).unwrap_or(i64::MAX);
+        let pause = match services.queue.claim(None, limit, settings.lease_seconds).await {
+            Ok(jobs) if !jobs.is_empty() => {
+                failures = 0;
+                for (job, place) in jobs.into_iter().zip(free) {
+                    running.spawn(run_in_place(
+                        services.clone(),
+                        job,
+                        Arc::clone(&public_url),
+                        settings.lease_seconds,
+                        place,
+                    ));
+                }
+                continue;
+            }
+            Ok(_) => {
+                failures = 0;
+                settings.poll
+            }
+            Err(error) => {
+                failures += 1;
+                if failures == 1 {
+                    tracing::warn!(cause = chain(&error), "due work cannot be asked for; trying again until it can");
+                }
+                Duration::from_secs(u64::try_from(backoff(1, 30, failures)).unwrap_or_default())
+            }
+        };
+        drop(free);
+        tokio::select! {
+            () = called => {}
+            () = sleep(jittered(pause)) => {}
+            () = stop.cancelled() => break,
+        }
+    }
+    running.close();
+    running.wait().await;
+    if let Err(error) = measuring.await {
+        tracing::error!(%error, "measuring the backlog ended by itself");
+    }
+}
+
+/// Between `pause` and half as much again: workers that began together do not ask together for ever.
+fn jittered(pause: Duration) -> Duration {
+    pause + pause.mul_f64(rand::random_range(0.0..0.5))
+}
+
+async fn measure_backlog(services: Services, stop: CancellationToken) {
+    loop {
+        // What cannot be asked for is reported where work is claimed.
+        if let Ok(backlog) = services.queue.backlog().await {
+            telemetry::backlog(backlog);
+        }
+        tokio::select! {
+            () = sleep(MEASURE_EVERY) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+async fn run_in_place(
+    services: Services,
+    job: ClaimedJob,
+    public_url: Arc<str>,
+    lease_seconds: i32,
+    place: OwnedSemaphorePermit,
+) {
+    attend(&services, job, public_url, lease_seconds).await;
+    drop(place);
+}
+
+/// Runs a job, keeps its lease meanwhile, and gives it back when it failed. A panic of the job is a failure like any other.
+async fn attend(services: &Services, job: ClaimedJob, public_url: Arc<str>, lease_seconds: i32) -> JobResult {
+    let job = Arc::new(job);
+    let began = Instant::now();
+    let mut run = {
+        let (services, job) = (services.clone(), Arc::clone(&job));
+        tokio::spawn(async move { run_job(&services, &job, &public_url).await })
+    };
+    let third = Duration::from_secs(u64::try_from(lease_seconds).unwrap_or_default()) / 3;
+    let third = third.max(Duration::from_millis(100));
+    let mut renewal = interval_at(Instant::now() + third, third);
+    renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut held = true;
+    let ended = loop {
+        tokio::select! {
+            ended = &mut run => break ended,
+            _ = renewal.tick(), if held => match services.queue.renew(&job, lease_seconds).await {
+                // The unit of work refuses by itself to end a job under a lease that is lost.
+                Ok(renewed) => held = renewed,
+                Err(error) => tracing::warn!(job.id = %job.id, cause = chain(&error), "a lease could not be renewed"),
+            },
+        }
+    };
+    let (result, rest) = match ended {
+        Ok(Ok(Ran::Finished)) => (JobResult::Finished, None),
+        Ok(Ok(Ran::MailAgain(error))) => {
+            let rest = backoff(FIRST_MAIL_BACKOFF_SECONDS, LONGEST_MAIL_BACKOFF_SECONDS, job.attempt);
+            (JobResult::Failed, Some((rest, chain(&error))))
+        }
+        Ok(Err(Refused::Store(StoreError::LeaseLost))) => (JobResult::LeaseLost, None),
+        Ok(Err(error)) => (JobResult::Failed, Some((rest_of(&job), chain(&error)))),
+        Err(panic) => (JobResult::Failed, Some((rest_of(&job), format!("the job panicked: {panic}")))),
+    };
+    telemetry::job_ran(job.job.kind(), result, began.elapsed());
+    if let Some((rest, cause)) = rest {
+        tracing::warn!(
+            tenant.id = %job.tenant,
+            job.id = %job.id,
+            job.kind = job.job.kind(),
+            job.attempt = job.attempt,
+            retry_seconds = rest,
+            cause,
+            "a job failed and will be tried again",
+        );
+        if let Err(error) = services.queue.release(&job, rest, &cause).await {
+            tracing::warn!(job.id = %job.id, cause = chain(&error), "a failed job could not be given back; its lease will end");
+        }
+    }
+    result
+}
+
+fn rest_of(job: &ClaimedJob) -> i32 {
+    match job.job {
+        Job::SendMail { .. } => backoff(FIRST_MAIL_BACKOFF_SECONDS, LONGEST_MAIL_BACKOFF_SECONDS, job.attempt),
+        Job::OpenInstance { .. } | Job::CloseStage { .. } => {
+            backoff(FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS, job.attempt)
+        }
+    }
+}
+
+/// Seconds to rest after the try number `attempt`, from 1.
+fn backoff(first: i32, longest: i32, attempt: i32) -> i32 {
+    let doublings = u32::try_from(attempt - 1).unwrap_or_default().min(16);
+    first.saturating_mul(2_i32.saturating_pow(doublings)).min(longest)
+}
+
+/// Runs what is due, of one tenant or of all, one job after the other, until nothing is; returns how many jobs were run. A job
+/// that fails is given back and counts.
+///
+/// # Errors
+/// When work cannot be claimed.
+pub async fn run_due_jobs(
+    services: &Services,
+    tenant: Option<TenantId>,
+    public_url: &str,
+) -> Result<usize, StoreError> {
+    let settings = WorkerSettings::default();
+    let public_url: Arc<str> = public_url.into();
+    let mut ran = 0;
+    loop {
+        let jobs = services.queue.claim(tenant, 1, settings.lease_seconds).await?;
+        if jobs.is_empty() {
+            return Ok(ran);
+        }
+        for job in jobs {
+            attend(services, job, Arc::clone(&public_url), settings.lease_seconds).await;
+            ran += 1;
+        }
+    }
+}
+
+/// The error and what caused it, outermost first.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rest_after_a_failure_doubles_from_one_second_to_five_minutes() {
+        let rests: Vec<_> =
+            (1..=10).map(|attempt| backoff(FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS, attempt)).collect();
+        assert_eq!(rests, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]);
+    }
+
+    /// LC-NOTE-09
+    #[test]
+    fn the_rest_after_a_failed_mail_doubles_from_thirty_seconds() {
+        let rests: Vec<_> =
+            (1..=8).map(|attempt| backoff(FIRST_MAIL_BACKOFF_SECONDS, LONGEST_MAIL_BACKOFF_SECONDS, attempt)).collect();
+        assert_eq!(rests, [30, 60, 120, 240, 480, 960, 1_920, 3_600]);
+    }
+
+    #[test]
+    fn no_attempt_number_makes_the_rest_overflow() {
+        for attempt in [i32::MIN, -1, 0, i32::MAX] {
+            assert!((1..=300).contains(&backoff(1, 300, attempt)));
+        }
+    }
+}
