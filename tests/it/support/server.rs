@@ -1,8 +1,12 @@
-//! The service's own routes and middleware on a port of their own.
+//! The service's own application on a port of its own.
 
-use actix_web::{App, HttpServer, dev::ServerHandle, middleware::from_fn, web::Data};
-use attestry::http::{Edge, api, odata::canonicalize, request_ids::request_ids};
-use utoipa_actix_web::AppExt;
+use std::net::TcpListener;
+
+use actix_web::{HttpServer, dev::ServerHandle, web::Data};
+use attestry::http::{
+    Edge,
+    server::{Probes, application},
+};
 
 /// A service that listens until it is dropped.
 pub struct Running {
@@ -13,20 +17,15 @@ pub struct Running {
 impl Running {
     pub fn start(edge: Edge) -> Self {
         let edge = Data::new(edge);
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let probes = Data::new(Probes::new(String::new));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let server = HttpServer::new(move || {
-            let (app, _) = App::new().into_utoipa_app().configure(api::routes).split_for_parts();
-            app.app_data(edge.clone())
-                .configure(api::refusals)
-                .wrap(from_fn(canonicalize))
-                .wrap(from_fn(request_ids))
-        })
-        .workers(1)
-        .disable_signals()
-        .listen(listener)
-        .unwrap()
-        .run();
+        let server = HttpServer::new(move || application(edge.clone(), probes.clone()))
+            .workers(1)
+            .disable_signals()
+            .listen(listener)
+            .unwrap()
+            .run();
         let handle = server.handle();
         tokio::spawn(server);
         Self { handle, port }
