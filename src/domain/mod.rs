@@ -9,6 +9,8 @@ pub mod definition;
 pub mod directory;
 pub mod duration;
 pub mod event;
+#[cfg(test)]
+mod examples;
 pub mod ids;
 pub mod instance;
 pub mod lifecycle;
