@@ -14,6 +14,8 @@ mod examples;
 pub mod ids;
 pub mod instance;
 pub mod lifecycle;
+#[cfg(test)]
+mod model_tests;
 pub mod query_text;
 pub mod recommendation;
 pub mod recurrence;
