@@ -8,6 +8,9 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+/// What is logged unless configured: our own events, and of others only what is wrong.
+pub const DEFAULT_LOG: &str = "warn,attestry=info";
+
 /// Every setting, by its key in the file.
 const KEYS: [&str; 13] = [
     "listen",
@@ -48,7 +51,7 @@ pub struct Flags {
     /// Connections to the database at most [env: ATTESTRY_MAX_CONNECTIONS] [default: 20]
     #[arg(long, global = true, value_name = "NUMBER")]
     pub max_connections: Option<String>,
-    /// What to log, e.g. `debug` or `attestry=debug,warn` [env: ATTESTRY_LOG] [default: info]
+    /// What to log, e.g. `debug` or `attestry=debug,warn` [env: ATTESTRY_LOG] [default: warn,attestry=info]
     #[arg(long, global = true, value_name = "FILTER")]
     pub log: Option<String>,
     /// `text` or `json` [env: ATTESTRY_LOG_FORMAT] [default: text]
@@ -218,7 +221,7 @@ impl Config {
             max_connections: number("max_connections", take("max_connections"), 20, 2..=1_000)?,
             workers: number("workers", take("workers"), 4, 1..=256)? as usize,
             drain: Duration::from_secs(number("drain_seconds", take("drain_seconds"), 0, 0..=600)?.into()),
-            log: take("log").unwrap_or_else(|| "info".to_owned()),
+            log: take("log").unwrap_or_else(|| DEFAULT_LOG.to_owned()),
             log_format: match take("log_format").as_deref() {
                 None | Some("text") => LogFormat::Text,
                 Some("json") => LogFormat::Json,

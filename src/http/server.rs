@@ -48,6 +48,8 @@ const SHUTDOWN_TIMEOUT_SECONDS: u64 = 60;
 /// From the moment nothing more is accepted to the moment idle connections are closed: what was accepted last has sent its
 /// request by then and counts as busy.
 const SETTLE: Duration = Duration::from_millis(250);
+/// What stands for the pattern where no route was found.
+const NO_ROUTE: &str = "none";
 /// How long the database may take to say that it is there.
 const READY_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -178,11 +180,11 @@ async fn measured<B: MessageBody + 'static>(
     let began = Instant::now();
     let method = method_name(request.method());
     let probes = request.app_data::<Data<Probes>>().cloned();
-    // The request is not cloned here: its path is rewritten further in, which needs the only reference.
     let result = next.call(request).await;
     let (route, status) = match &result {
         Ok(answer) => (route_of(answer.request()), answer.status()),
-        Err(error) => ("none".to_owned(), error.as_response_error().status_code()),
+        // Of a middleware: nothing was routed. The request itself must not be kept: routing needs it for itself alone.
+        Err(error) => (NO_ROUTE.to_owned(), error.as_response_error().status_code()),
     };
     telemetry::request_answered(method, route, status.as_u16(), began.elapsed());
     let mut answer = result?.map_into_boxed_body();
@@ -195,7 +197,7 @@ async fn measured<B: MessageBody + 'static>(
 
 /// The pattern of the route, which names no object.
 fn route_of(request: &HttpRequest) -> String {
-    request.match_pattern().unwrap_or_else(|| "none".to_owned())
+    request.match_pattern().unwrap_or_else(|| NO_ROUTE.to_owned())
 }
 
 fn method_name(method: &Method) -> &'static str {
