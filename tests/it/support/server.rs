@@ -17,10 +17,7 @@ impl Running {
         let port = listener.local_addr().unwrap().port();
         let server = HttpServer::new(move || {
             let (app, _) = App::new().into_utoipa_app().configure(api::routes).split_for_parts();
-            app.app_data(edge.clone())
-                .configure(api::refusals)
-                .wrap(from_fn(canonicalize))
-                .wrap(from_fn(request_ids))
+            app.app_data(edge.clone()).configure(api::refusals).wrap(from_fn(canonicalize)).wrap(from_fn(request_ids))
         })
         .workers(1)
         .disable_signals()
