@@ -3,4 +3,7 @@
 
 mod support;
 
+mod directory_import;
+mod migrations;
 mod smoke;
+mod tenancy;

@@ -91,12 +91,8 @@ impl Tenant {
             .await
             .unwrap();
         let store = PgStore::connect(&database.url, 10).unwrap();
-        let services = Services {
-            store: Arc::new(store.clone()),
-            queue: Arc::new(store),
-            mailer,
-            work: Arc::new(Notify::new()),
-        };
+        let services =
+            Services { store: Arc::new(store.clone()), queue: Arc::new(store), mailer, work: Arc::new(Notify::new()) };
         let server = server::Running::start(Edge::new(services.clone(), true, "https://reviews.example"));
         Self { id, slug, services, database, base_url: server.url(), key: generated.key, _server: server }
     }

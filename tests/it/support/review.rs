@@ -169,7 +169,10 @@ impl Review {
     pub async fn item(&self, principal: &str) -> Value {
         let id = id_of(principal).to_string();
         let items = self.items().await;
-        items.into_iter().find(|item| item["principal"]["id"] == id.as_str()).unwrap_or_else(|| panic!("no {principal}"))
+        items
+            .into_iter()
+            .find(|item| item["principal"]["id"] == id.as_str())
+            .unwrap_or_else(|| panic!("no {principal}"))
     }
 
     /// The id of a principal's item.
