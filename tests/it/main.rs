@@ -3,4 +3,13 @@
 
 mod support;
 
+mod definitions;
 mod smoke;
+mod tokens;
+mod instances;
+mod stages;
+mod decisions;
+mod protocol;
+mod paging;
+mod sandbox;
+mod api_document;
