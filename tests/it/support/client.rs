@@ -130,6 +130,18 @@ impl Answer {
         self
     }
 
+    /// Asserts 400 and that this path of the body is told to be at fault, in the target or the details.
+    #[track_caller]
+    pub fn faults(self, path: &str) -> Self {
+        let error = &self.body["error"];
+        let told = self.status == 400
+            && (error["target"] == path
+                || error["details"].as_array().is_some_and(|details| details.iter().any(|fault| fault["target"] == path)));
+        assert!(told, "{path} is not told to be at fault: {} {:#}", self.status, self.body);
+        let code = if self.code() == "UnsupportedQuery" { "UnsupportedQuery" } else { "BadRequest" };
+        self.refused(400, code)
+    }
+
     /// The error's code; empty when there is none.
     pub fn code(&self) -> &str {
         self.body["error"]["code"].as_str().unwrap_or_default()

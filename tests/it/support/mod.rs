@@ -3,6 +3,7 @@
 mod client;
 mod company;
 mod database;
+mod redacted;
 mod review;
 mod server;
 
@@ -37,6 +38,7 @@ use tokio::sync::Notify;
 pub use client::{Answer, Client};
 pub use company::{Company, GUEST, id_of};
 pub use database::Database;
+pub use redacted::redacted;
 pub use review::{Review, ReviewBuilder, group_members, group_owners, manager, resource_owners, stage, user};
 
 /// A tenant of its own with a clock that can be advanced, and the service to call. No worker runs: jobs run when the test
@@ -128,6 +130,11 @@ impl Tenant {
         self.as_user_with_roles("carla", &["Identity Governance Administrator"])
     }
 
+    /// Carla's token.
+    pub fn admin_token(&self) -> String {
+        self.token(&request(subject("carla"), &["Identity Governance Administrator"], &[]))
+    }
+
     /// Somebody who only reads: a Global Reader.
     pub fn as_reader(&self) -> Client {
         self.as_user_with_roles("rita", &["Global Reader"])
@@ -137,6 +144,12 @@ impl Tenant {
     pub fn as_application(&self) -> Client {
         let subject = Subject::Application { id: id_of("app-sync"), display_name: "Sync".to_owned() };
         self.client(request(subject, &[], &[]))
+    }
+
+    /// An application with these application permissions only.
+    pub fn as_application_with(&self, permissions: &[&str]) -> Client {
+        let subject = Subject::Application { id: id_of("app-sync"), display_name: "Sync".to_owned() };
+        self.client(request(subject, permissions, &[]))
     }
 
     /// A client that sends this very `Authorization` header, or none.
