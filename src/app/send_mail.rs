@@ -8,9 +8,10 @@ use crate::{
         event::{Activity, Event},
         ids::{InstanceId, ObjectId},
         stage::StageOrdinal,
+        status::Status,
     },
     mail::{Mail, MailError, MailFacts, MailText, compose},
-    store::{Actor, ClaimedJob, MailKind, Outcome},
+    store::{Actor, ClaimedJob, MailKind, Outcome, StageEntry, StoreError, UnitOfWork},
 };
 
 /// A mail that a job asks for.
@@ -48,6 +49,10 @@ pub(super) async fn send_mail(
     };
     let definition = uow.definitions().find(instance.definition_id).await?.ok_or(Refused::NotFound)?;
     let stages = uow.stages().list(id).await?;
+    if mail == MailKind::Started && !is_still_asked(&mut *uow, &stages, order).await? {
+        uow.jobs().finish(job, Outcome::Obsolete).await?;
+        return Ok(uow.commit().await.map(|()| Sent::Finished)?);
+    }
     let address = uow.directory().mail_addresses(&[recipient]).await?.pop();
     // Not across the network with a transaction open.
     drop(uow);
@@ -111,4 +116,16 @@ pub(super) async fn send_mail(
     uow.jobs().finish(job, outcome).await?;
     uow.commit().await?;
     Ok(Sent::Finished)
+}
+
+/// Whether the stage still takes answers and the recipient still has some to give. LC-NOTE-07
+async fn is_still_asked(
+    uow: &mut dyn UnitOfWork,
+    stages: &[StageEntry],
+    order: MailOrder,
+) -> Result<bool, StoreError> {
+    let open = stages
+        .iter()
+        .any(|entry| entry.stage.ordinal == order.ordinal && entry.stage.status == Status::InProgress);
+    Ok(open && uow.reviewers().reviews_in_stage(order.instance, order.ordinal, order.recipient).await?)
 }

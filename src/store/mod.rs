@@ -303,6 +303,13 @@ pub trait ReviewerRepository: Send {
         ordinal: StageOrdinal,
         mail: Option<MailKind>,
     ) -> Result<i64, StoreError>;
+    /// Whether this person reviews at least one item of the stage now.
+    async fn reviews_in_stage(
+        &mut self,
+        instance: InstanceId,
+        ordinal: StageOrdinal,
+        person: ObjectId,
+    ) -> Result<bool, StoreError>;
     /// What this person is to the definition and, when given, the instance.
     async fn ties(
         &mut self,

@@ -1,19 +1,25 @@
 //! Drives the service over HTTP as a client would, on a real PostgreSQL. One binary; each test has a tenant of its own.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../support/smtp_sink.rs"]
+mod smtp_sink;
 mod support;
 
-mod directory_import;
-mod migrations;
-mod smoke;
-mod tenancy;
-mod definitions;
-mod smoke;
-mod tokens;
-mod instances;
-mod stages;
-mod decisions;
-mod protocol;
-mod paging;
-mod sandbox;
 mod api_document;
+mod decisions;
+mod definitions;
+mod directory_import;
+mod instances;
+mod items;
+mod lifecycle;
+mod migrations;
+mod paging;
+mod protocol;
+mod reviewers;
+mod sandbox;
+mod smoke;
+mod stage_update;
+mod stages;
+mod tenancy;
+mod tokens;
+mod worked_example;

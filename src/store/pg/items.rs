@@ -269,7 +269,7 @@ impl ItemRepository for PgUnitOfWork {
                  where (not $5::boolean or u.user_type = 'Guest')
                    and ($7::timestamptz is null
                         or u.sign_in_known
-                           and coalesce(u.last_sign_in_at, '-infinity') <= $7
+                           and coalesce(u.last_sign_in_at, '-infinity') < $7
                            and coalesce(u.created_at, '-infinity') <= $7)
                  union all
                 select g.group_id, 'group', g.display_name, '', null, null, false, null

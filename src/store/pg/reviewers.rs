@@ -352,30 +352,31 @@ impl ReviewerRepository for PgUnitOfWork {
                    and u.instance_id = $2
                    and u.ordinal = $3
                  union
-                select o.reviewer_id
-                  from item_overrides o
-                 where o.tenant_id = $1
-                   and o.instance_id = $2
-                   and o.ordinal = $3
-                   and o.role = 'primary'
-                   and o.reviewer_id <> '00000000-0000-0000-0000-000000000000'
-                 union
-                select f.reviewer_id
-                  from item_overrides o
+                select candidate.reviewer_id
+                  from (select distinct seq
+                          from item_overrides
+                         where tenant_id = $1
+                           and instance_id = $2
+                           and ordinal = $3) as touched
                   join decision_items i
-                    on i.tenant_id = o.tenant_id
-                   and i.instance_id = o.instance_id
-                   and i.seq = o.seq
-                  join stage_fallbacks f
-                    on f.tenant_id = o.tenant_id
-                   and f.instance_id = o.instance_id
-                   and f.ordinal = o.ordinal
-                   and f.cohort in (0, i.cohort)
-                 where o.tenant_id = $1
-                   and o.instance_id = $2
-                   and o.ordinal = $3
-                   and o.role = 'primary'
-                   and o.reviewer_id = '00000000-0000-0000-0000-000000000000'
+                    on i.tenant_id = $1
+                   and i.instance_id = $2
+                   and i.seq = touched.seq
+                 cross join lateral (
+                           select o.reviewer_id
+                             from item_overrides o
+                            where o.tenant_id = $1
+                              and o.instance_id = $2
+                              and o.ordinal = $3
+                              and o.seq = i.seq
+                            union
+                           select f.reviewer_id
+                             from stage_fallbacks f
+                            where f.tenant_id = $1
+                              and f.instance_id = $2
+                              and f.ordinal = $3
+                              and f.cohort in (0, i.cohort)) as candidate
+                 where reviews_item($1, $2, $3, i.seq, i.cohort, candidate.reviewer_id)
             ), fresh as (
                 insert into contacted_reviewers (tenant_id, instance_id, reviewer_id, ordinal, contacted_at)
                 select $1, $2, reviewer_id, $3, $4
@@ -407,6 +408,57 @@ impl ReviewerRepository for PgUnitOfWork {
         Ok(newcomers)
     }
 
+    async fn reviews_in_stage(
+        &mut self,
+        instance: InstanceId,
+        ordinal: StageOrdinal,
+        person: ObjectId,
+    ) -> Result<bool, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let reviews = sqlx::query_scalar!(
+            r#"
+            select exists (
+                       select
+                         from stage_reviewers r
+                        where r.tenant_id = $1
+                          and r.instance_id = $2
+                          and r.ordinal = $3
+                          and r.reviewer_id = $4)
+                or exists (
+                       select
+                         from stage_fallbacks f
+                         join stage_unassigned_cohorts u
+                           on u.tenant_id = f.tenant_id
+                          and u.instance_id = f.instance_id
+                          and u.ordinal = f.ordinal
+                          and f.cohort in (0, u.cohort)
+                        where f.tenant_id = $1
+                          and f.instance_id = $2
+                          and f.ordinal = $3
+                          and f.reviewer_id = $4)
+                or exists (
+                       select
+                         from item_overrides o
+                         join decision_items i
+                           on i.tenant_id = o.tenant_id
+                          and i.instance_id = o.instance_id
+                          and i.seq = o.seq
+                        where o.tenant_id = $1
+                          and o.instance_id = $2
+                          and o.ordinal = $3
+                          and o.reviewer_id in ($4, '00000000-0000-0000-0000-000000000000')
+                          and reviews_item($1, $2, $3, i.seq, i.cohort, $4)) as "reviews!"
+            "#,
+            tenant,
+            instance.as_uuid(),
+            ordinal,
+            person.as_uuid(),
+        )
+        .fetch_one(self.connection()?)
+        .await?;
+        Ok(reviews)
+    }
+
     async fn ties(
         &mut self,
         definition: DefinitionId,
@@ -434,9 +486,13 @@ impl ReviewerRepository for PgUnitOfWork {
                  union all
                 select o.instance_id
                   from item_overrides o
+                  join decision_items i
+                    on i.tenant_id = o.tenant_id
+                   and i.instance_id = o.instance_id
+                   and i.seq = o.seq
                  where o.tenant_id = $1
                    and o.reviewer_id = $4
-                   and o.role = 'primary'
+                   and reviews_item($1, o.instance_id, o.ordinal, i.seq, i.cohort, $4)
                  union all
                 select f.instance_id
                   from stage_fallbacks f
@@ -446,9 +502,14 @@ impl ReviewerRepository for PgUnitOfWork {
                    and o.ordinal = f.ordinal
                    and o.role = 'primary'
                    and o.reviewer_id = '00000000-0000-0000-0000-000000000000'
+                  join decision_items i
+                    on i.tenant_id = o.tenant_id
+                   and i.instance_id = o.instance_id
+                   and i.seq = o.seq
+                   and f.cohort in (0, i.cohort)
                  where f.tenant_id = $1
                    and f.reviewer_id = $4
-                   and f.cohort = 0
+                   and reviews_item($1, o.instance_id, o.ordinal, i.seq, i.cohort, $4)
             )
             select exists (
                        select
