@@ -42,31 +42,49 @@ pub struct Document;
 
 /// Registers every operation.
 pub fn routes(config: &mut ServiceConfig) {
-    // Functions come before keys: `filterByCurrentUser(on='reviewer')` would pass for an id.
+    // Functions come before keys, with all their verbs: `filterByCurrentUser(on='reviewer')` would pass for an id.
     config
         .service(definitions::list_mine)
+        .service(instances::list_mine)
+        .service(stages::list_mine)
+        .service(decisions::list_mine)
+        .service(decisions::list_stage_mine)
+        .map(function_refusals)
         .service(definitions::list)
         .service(definitions::create)
         .service(definitions::get)
         .service(definitions::delete)
-        .service(instances::list_mine)
         .service(instances::list)
         .service(instances::get)
         .service(instances::stop)
-        .service(stages::list_mine)
         .service(stages::list)
         .service(stages::get)
         .service(stages::update)
         .service(stages::stop)
-        .service(decisions::list_mine)
         .service(decisions::list)
         .service(decisions::get)
         .service(decisions::update)
-        .service(decisions::list_stage_mine)
         .service(decisions::list_stage)
         .service(decisions::get_stage)
         .service(decisions::update_stage)
         .service(sandbox::advance_clock);
+}
+
+/// Answers 405 with `Allow` to all verbs but GET on the functions.
+fn function_refusals(config: &mut actix_web::web::ServiceConfig) -> &mut actix_web::web::ServiceConfig {
+    let definitions = format!("{ROOT}/definitions");
+    let instances = format!("{definitions}/{{definition}}/instances");
+    let instance = format!("{instances}/{{instance}}");
+    for collection in [
+        definitions,
+        instances,
+        format!("{instance}/stages"),
+        format!("{instance}/decisions"),
+        format!("{instance}/stages/{{stage}}/decisions"),
+    ] {
+        config.service(other_methods(&format!("{collection}/filterByCurrentUser(on='reviewer')"), &[Method::GET]));
+    }
+    config
 }
 
 /// Answers 405 with `Allow` to the verbs that [`routes`] does not offer. To be registered after them.
@@ -76,27 +94,21 @@ pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
     const DELETABLE: &[Method] = &[Method::GET, Method::DELETE];
     const PATCHABLE: &[Method] = &[Method::GET, Method::PATCH];
     const ACTION: &[Method] = &[Method::POST];
-    let mine = "filterByCurrentUser(on='reviewer')";
     let definition = format!("{ROOT}/definitions/{{definition}}");
     let instance = format!("{definition}/instances/{{instance}}");
     let stage = format!("{instance}/stages/{{stage}}");
     for (path, offered) in [
         (format!("{ROOT}/definitions"), COLLECTION),
-        (format!("{ROOT}/definitions/{mine}"), READ),
         (definition.clone(), DELETABLE),
         (format!("{definition}/instances"), READ),
-        (format!("{definition}/instances/{mine}"), READ),
         (instance.clone(), READ),
         (format!("{instance}/stop"), ACTION),
         (format!("{instance}/stages"), READ),
-        (format!("{instance}/stages/{mine}"), READ),
         (stage.clone(), PATCHABLE),
         (format!("{stage}/stop"), ACTION),
         (format!("{instance}/decisions"), READ),
-        (format!("{instance}/decisions/{mine}"), READ),
         (format!("{instance}/decisions/{{item}}"), PATCHABLE),
         (format!("{stage}/decisions"), READ),
-        (format!("{stage}/decisions/{mine}"), READ),
         (format!("{stage}/decisions/{{item}}"), PATCHABLE),
         ("/attestry/v1/sandbox/clock".to_owned(), ACTION),
     ] {
