@@ -86,7 +86,7 @@ async fn my_stages_are_those_in_which_i_review_something_closed_ones_included() 
         answer.rows().iter().map(|row| row["id"].clone()).collect()
     };
 
-    assert_eq!(mine("mia").await, [first.clone()]);
+    assert_eq!(mine("mia").await, std::slice::from_ref(&first));
     assert_eq!(mine("sam").await, [first]);
     assert_eq!(mine("olga").await, [second]);
     assert_eq!(t.as_admin().get(&path).await.is(200).rows().len(), 0);
