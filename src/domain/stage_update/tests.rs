@@ -366,7 +366,7 @@ fn spelled(scope: &ReviewerScope, how: u8) -> ReviewerScope {
         3 => scope.query.to_uppercase().replace("TRANSITIVEMEMBERS", "transitiveMembers"),
         _ => scope.query.clone(),
     };
-    let query_type = (how % 2 == 0).then_some("microsoftGRAPH");
+    let query_type = how.is_multiple_of(2).then_some("microsoftGRAPH");
     ReviewerScope::parse(&query, query_type, scope.query_root.as_deref()).unwrap()
 }
 
