@@ -173,6 +173,7 @@ async fn an_update_that_waited_for_the_close_is_refused_and_changes_nothing() {
     for by_timer in [false, true] {
         let t = Arc::new(Tenant::with_finance().await);
         let review = three_stages(&t).await;
+        review.decide(&t.as_user("mia"), "ana", "Approve").await.is(204);
         let path = review.stage_path(1).await;
         if by_timer {
             t.advance_without_jobs("P3D").await;
