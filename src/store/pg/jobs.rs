@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, Postgres, Transaction, types::Json};
+use sqlx::{PgConnection, types::Json};
 
-use super::{PgStore, PgUnitOfWork};
+use super::{PgStore, PgUnitOfWork, unit_of_work::OpenTransaction};
 use crate::{
     domain::ids::{JobId, TenantId},
     store::{Backlog, ClaimedJob, Job, JobQueue, JobRepository, NewJob, Outcome, StoreError},
@@ -96,10 +96,8 @@ impl JobRepository for PgUnitOfWork {
 
 impl PgStore {
     /// A transaction as the role that sees every tenant's jobs, and nothing else.
-    async fn begin_as_worker(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        let mut transaction = self.at_home(self.pool().begin()).await?;
-        sqlx::raw_sql("set local role attestry_worker").execute(&mut *transaction).await?;
-        Ok(transaction)
+    async fn begin_as_worker(&self) -> Result<OpenTransaction, StoreError> {
+        self.at_home(OpenTransaction::begin(self.pool(), "begin; set local role attestry_worker")).await
     }
 }
 
@@ -154,7 +152,7 @@ impl JobQueue for PgStore {
             f64::from(lease_seconds),
             tenant.map(TenantId::as_uuid),
         )
-        .fetch_all(&mut *transaction)
+        .fetch_all(transaction.connection()?)
         .await?;
         transaction.commit().await?;
         let mut jobs: Vec<_> = rows
@@ -189,7 +187,7 @@ impl JobQueue for PgStore {
             job.lease,
             f64::from(lease_seconds),
         )
-        .execute(&mut *transaction)
+        .execute(transaction.connection()?)
         .await?;
         transaction.commit().await?;
         Ok(done.rows_affected() == 1)
@@ -215,7 +213,7 @@ impl JobQueue for PgStore {
             error,
             f64::from(delay_seconds),
         )
-        .execute(&mut *transaction)
+        .execute(transaction.connection()?)
         .await?;
         transaction.commit().await?;
         Ok(())
@@ -233,7 +231,7 @@ impl JobQueue for PgStore {
             "#,
             tenant.as_uuid(),
         )
-        .fetch_one(&mut *transaction)
+        .fetch_one(transaction.connection()?)
         .await?;
         transaction.commit().await?;
         Ok(due)
@@ -253,7 +251,7 @@ impl JobQueue for PgStore {
             "#,
             tenant.as_uuid(),
         )
-        .fetch_one(&mut *transaction)
+        .fetch_one(transaction.connection()?)
         .await?;
         transaction.commit().await?;
         Ok(held)
@@ -261,7 +259,7 @@ impl JobQueue for PgStore {
 
     async fn backlog(&self) -> Result<Backlog, StoreError> {
         let mut transaction = self.begin_as_worker().await?;
-        let backlog = tenants_of_jobs(&mut transaction).await?;
+        let backlog = tenants_of_jobs(transaction.connection()?).await?;
         transaction.commit().await?;
         Ok(backlog)
     }

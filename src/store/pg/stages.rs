@@ -169,6 +169,7 @@ impl StageRepository for PgUnitOfWork {
              where s.tenant_id = $1
                and s.stage_id = $2
                and s.instance_id = $3
+               for key share of i
                for no key update of s
             "#,
             tenant,
@@ -192,6 +193,7 @@ impl StageRepository for PgUnitOfWork {
              where s.tenant_id = $1
                and s.instance_id = $2
                and s.ordinal = $3
+               for key share of i
                for share of s
             "#,
             tenant,

@@ -44,19 +44,26 @@ impl PgUnitOfWork {
 
 /// Makes sure that a connection with an open transaction never reaches its next borrower: whatever way the unit ends, also by a
 /// cancelled `begin`, it is rolled back first, or closed where that is not possible.
-struct OpenTransaction {
+pub(super) struct OpenTransaction {
     connection: Option<PoolConnection<Postgres>>,
 }
 
 impl OpenTransaction {
-    fn connection(&mut self) -> Result<&mut PgConnection, StoreError> {
+    /// Begins with these statements, in one round trip.
+    pub(super) async fn begin(pool: &PgPool, begin: &'static str) -> Result<Self, StoreError> {
+        let mut transaction = Self { connection: Some(pool.acquire().await?) };
+        sqlx::raw_sql(begin).execute(transaction.connection()?).await?;
+        Ok(transaction)
+    }
+
+    pub(super) fn connection(&mut self) -> Result<&mut PgConnection, StoreError> {
         match &mut self.connection {
             Some(connection) => Ok(connection),
             None => Err(StoreError::Other("the unit of work has ended".into())),
         }
     }
 
-    async fn commit(mut self) -> Result<(), StoreError> {
+    pub(super) async fn commit(mut self) -> Result<(), StoreError> {
         sqlx::raw_sql("commit").execute(self.connection()?).await.map_err(|error| match error {
             sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => StoreError::Unknown(error.into()),
             error => error.into(),

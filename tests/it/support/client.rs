@@ -29,6 +29,11 @@ impl Client {
         Self { http, base_url: base_url.to_owned(), authorization }
     }
 
+    /// The same caller at another address.
+    pub fn at(&self, base_url: &str) -> Self {
+        Self { base_url: base_url.to_owned(), ..self.clone() }
+    }
+
     /// GET below the root of access reviews, or of any path that begins with `//`, or of a whole URL.
     pub async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, None).await

@@ -3,8 +3,9 @@
 mod client;
 mod company;
 mod database;
-mod redacted;
 mod flow;
+mod ordering;
+mod redacted;
 mod review;
 mod server;
 
@@ -41,6 +42,7 @@ pub use company::{Company, GUEST, id_of};
 pub use database::Database;
 pub use redacted::redacted;
 pub use flow::{MINE, mailed, people};
+pub use ordering::{Blocker, eventually};
 pub use review::{Review, ReviewBuilder, group_members, group_owners, manager, resource_owners, stage, user};
 
 /// A tenant of its own with a clock that can be advanced, and the service to call. No worker runs: jobs run when the test
@@ -167,6 +169,11 @@ impl Tenant {
 
     fn client(&self, request: TokenRequest) -> Client {
         Client::new(&self.base_url, Some(format!("Bearer {}", self.token(&request))))
+    }
+
+    /// The service once more, with other means; for callers of this tenant.
+    pub fn served_by(&self, services: Services) -> server::Running {
+        server::Running::start(Edge::new(services, true, "https://reviews.example"))
     }
 
     /// A review of a group, to be described and created.
