@@ -98,7 +98,8 @@ create table decision_items (
     foreign key (tenant_id, instance_id) references instances on delete cascade,
     constraint decision_items_principal_type check (principal_type in ('user', 'group', 'servicePrincipal'))
 );
-create index decision_items_by_cohort on decision_items (tenant_id, instance_id, cohort, seq);
+-- Without seq: an index that covered it would be taken for lookups by seq, which it serves badly.
+create index decision_items_by_cohort on decision_items (tenant_id, instance_id, cohort);
 
 -- What was decided, per stage; no row means NotReviewed. Stage 0 is the system's default decision.
 create table decisions (
@@ -113,7 +114,8 @@ create table decisions (
     decided_by_user_principal_name text not null,
     decided_at timestamptz not null,
     moves_on boolean not null,
-    primary key (tenant_id, instance_id, ordinal, seq),
+    -- the item before the stage: the newest decision of an item is one probe
+    primary key (tenant_id, instance_id, seq, ordinal),
     foreign key (tenant_id, instance_id) references instances on delete cascade,
     constraint decisions_decision check (decision in ('Approve', 'Deny', 'DontKnow'))
 );
@@ -135,7 +137,7 @@ create table stage_reviewers (
     ordinal smallint not null,
     reviewer_id uuid not null,
     cohort integer not null,
-    primary key (tenant_id, instance_id, ordinal, reviewer_id, cohort),
+    primary key (tenant_id, instance_id, ordinal, cohort, reviewer_id),
     foreign key (tenant_id, instance_id) references instances on delete cascade
 );
 create index stage_reviewers_by_reviewer on stage_reviewers (tenant_id, reviewer_id, instance_id, ordinal, cohort);
@@ -146,7 +148,7 @@ create table stage_fallbacks (
     ordinal smallint not null,
     reviewer_id uuid not null,
     cohort integer not null,
-    primary key (tenant_id, instance_id, ordinal, reviewer_id, cohort),
+    primary key (tenant_id, instance_id, ordinal, cohort, reviewer_id),
     foreign key (tenant_id, instance_id) references instances on delete cascade
 );
 create index stage_fallbacks_by_reviewer on stage_fallbacks (tenant_id, reviewer_id, instance_id, ordinal, cohort);
@@ -170,7 +172,7 @@ create table item_overrides (
     role text not null,
     seq integer not null,
     reviewer_id uuid not null,
-    primary key (tenant_id, instance_id, ordinal, role, seq, reviewer_id),
+    primary key (tenant_id, instance_id, ordinal, seq, role, reviewer_id),
     foreign key (tenant_id, instance_id) references instances on delete cascade,
     constraint item_overrides_role check (role in ('primary', 'fallback'))
 );
@@ -187,48 +189,82 @@ create table contacted_reviewers (
 );
 
 -- Whether somebody reviews one item of a stage: the primary reviewers, or where those are nobody the fallback reviewers
--- (LC-REV-04). A cohort's reviewers count unless the item has its own.
+-- (LC-REV-04). A cohort's reviewers count unless the item has its own. Every part is one probe of a primary key.
 create function reviews_item(
     tenant uuid, instance uuid, stage smallint, item integer, item_cohort integer, person uuid
 ) returns boolean
     language sql stable
     return (
         with own as (
-            select role, reviewer_id
+            select coalesce(bool_or(role = 'primary'), false) as has_primary,
+                   coalesce(bool_or(role = 'primary' and reviewer_id <> '00000000-0000-0000-0000-000000000000'), false)
+                       as has_primary_reviewer,
+                   coalesce(bool_or(role = 'primary' and reviewer_id = person), false) as is_primary,
+                   coalesce(bool_or(role = 'fallback'), false) as has_fallback,
+                   coalesce(bool_or(role = 'fallback' and reviewer_id = person), false) as is_fallback
               from item_overrides o
              where o.tenant_id = tenant
                and o.instance_id = instance
                and o.ordinal = stage
                and o.seq = item
-        ), primaries as (
-            select reviewer_id
-              from stage_reviewers r
-             where r.tenant_id = tenant
-               and r.instance_id = instance
-               and r.ordinal = stage
-               and (r.cohort = 0
-                    or r.cohort = item_cohort and not exists (select from own where role = 'primary'))
-             union all
-            select reviewer_id
-              from own
-             where role = 'primary'
-               and reviewer_id <> '00000000-0000-0000-0000-000000000000'
-        ), fallbacks as (
-            select reviewer_id
-              from stage_fallbacks f
-             where f.tenant_id = tenant
-               and f.instance_id = instance
-               and f.ordinal = stage
-               and (f.cohort = 0
-                    or f.cohort = item_cohort and not exists (select from own where role = 'fallback'))
-             union all
-            select reviewer_id
-              from own
-             where role = 'fallback'
-               and reviewer_id <> '00000000-0000-0000-0000-000000000000'
         )
-        select exists (select from primaries where reviewer_id = person)
-            or not exists (select from primaries) and exists (select from fallbacks where reviewer_id = person)
+        select case
+                   when own.is_primary
+                        or exists (
+                            select
+                              from stage_reviewers r
+                             where r.tenant_id = tenant
+                               and r.instance_id = instance
+                               and r.ordinal = stage
+                               and r.cohort = 0
+                               and r.reviewer_id = person)
+                        or not own.has_primary
+                           and exists (
+                            select
+                              from stage_reviewers r
+                             where r.tenant_id = tenant
+                               and r.instance_id = instance
+                               and r.ordinal = stage
+                               and r.cohort = item_cohort
+                               and r.reviewer_id = person)
+                   then true
+                   when own.has_primary_reviewer
+                        or exists (
+                            select
+                              from stage_reviewers r
+                             where r.tenant_id = tenant
+                               and r.instance_id = instance
+                               and r.ordinal = stage
+                               and r.cohort = 0)
+                        or not own.has_primary
+                           and exists (
+                            select
+                              from stage_reviewers r
+                             where r.tenant_id = tenant
+                               and r.instance_id = instance
+                               and r.ordinal = stage
+                               and r.cohort = item_cohort)
+                   then false
+                   else own.is_fallback
+                        or exists (
+                            select
+                              from stage_fallbacks f
+                             where f.tenant_id = tenant
+                               and f.instance_id = instance
+                               and f.ordinal = stage
+                               and f.cohort = 0
+                               and f.reviewer_id = person)
+                        or not own.has_fallback
+                           and exists (
+                            select
+                              from stage_fallbacks f
+                             where f.tenant_id = tenant
+                               and f.instance_id = instance
+                               and f.ordinal = stage
+                               and f.cohort = item_cohort
+                               and f.reviewer_id = person)
+               end
+          from own
     );
 
 -- Whether a stage holds an item, by the stage's way of telling its items (LC-STAGE-36).

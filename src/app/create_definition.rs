@@ -12,7 +12,7 @@ use crate::domain::{
     authorization::{Operation, Relation, require_permission},
     definition::{self, Definition, DefinitionDraft},
     event::{Activity, Event},
-    reviewer_scope::ReviewerForm,
+    reviewer_scope::{ReviewerForm, ReviewerScope},
     status::Status,
     violation::Violation,
 };
@@ -87,7 +87,7 @@ pub async fn create_definition(
     Ok(definition)
 }
 
-/// Every reviewer scope of the draft with the path of its query.
+/// Every reviewer and recipient scope of the draft with the path of its query.
 fn named_forms(draft: &DefinitionDraft) -> Vec<(String, ReviewerForm)> {
     let lists = std::iter::once((String::new(), &draft.reviewer_lists)).chain(
         draft
@@ -102,6 +102,12 @@ fn named_forms(draft: &DefinitionDraft) -> Vec<(String, ReviewerForm)> {
             for (index, scope) in scopes.iter().enumerate() {
                 named.push((format!("{prefix}{member}[{index}].query"), scope.form.clone()));
             }
+        }
+    }
+    for (index, recipient) in draft.additional_notification_recipients.iter().enumerate() {
+        if let Ok(scope) = ReviewerScope::parse(&recipient.query, None, recipient.query_root.as_deref()) {
+            let path = format!("additionalNotificationRecipients[{index}].notificationRecipientScope.query");
+            named.push((path, scope.form));
         }
     }
     named

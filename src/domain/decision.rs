@@ -160,3 +160,6 @@ pub fn default_verdict(enabled: bool, default: DefaultDecision, recommendation: 
         DefaultDecision::Recommendation => recommendation.as_verdict(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,7 +43,8 @@ const RUNNING: &[Status] = &[Status::InProgress];
 /// Whether a running stage may close now, and what follows. ST-06 to ST-09, LC-STAGE-06, LC-STAGE-20, LC-STAGE-21
 ///
 /// `Ok(None)` when the timer came before its time, which changes nothing. A stage closed by the timer hands over at its
-/// scheduled end, a stopped one at `now`.
+/// scheduled end, a stopped one at `now`; but a stop that comes after the end, before a late timer, hands over at the end too,
+/// so that no stage begins after its own.
 pub fn close_stage(stage: &Stage, cause: Cause, now: DateTime<Utc>) -> Result<Option<Next>, WrongState> {
     if stage.status != Status::InProgress {
         let operation = match cause {
@@ -55,7 +56,7 @@ pub fn close_stage(stage: &Stage, cause: Cause, now: DateTime<Utc>) -> Result<Op
     let handed_over_at = match cause {
         Cause::Timer if now < stage.end_at => return Ok(None),
         Cause::Timer => stage.end_at,
-        Cause::StageStop => now,
+        Cause::StageStop => now.min(stage.end_at),
         Cause::InstanceStop => return Ok(Some(Next::Completion)),
     };
     Ok(Some(after_stage(stage, handed_over_at)))
@@ -169,7 +170,11 @@ pub fn stage_end(start: Start, planned: &PlannedStage, stage_count: StageOrdinal
     if planned.ordinal == stage_count {
         return start.end_at;
     }
-    (start.start_at + TimeDelta::days(i64::from(planned.ends_after_days))).min(start.end_at)
+    // An end beyond the calendar is certainly beyond the instance's.
+    start
+        .start_at
+        .checked_add_signed(TimeDelta::days(i64::from(planned.ends_after_days)))
+        .map_or(start.end_at, |end_at| end_at.min(start.end_at))
 }
 
 /// One instance as the definition's status sees it.
@@ -196,3 +201,6 @@ pub fn definition_status(is_series: bool, instances: &[InstanceProgress], more_t
         && instances.iter().all(|instance| instance.status.is_at_rest() || instance.status == Status::Applying);
     if all_over { resting().min().unwrap_or(Status::Completed) } else { Status::InProgress }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,9 +9,13 @@ pub mod definition;
 pub mod directory;
 pub mod duration;
 pub mod event;
+#[cfg(test)]
+mod examples;
 pub mod ids;
 pub mod instance;
 pub mod lifecycle;
+#[cfg(test)]
+mod model_tests;
 pub mod query_text;
 pub mod recommendation;
 pub mod recurrence;

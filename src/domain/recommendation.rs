@@ -77,3 +77,65 @@ pub fn from_last_sign_in(activity: SignInActivity, cutoff: DateTime<Utc>) -> Rec
         SignInActivity::Never { .. } => Recommendation::NoInfoAvailable,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::domain::examples::at;
+
+    /// LC-RCM-03
+    #[test]
+    fn silence_counts_from_the_look_back_before_the_instances_start_and_thirty_days_by_default() {
+        let start = at("2025-03-31T09:00:00Z");
+        let cutoff = |look_back: Option<&str>| {
+            inactivity_cutoff(start, look_back.map(|text| text.parse::<IsoDuration>().unwrap()).as_ref())
+        };
+
+        assert_eq!(cutoff(None), at("2025-03-01T09:00:00Z"));
+        assert_eq!(cutoff(Some("P30D")), cutoff(None));
+        assert_eq!(cutoff(Some("P1M")), at("2025-02-28T09:00:00Z"));
+        assert_eq!(cutoff(Some("PT0S")), start);
+    }
+
+    /// LC-RCM-03, LC-RCM-05
+    #[test]
+    fn a_sign_in_exactly_on_the_boundary_is_active() {
+        let cutoff = at("2025-03-01T09:00:00Z");
+        let tick = TimeDelta::microseconds(1);
+        let judged = |last| from_last_sign_in(SignInActivity::Last(last), cutoff);
+
+        assert_eq!(judged(cutoff), Recommendation::Approve);
+        assert_eq!(judged(cutoff + tick), Recommendation::Approve);
+        assert_eq!(judged(cutoff - tick), Recommendation::Deny);
+    }
+
+    /// LC-RCM-05
+    #[test]
+    fn who_never_signed_in_is_inactive_only_if_the_account_is_older_than_the_look_back() {
+        let cutoff = at("2025-03-01T09:00:00Z");
+        let judged = |account_created_at| from_last_sign_in(SignInActivity::Never { account_created_at }, cutoff);
+
+        assert_eq!(judged(Some(cutoff - TimeDelta::microseconds(1))), Recommendation::Deny);
+        assert_eq!(judged(Some(cutoff)), Recommendation::NoInfoAvailable);
+        assert_eq!(judged(None), Recommendation::NoInfoAvailable);
+    }
+
+    /// LC-RCM-05, LC-RCM-09
+    #[test]
+    fn nothing_is_recommended_without_information() {
+        let cutoff = at("2025-03-01T09:00:00Z");
+
+        assert_eq!(from_last_sign_in(SignInActivity::Unknown, cutoff), Recommendation::NoInfoAvailable);
+        assert_eq!(Recommendation::NoInfoAvailable.as_verdict(), None);
+    }
+
+    #[test]
+    fn every_recommendation_is_read_back_from_its_code() {
+        for recommendation in Recommendation::ALL {
+            assert_eq!(Recommendation::from_code(recommendation.code()), Some(recommendation));
+        }
+        assert_eq!(Recommendation::from_code(3), None);
+    }
+}

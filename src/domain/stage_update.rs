@@ -171,7 +171,8 @@ fn same_order(left: &[ReviewerScope], right: &[ReviewerScope]) -> bool {
 
 fn list_violations(path: &str, scopes: &[ReviewerScope]) -> Option<Violation> {
     let limit = crate::domain::definition::MAX_SCOPES_PER_LIST;
-    (scopes.len() > limit).then(|| Violation::new(path, format!("a list holds at most {limit} reviewer scopes")))
+    // Duplicates do not matter (LC-SUPD-07), so they do not count either.
+    (forms(scopes).len() > limit).then(|| Violation::new(path, format!("a list holds at most {limit} reviewer scopes")))
 }
 
 fn echo_violations(stage: &Stage, echo: &StageEcho) -> Vec<Violation> {
@@ -192,3 +193,6 @@ fn echo_violations(stage: &Stage, echo: &StageEcho) -> Vec<Violation> {
     }
     violations
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     bodies,
-    extract::{AnyCaller, JsonBody, id, run},
+    extract::{AnyCaller, CallerWithBody, id, run},
     lists::ListCall,
     schema::{DecisionUpdate, ErrorBody},
     stages::{StageIds, stage_path},
@@ -246,9 +246,8 @@ fn item_answer(
 #[patch("/v1.0/identityGovernance/accessReviews/definitions/{definition}/instances/{instance}/decisions/{item}")]
 pub(super) async fn update(
     edge: Data<Edge>,
-    AnyCaller(call): AnyCaller,
     path: Path<(String, String, String)>,
-    JsonBody(body): JsonBody,
+    CallerWithBody(call, body): CallerWithBody,
 ) -> Result<HttpResponse, ApiError> {
     let (definition, instance, item) = (id(&path.0)?, id(&path.1)?, id::<Uuid>(&path.2)?);
     record(&edge, call, DecisionPath { definition, instance, stage: None, item }, &body).await
@@ -267,9 +266,8 @@ pub(super) async fn update(
 )]
 pub(super) async fn update_stage(
     edge: Data<Edge>,
-    AnyCaller(call): AnyCaller,
     path: Path<(String, String, String, String)>,
-    JsonBody(body): JsonBody,
+    CallerWithBody(call, body): CallerWithBody,
 ) -> Result<HttpResponse, ApiError> {
     let (definition, instance, item) = (id(&path.0)?, id(&path.1)?, id::<Uuid>(&path.3)?);
     let stage = Some(id::<StageId>(&path.2)?);

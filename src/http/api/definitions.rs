@@ -9,7 +9,7 @@ use actix_web::{
 
 use super::{
     ROOT,
-    extract::{AnyCaller, JsonBody, id, run},
+    extract::{AnyCaller, CallerWithBody, id, run},
     lists::ListCall,
     schema::{DefinitionCreate, ErrorBody},
     view::object,
@@ -88,8 +88,7 @@ async fn answer(
 #[post("/v1.0/identityGovernance/accessReviews/definitions")]
 pub(super) async fn create(
     edge: Data<Edge>,
-    AnyCaller(call): AnyCaller,
-    JsonBody(body): JsonBody,
+    CallerWithBody(call, body): CallerWithBody,
 ) -> Result<HttpResponse, ApiError> {
     let draft = parse_create(&body).map_err(ApiError::bad_request)?;
     let services = edge.services.clone();

@@ -60,8 +60,26 @@ pub(super) fn edge(request: &HttpRequest) -> Result<Data<Edge>, ApiError> {
         .ok_or_else(|| ApiError::internal(std::io::Error::other("the edge is not set up")))
 }
 
+/// An authenticated caller and what he sent. Nothing of the body is read or judged before the token is.
+pub(super) struct CallerWithBody(pub Call, pub Value);
+
+impl FromRequest for CallerWithBody {
+    type Error = ApiError;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let caller = AnyCaller::from_request(request, payload);
+        let body = JsonBody::from_request(request, payload);
+        Box::pin(async move {
+            let AnyCaller(call) = caller.await?;
+            let JsonBody(body) = body.await?;
+            Ok(Self(call, body))
+        })
+    }
+}
+
 /// A JSON body. 415 for another media type, 413 for too large a one, 400 for what is no acceptable JSON.
-pub(super) struct JsonBody(pub Value);
+struct JsonBody(Value);
 
 impl FromRequest for JsonBody {
     type Error = ApiError;

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{
     bodies,
-    extract::{AnyCaller, JsonBody, run},
+    extract::{CallerWithBody, run},
     schema::{ClockAdvance, ErrorBody},
 };
 use crate::{
@@ -23,8 +23,7 @@ use crate::{
 #[post("/attestry/v1/sandbox/clock")]
 pub(super) async fn advance_clock(
     edge: Data<Edge>,
-    AnyCaller(call): AnyCaller,
-    JsonBody(body): JsonBody,
+    CallerWithBody(call, body): CallerWithBody,
 ) -> Result<HttpResponse, ApiError> {
     let advance = bodies::advance(&body)?;
     let (services, public_url) = (edge.services.clone(), edge.public_url.clone());

@@ -9,7 +9,7 @@ use actix_web::{
 
 use super::{
     bodies,
-    extract::{AnyCaller, JsonBody, id, run},
+    extract::{AnyCaller, CallerWithBody, id, run},
     lists::ListCall,
     schema::{ErrorBody, StageUpdate},
     view,
@@ -152,9 +152,8 @@ pub(super) async fn get(
 #[patch("/v1.0/identityGovernance/accessReviews/definitions/{definition}/instances/{instance}/stages/{stage}")]
 pub(super) async fn update(
     edge: Data<Edge>,
-    AnyCaller(call): AnyCaller,
     path: Path<StageIds>,
-    JsonBody(body): JsonBody,
+    CallerWithBody(call, body): CallerWithBody,
 ) -> Result<HttpResponse, ApiError> {
     let (services, stage) = (edge.services.clone(), stage_path(&path)?);
     let request = bodies::stage_update(&body)?;

@@ -33,11 +33,12 @@ pub(super) fn push_keyset<Id>(
     let last = |query: &mut QueryBuilder<Postgres>| {
         query.push_bind(last_key.to_owned()).push("::").push(key.cast);
     };
+    // The first comparison alone says nothing new; it is where an index begins to read.
+    query.push(" and ").push(key.column).push(if descending { " <= " } else { " >= " });
+    last(query);
     query.push(" and (").push(key.column).push(if descending { " < " } else { " > " });
     last(query);
-    query.push(" or (").push(key.column).push(" = ");
-    last(query);
-    query.push(" and ").push(id_column).push(" > ").push_bind(last_id).push("))");
+    query.push(" or ").push(id_column).push(" > ").push_bind(last_id).push(")");
 }
 
 /// ` order by key, id`

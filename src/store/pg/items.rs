@@ -90,8 +90,10 @@ impl ViewQuery<'_> {
                 if let Some(reach) = reach {
                     query.push(" and (false");
                     for part in reach {
-                        query.push(" or ");
+                        query.push(" or (");
                         self.push_reach(query, part);
+                        self.push_single_membership(query, part.ordinal, part.entry);
+                        query.push(")");
                     }
                     query.push(")");
                 }
@@ -111,11 +113,18 @@ impl ViewQuery<'_> {
                 for part in reaches {
                     query.push(" when ");
                     self.push_reach(query, part);
+                    self.push_single_membership(query, part.ordinal, part.entry);
                     query.push(" then ").push_bind(part.ordinal);
                 }
                 query.push(" else null::smallint end as own from decision_items i");
                 self.push_items_of_instance(query);
-                query.push(") i");
+                // What no stage's reach touches is left to an index instead of to the case.
+                query.push(" and (false");
+                for part in reaches {
+                    query.push(" or ");
+                    self.push_reach(query, part);
+                }
+                query.push(")) i");
                 self.push_decisions(query, |query| {
                     query.push(if *histories { "d.ordinal <= i.own" } else { "d.ordinal in (0, i.own)" });
                 });
@@ -170,10 +179,29 @@ impl ViewQuery<'_> {
         }
     }
 
-    /// `(the stage holds the item and the person reviews it there)`
+    /// The same for one item at a time: scalar subqueries, which the planner cannot turn into a pass over the whole stage for the
+    /// sake of one page.
+    fn push_single_membership(&self, query: &mut QueryBuilder<Postgres>, ordinal: StageOrdinal, entry: Entry) {
+        let mut probe = |before: &'static str, ordinal: StageOrdinal, after: &'static str| {
+            query.push(before).push(" k where k.tenant_id = ").push_bind(self.tenant);
+            query.push(" and k.instance_id = ").push_bind(self.instance);
+            query.push(" and k.ordinal = ").push_bind(ordinal).push(" and k.seq = i.seq)").push(after);
+        };
+        match entry {
+            Entry::All => {}
+            Entry::Remaining => {
+                for earlier in 1..ordinal {
+                    probe(" and coalesce((select k.moves_on from decisions", earlier, ", true)");
+                }
+            }
+            Entry::Listed => probe(" and coalesce((select true from stage_items", ordinal, ", false)"),
+        }
+    }
+
+    /// `(the person reviews the item, if the stage holds it)`
     fn push_reach(&self, query: &mut QueryBuilder<Postgres>, part: &StageReach) {
         let reach = &part.reach;
-        query.push("((");
+        query.push("(");
         if reach.every {
             query.push("true");
         } else {
@@ -185,8 +213,6 @@ impl ViewQuery<'_> {
                 query.push(" or i.seq = any(").push_bind(reach.items.clone()).push(")");
             }
         }
-        query.push(")");
-        self.push_membership(query, part.ordinal, part.entry);
         query.push(")");
     }
 }

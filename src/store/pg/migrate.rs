@@ -57,6 +57,10 @@ pub async fn apply(url: &str) -> Result<usize, MigrateError> {
     }
     let runner: Runner = embedded::migrations::runner();
     let report = runner.run_async(&mut Session(&mut connection)).await?;
+    // refinery makes this table by itself; readiness asks it as the service.
+    sqlx::raw_sql("grant select on public.refinery_schema_history to attestry_service")
+        .execute(&mut connection)
+        .await?;
     connection.close().await?;
     Ok(report.applied_migrations().len())
 }

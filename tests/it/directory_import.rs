@@ -1,13 +1,6 @@
-//! The import of a directory file, on a real PostgreSQL. Needs `ATTESTRY_TEST_DATABASE_URL`, a superuser's.
-
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-mod support {
-    pub mod kubernetes_org;
-}
+//! The import of a directory file.
 
 use std::{
-    fs,
     io::{self, Write as _},
     pin::Pin,
     sync::{
@@ -23,14 +16,11 @@ use attestry::{
     store::pg::directory_import::PgDirectoryImport,
 };
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool, Row, postgres::PgPoolOptions};
-use tokio::{
-    io::{AsyncRead, BufReader, ReadBuf},
-    sync::OnceCell,
-};
+use sqlx::{AssertSqlSafe, PgPool, Row};
+use tokio::io::{AsyncRead, BufReader, ReadBuf};
 use uuid::Uuid;
 
-use crate::support::kubernetes_org;
+use crate::support::Database;
 
 const ADA: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 const BOB: &str = "aaaaaaaa-0000-4000-8000-000000000002";
@@ -42,29 +32,9 @@ const PAYROLL: &str = "cccccccc-0000-4000-8000-000000000001";
 const ADMINS: &str = "dddddddd-0000-4000-8000-000000000001";
 const NOTHING: &str = "eeeeeeee-0000-4000-8000-000000000001";
 
-/// A migrated database and a tenant of its own for the test.
+/// The shared database and a tenant of its own for the test.
 async fn database() -> (PgPool, TenantId) {
-    static URL: OnceCell<String> = OnceCell::const_new();
-    let url = URL
-        .get_or_init(|| async {
-            let url = std::env::var("ATTESTRY_TEST_DATABASE_URL").expect("ATTESTRY_TEST_DATABASE_URL is set");
-            let name = format!("directory_import_{}", any_id().simple());
-            let mut connection = PgConnection::connect(&url).await.unwrap();
-            connection.execute(AssertSqlSafe(format!("create database {name}"))).await.unwrap();
-            let mut url = url::Url::parse(&url).unwrap();
-            url.set_path(&name);
-            let mut connection = PgConnection::connect(url.as_str()).await.unwrap();
-            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
-            let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
-            files.sort();
-            for file in files {
-                let migration = std::fs::read_to_string(file).unwrap();
-                sqlx::raw_sql(AssertSqlSafe(migration)).execute(&mut connection).await.unwrap();
-            }
-            url.into()
-        })
-        .await;
-    let pool = PgPoolOptions::new().max_connections(4).connect(url).await.unwrap();
+    let pool = Database::shared().await.pool().await;
     let tenant = new_tenant(&pool).await;
     (pool, tenant)
 }
@@ -938,92 +908,4 @@ async fn progress_tells_phases_in_order_and_everything_that_was_read() {
     assert_eq!(*heard.phases.lock().unwrap(), [ImportPhase::Reading, ImportPhase::Checking, ImportPhase::Writing]);
     assert_eq!(heard.bytes.into_inner(), text.len() as u64);
     assert_eq!(heard.lines.into_inner(), 2);
-}
-
-/// Every team of the directory with its direct and its transitive people, and its owners.
-async fn stored_counts(directory: &Directory) -> Vec<Value> {
-    directory
-        .query(
-            "with recursive inside (group_id, member_id, member_type, direct) as (
-                 select group_id, member_id, member_type, true from group_members where tenant_id = $1
-                 union
-                 select i.group_id, m.member_id, m.member_type, false
-                   from inside i
-                   join group_members m on m.tenant_id = $1 and m.group_id = i.member_id
-                  where i.member_type = 'group'
-             )
-             select jsonb_build_array(
-                        g.display_name,
-                        g.group_id,
-                        count(distinct i.member_id) filter (where i.member_type = 'user' and i.direct),
-                        count(distinct i.member_id) filter (where i.member_type = 'user'),
-                        (select count(*) from group_owners o where o.tenant_id = $1 and o.group_id = g.group_id)
-                    )
-               from groups g
-               left join inside i on i.group_id = g.group_id
-              where g.tenant_id = $1
-              group by g.group_id, g.display_name
-              order by g.display_name collate \"C\"",
-        )
-        .await
-}
-
-async fn imports_organisations(folder: &std::path::Path) -> (ImportReport, Vec<kubernetes_org::TeamCount>) {
-    let directory = Directory::new().await;
-    let lines = kubernetes_org::directory_lines(folder).join("\n");
-
-    let report = directory.import_text(lines.as_bytes()).await.unwrap();
-
-    let told = kubernetes_org::counts(folder);
-    let expected: Vec<Value> = told
-        .iter()
-        .map(|count| json!([count.team, count.id, count.direct, count.transitive, count.maintainers]))
-        .collect();
-    assert_eq!(stored_counts(&directory).await, expected);
-    (report, told)
-}
-
-#[tokio::test]
-async fn teams_become_groups_maintainers_owners_and_child_teams_nested_groups() {
-    let folder = std::env::temp_dir().join(format!("attestry-organisations-{}", any_id()));
-    fs::create_dir_all(folder.join("config/acme/sig-one")).unwrap();
-    fs::create_dir_all(folder.join("config/beta")).unwrap();
-    fs::write(folder.join("config/acme/org.yaml"), "admins: [Ada]\nmembers: [bob]\nname: Acme\n").unwrap();
-    let teams = "
-teams:
-  parent:
-    description: x
-    maintainers: [ada]
-    members: [bob]
-    privacy: closed
-    previously: [old]
-    teams:
-      child:
-        members: [BOB, cyd]
-  empty: {members: []}
-";
-    fs::write(folder.join("config/acme/sig-one/teams.yaml"), teams).unwrap();
-    fs::write(folder.join("config/beta/org.yaml"), "members: [ADA]\nteams: {parent: {members: [ADA]}}\n").unwrap();
-
-    let (report, counts) = imports_organisations(&folder).await;
-    fs::remove_dir_all(&folder).unwrap();
-
-    assert_eq!((report.users.inserted, report.groups.inserted), (3, 4));
-    let counts: Vec<_> =
-        counts.iter().map(|count| (count.team.as_str(), count.direct, count.transitive, count.maintainers)).collect();
-    assert_eq!(
-        counts,
-        [("acme/child", 2, 2, 0), ("acme/empty", 0, 0, 0), ("acme/parent", 1, 2, 1), ("beta/parent", 1, 1, 0)]
-    );
-}
-
-#[tokio::test]
-#[ignore = "needs ATTESTRY_KUBERNETES_ORG, the folder of the organisation data"]
-async fn the_kubernetes_organisations_are_imported_as_their_files_count_them() {
-    let folder = std::env::var("ATTESTRY_KUBERNETES_ORG").expect("ATTESTRY_KUBERNETES_ORG is set");
-
-    let (report, counts) = imports_organisations(folder.as_ref()).await;
-
-    assert!(report.users.inserted > 1_000, "{report:?}");
-    assert_eq!(report.groups.inserted, counts.len() as u64);
 }
