@@ -3,17 +3,17 @@
 
 mod support;
 
-mod directory_import;
-mod migrations;
-mod smoke;
-mod tenancy;
-mod definitions;
-mod smoke;
-mod tokens;
-mod instances;
-mod stages;
-mod decisions;
-mod protocol;
-mod paging;
-mod sandbox;
 mod api_document;
+mod decisions;
+mod definitions;
+mod directory_import;
+mod instances;
+mod migrations;
+mod paging;
+mod protocol;
+mod sandbox;
+mod smoke;
+mod smoke;
+mod stages;
+mod tenancy;
+mod tokens;
