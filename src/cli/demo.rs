@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use attestry::{
     app::{
-        Call, Services,
+        Call, Services, StagePath,
         advance_clock::advance_clock,
         create_definition::create_definition,
         development_tokens::{DevelopmentKey, Subject, TokenRequest, parse_lifetime, sign},
@@ -74,7 +74,8 @@ struct Persona {
     part: &'static str,
 }
 
-const PERSONAS: [Persona; 5] = [
+/// The administrator, the reviewers of the three stages in their order, and somebody else.
+static PERSONAS: [Persona; 5] = [
     Persona {
         variable: "ADMIN",
         tenant: TENANT,
@@ -107,7 +108,7 @@ pub async fn run(config: &Config, database: &Database) -> anyhow::Result<()> {
     let wired = service::wire(config, database)?;
     let company = tenant_with(database, &wired, TENANT, "Harbour & Sons (demo)", COMPANY, ADA).await?;
     tenant_with(database, &wired, OTHER_TENANT, "Elsewhere (demo)", ELSEWHERE, SAM).await?;
-    let admin = admin(&wired, company.id).await?;
+    let admin = call_of(&wired.services, company.id, ADA).await?;
     review(&wired.services, &admin, &config.expected_public_url()).await?;
 
     let store = wired.store.clone();
@@ -170,17 +171,17 @@ fn dated(directory: &str, now: DateTime<Utc>) -> anyhow::Result<String> {
     Ok(lines)
 }
 
-/// The admin's call, with the roles the directory gives him.
-async fn admin(wired: &Wired, tenant: TenantId) -> anyhow::Result<Call> {
-    let identity = wired.services.store.begin(tenant).await?.directory().identity(ObjectId::new(ADA)).await?;
+/// A call of one of the company's people, with the roles the directory gives him.
+async fn call_of(services: &Services, tenant: TenantId, user: Uuid) -> anyhow::Result<Call> {
+    let identity = services.store.begin(tenant).await?.directory().identity(ObjectId::new(user)).await?;
     let caller = Caller {
         tenant_id: tenant,
-        identity: identity.context("the demo's administrator is gone from its directory")?,
+        identity: identity.with_context(|| format!("{user} is gone from the demo's directory"))?,
         kind: CallerKind::User,
         permission: Some(Permission::ReadWrite),
         roles: RoleSet::EMPTY,
     };
-    let roles = directory_roles(&wired.services, &caller).await.map_err(service::told)?;
+    let roles = directory_roles(services, &caller).await.map_err(service::told)?;
     Ok(Call { caller: Arc::new(caller.with_directory_roles(roles)), request_id: None })
 }
 
@@ -205,7 +206,7 @@ async fn review(services: &Services, admin: &Call, public_url: &str) -> anyhow::
 
 /// The review: a specialist first, then each person's manager, then the owners of the group.
 fn definition() -> Value {
-    let fallback = json!([{ "query": format!("/users/{FRIDA}"), "queryType": "MicrosoftGraph" }]);
+    let fallback = json!([user_scope(FRIDA)]);
     json!({
         "displayName": "Who may use the finance system?",
         "descriptionForAdmins": "Quarterly review of the finance system in three stages.",
@@ -230,7 +231,7 @@ fn definition() -> Value {
                 "durationInDays": 3,
                 "recommendationsEnabled": true,
                 "decisionsThatWillMoveToNextStage": ["Approve", "DontKnow", "NotReviewed"],
-                "reviewers": [{ "query": format!("/users/{INES}"), "queryType": "MicrosoftGraph" }],
+                "reviewers": [user_scope(INES)],
                 "fallbackReviewers": fallback,
             },
             {
@@ -292,18 +293,24 @@ async fn place(services: &Services, admin: &Call) -> anyhow::Result<Place> {
     let runs = |status: Status| status == Status::InProgress;
     let stage = stages.iter().rev().find(|view| runs(view.stage.status)).or(stages.last());
     let stage = stage.context("the demo's review has no stage")?.stage.clone();
-    let path = attestry::app::StagePath { definition, instance, stage: stage.id };
-    let (held, listed) =
-        list_stage_decisions(services, admin, path, DecisionList::All, &first_page()).await.map_err(service::told)?;
-    let item = listed.slice.rows.first().context("the demo's review has nobody to review")?;
+    let path = StagePath { definition, instance, stage: stage.id };
+    let reviewer = call_of(services, admin.caller.tenant_id, reviewer_of(stage.ordinal).user).await?;
+    let mut items = Vec::new();
+    for (call, list) in [(&reviewer, DecisionList::Mine), (admin, DecisionList::All)] {
+        // A stage that is over may show its reviewer nothing.
+        if let Ok((held, listed)) = list_stage_decisions(services, call, path, list, &first_page()).await {
+            items.extend(listed.slice.rows.into_iter().map(|row| (held.item_prefix.item_id(row.seq), row.principal)));
+        }
+    }
+    let (item, principal) = items.into_iter().next().context("the demo's review has nobody to review")?;
     Ok(Place {
         definition,
         instance,
         stage: stage.id,
         ordinal: stage.ordinal,
         runs: runs(stage.status),
-        item: held.item_prefix.item_id(item.seq),
-        item_name: item.principal.display_name.clone(),
+        item,
+        item_name: principal.display_name,
     })
 }
 
@@ -314,6 +321,33 @@ async fn token(database: &Database, store: &PgStore, persona: &Persona) -> anyho
     let request = TokenRequest::new(subject.clone(), &[], &[], parse_lifetime(TOKEN_LIFETIME)?)?;
     let token = sign(&key, &request, real_time())?;
     Ok((subject, token))
+}
+
+/// A reviewer scope that names one user.
+fn user_scope(user: Uuid) -> Value {
+    json!({ "query": format!("/users/{user}"), "queryType": "MicrosoftGraph" })
+}
+
+/// A call that reads, as a line for a shell.
+fn get(who: &str, target: &str) -> String {
+    format!("curl -siw '\\n' -H \"Authorization: Bearer ${who}\" \"{target}\"")
+}
+
+/// A call that changes something, as a line for a shell. The body must hold no apostrophe.
+fn send(method: &str, who: &str, body: &Value, target: &str) -> String {
+    format!(
+        "curl -siw '\\n' -X {method} -H \"Authorization: Bearer ${who}\" -H 'Content-Type: application/json' -d '{body}' \
+         \"{target}\""
+    )
+}
+
+/// Who decides in a stage.
+fn reviewer_of(ordinal: i16) -> &'static Persona {
+    match ordinal {
+        1 => &PERSONAS[1],
+        2 => &PERSONAS[2],
+        _ => &PERSONAS[3],
+    }
 }
 
 /// What a newcomer reads: who is who, and calls that work as they stand.
@@ -343,53 +377,31 @@ fn guide(public_url: &str, place: &Place, tokens: &[(Subject, String)]) -> Strin
     if !runs {
         text.push_str(&format!("\nNo stage is running any more; stage {ordinal} was the last one.\n"));
     }
-    // Who may decide depends on the stage that runs.
-    let reviewer = match ordinal {
-        1 => "FIRST",
-        2 => "SECOND",
-        _ => "THIRD",
-    };
+    let reviewer = reviewer_of(*ordinal).variable;
+    let two = json!({ "reviewers": [user_scope(INES), user_scope(OMAR)] });
+    let approval = json!({ "decision": "Approve", "justification": "Needs it for the monthly closing" });
+    let mine = "decisions/filterByCurrentUser(on='reviewer')?\\$top=3";
     let calls = [
-        ("The stages of the review, with their reviewers".to_owned(), "curl -s -H \"Authorization: Bearer $ADMIN\" \"$INSTANCE/stages\"".to_owned()),
+        ("The stages of the review, with their reviewers", get("ADMIN", "$INSTANCE/stages")),
+        ("What a reviewer of the running stage has to decide", get(reviewer, &format!("$STAGE/{mine}"))),
         (
-            "What a reviewer of the running stage has to decide".to_owned(),
-            format!("curl -s -H \"Authorization: Bearer ${reviewer}\" \"$STAGE/decisions/filterByCurrentUser(on='reviewer')?\\$top=3\""),
+            &*format!("Approve one of them: {item_name} keeps access"),
+            send("PATCH", reviewer, &approval, "$STAGE/decisions/$ITEM"),
         ),
         (
-            format!("Approve one of them: {item_name} keeps access"),
-            format!(
-                "curl -si -X PATCH -H \"Authorization: Bearer ${reviewer}\" -H 'Content-Type: application/json' \
-                 -d '{{\"decision\":\"Approve\",\"justification\":\"Needs it for the monthly closing\"}}' \"$STAGE/decisions/$ITEM\""
-            ),
+            "Give the running stage other reviewers: Ines and Omar; what was decided already stays",
+            send("PATCH", "ADMIN", &two, "$STAGE"),
         ),
         (
-            "Give the running stage other reviewers: Ines and Omar; everything already decided stays".to_owned(),
-            format!(
-                "curl -s -X PATCH -H \"Authorization: Bearer $ADMIN\" -H 'Content-Type: application/json' \
-                 -d '{{\"reviewers\":[{{\"query\":\"/users/{INES}\",\"queryType\":\"MicrosoftGraph\"}},\
-                 {{\"query\":\"/users/{OMAR}\",\"queryType\":\"MicrosoftGraph\"}}]}}' \"$STAGE\""
-            ),
+            "Try to drop the fallback reviewer: 409, for fallback reviewers may only be added",
+            send("PATCH", "ADMIN", &json!({ "fallbackReviewers": [] }), "$STAGE"),
         ),
+        ("Somebody of another tenant finds nothing: 404", get("STRANGER", "$INSTANCE")),
         (
-            "Try to drop the fallback reviewer: 409, for fallback reviewers may only be added".to_owned(),
-            "curl -si -X PATCH -H \"Authorization: Bearer $ADMIN\" -H 'Content-Type: application/json' \
-             -d '{\"fallbackReviewers\":[]}' \"$STAGE\""
-                .to_owned(),
+            "Let three days pass in this sandbox: the stage ends and the next one asks its reviewers",
+            send("POST", "ADMIN", &json!({ "advance": "P3D" }), "$ATTESTRY/attestry/v1/sandbox/clock"),
         ),
-        (
-            "Somebody of another tenant finds nothing: 404".to_owned(),
-            "curl -si -H \"Authorization: Bearer $STRANGER\" \"$INSTANCE\"".to_owned(),
-        ),
-        (
-            "Let three days pass in this sandbox: stage 1 ends, and stage 2 asks the managers".to_owned(),
-            "curl -s -X POST -H \"Authorization: Bearer $ADMIN\" -H 'Content-Type: application/json' \
-             -d '{\"advance\":\"P3D\"}' \"$ATTESTRY/attestry/v1/sandbox/clock\""
-                .to_owned(),
-        ),
-        (
-            "What Bruno reviews now, as a manager".to_owned(),
-            "curl -s -H \"Authorization: Bearer $SECOND\" \"$INSTANCE/decisions/filterByCurrentUser(on='reviewer')?\\$top=3\"".to_owned(),
-        ),
+        ("What Bruno reviews, as a manager, once stage 2 runs", get("SECOND", &format!("$INSTANCE/{mine}"))),
     ];
     for (what, call) in calls {
         text.push_str(&format!("\n# {what}\n{call}\n"));

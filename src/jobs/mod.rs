@@ -273,28 +273,4 @@ fn chain(error: &dyn Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_rest_after_a_failure_doubles_from_one_second_to_five_minutes() {
-        let rests: Vec<_> =
-            (1..=10).map(|attempt| backoff(FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS, attempt)).collect();
-        assert_eq!(rests, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]);
-    }
-
-    /// LC-NOTE-09
-    #[test]
-    fn the_rest_after_a_failed_mail_doubles_from_thirty_seconds() {
-        let rests: Vec<_> =
-            (1..=8).map(|attempt| backoff(FIRST_MAIL_BACKOFF_SECONDS, LONGEST_MAIL_BACKOFF_SECONDS, attempt)).collect();
-        assert_eq!(rests, [30, 60, 120, 240, 480, 960, 1_920, 3_600]);
-    }
-
-    #[test]
-    fn no_attempt_number_makes_the_rest_overflow() {
-        for attempt in [i32::MIN, -1, 0, i32::MAX] {
-            assert!((1..=300).contains(&backoff(1, 300, attempt)));
-        }
-    }
-}
+mod tests;
