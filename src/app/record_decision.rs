@@ -71,6 +71,8 @@ pub async fn record_decision(
         None => running_or_last(&stages).ok_or(Refused::NotFound)?,
     };
     let ordinal = addressed.stage.ordinal;
+    // Before anything is asked of the stage: neither its status nor who reviews it can change from here to the commit.
+    let stage = uow.stages().lock_shared(path.instance, ordinal).await?.ok_or(Refused::NotFound)?;
     let me = call.caller.identity.id;
     let is_user = call.caller.kind == CallerKind::User;
     let decides = is_user && uow.reviewers().reviews_item(path.instance, ordinal, seq, me).await?;
@@ -86,13 +88,12 @@ pub async fn record_decision(
         for other in stages.iter().filter(|entry| entry.stage.ordinal != ordinal) {
             ties.reviews_item |= uow.reviewers().reviews_item(path.instance, other.stage.ordinal, seq, me).await?;
         }
-        if addressed.stage.status != Status::InProgress {
+        if stage.status != Status::InProgress {
             ties.decides_item = ties.reviews_item;
         }
     }
     authorize(&call.caller, operation, kind, &ties)?;
 
-    let stage = uow.stages().lock_shared(path.instance, ordinal).await?.ok_or(Refused::NotFound)?;
     let view = ItemView::Stage { ordinal, entry: addressed.entry, reach: None };
     let row = uow.items().find(path.instance, &view, seq).await?.ok_or(Refused::NotFound)?;
     let now = uow.now();

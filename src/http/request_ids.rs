@@ -45,7 +45,7 @@ pub struct RequestIds {
 
 impl RequestIds {
     fn of(headers: &HeaderMap) -> Self {
-        let request_id = Uuid::new_v4();
+        let request_id = new_request_id();
         let printable = |text: &&str| {
             (1..=MAX_CLIENT_REQUEST_ID).contains(&text.len()) && text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
         };
@@ -83,8 +83,18 @@ pub fn other_methods(path: &str, offered: &'static [Method]) -> Resource {
     }))
 }
 
+#[expect(clippy::disallowed_methods, reason = "the id of a request is no business id")]
+fn new_request_id() -> Uuid {
+    Uuid::new_v4()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the Date header tells real time")]
+fn real_time() -> DateTime<Utc> {
+    SystemTime::now().into()
+}
+
 fn finish(response: HttpResponse, ids: &RequestIds) -> HttpResponse {
-    let now = DateTime::<Utc>::from(SystemTime::now());
+    let now = real_time();
     let mut response = match error_of(&response) {
         Some(error) => complete(response, &error, ids, now),
         None => response,

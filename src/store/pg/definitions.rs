@@ -122,10 +122,10 @@ impl PgUnitOfWork {
                 .collect();
         let mut lists = self.find_all(&list_ids).await?.into_iter();
         let own_lists: Vec<_> = lists.by_ref().take(rows.len()).collect();
-        let mut stages = stages.into_iter().zip(lists).peekable();
+        let stages = stages.into_iter().zip(lists);
 
         let mut stages_of = std::collections::HashMap::<Uuid, Vec<StageSettings>>::new();
-        while let Some((stage, reviewer_lists)) = stages.next() {
+        for (stage, reviewer_lists) in stages {
             let id = stage.definition_id;
             stages_of.entry(id).or_default().push(StageSettings {
                 depends_on: Vec::new(),

@@ -165,7 +165,6 @@ impl Review {
     }
 
     /// The item of a principal, as the admin sees it in the instance.
-    #[track_caller]
     pub async fn item(&self, principal: &str) -> Value {
         let id = id_of(principal).to_string();
         let items = self.items().await;
