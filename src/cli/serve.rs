@@ -73,9 +73,7 @@ pub async fn serve(
     tracing::info!(%address, public_url, "listening");
 
     let stop = async {
-        if let Err(error) = started(Listening { services, public_url }).await {
-            return Err(error);
-        }
+        started(Listening { services, public_url }).await?;
         let name = signals.next().await;
         tracing::info!(signal = name, "stopping: answering what was accepted; another signal ends at once");
         tokio::spawn(async move {

@@ -40,9 +40,9 @@ use tokio::sync::Notify;
 pub use client::{Answer, Client};
 pub use company::{Company, GUEST, id_of};
 pub use database::Database;
-pub use redacted::redacted;
 pub use flow::{MINE, mailed, people};
 pub use ordering::{Blocker, eventually};
+pub use redacted::redacted;
 pub use review::{Review, ReviewBuilder, group_members, group_owners, manager, resource_owners, stage, user};
 
 /// A tenant of its own with a clock that can be advanced, and the service to call. No worker runs: jobs run when the test
