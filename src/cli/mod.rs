@@ -25,12 +25,24 @@ use clap::{Args, Parser, Subcommand};
 
 use self::database::Database;
 
+/// Settings without a flag: they rarely change, or hold a password.
+const ENVIRONMENT: &str = "\
+Further settings, from the environment or (in lower case, without ATTESTRY_) from the file:
+  ATTESTRY_DATABASE_URL    PostgreSQL to work on, instead of a private one
+  ATTESTRY_SMTP_URL        mail server, such as smtps://user:password@mail.example; without it mail is dropped
+  ATTESTRY_MAIL_FROM       sender of mails; needed with a mail server
+  ATTESTRY_DEV_ISSUER      1: make and accept tokens of the built-in issuer; not for production
+  ATTESTRY_QUOTAS          on or off: throttling of requests [default: on]
+  ATTESTRY_WORKERS         jobs at the same time [default: 4]
+  ATTESTRY_DRAIN_SECONDS   how long requests are still accepted after the signal to stop [default: 0]
+  ATTESTRY_PG_BINDIR       where the private PostgreSQL's programs are, if not found by themselves";
+
 /// Access reviews for your own directory, wire-compatible with Microsoft Graph v1.0.
 ///
 /// `attestry demo` shows everything in one go. Without ATTESTRY_DATABASE_URL every command works on a private PostgreSQL
 /// under ATTESTRY_DATA_DIR, which a running `serve` or `demo` shares with it.
 #[derive(Parser)]
-#[command(name = "attestry", version, max_term_width = 120)]
+#[command(name = "attestry", version, max_term_width = 120, after_long_help = ENVIRONMENT)]
 struct CommandLine {
     #[command(subcommand)]
     command: Command,
