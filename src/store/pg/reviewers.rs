@@ -369,6 +369,7 @@ impl ReviewerRepository for PgUnitOfWork {
                               and o.instance_id = $2
                               and o.ordinal = $3
                               and o.seq = i.seq
+                              and o.reviewer_id <> '00000000-0000-0000-0000-000000000000'
                             union
                            select f.reviewer_id
                              from stage_fallbacks f

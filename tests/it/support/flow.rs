@@ -74,6 +74,14 @@ impl Tenant {
             ))
             .await;
     }
+
+    /// Makes what waits for another try due now.
+    pub async fn end_backoff(&self) {
+        let tenant = self.id;
+        self.database
+            .execute(&format!("update jobs set run_at = now() where tenant_id = '{tenant}' and last_error is not null"))
+            .await;
+    }
 }
 
 impl ReviewBuilder<'_> {
@@ -88,6 +96,13 @@ impl ReviewBuilder<'_> {
 }
 
 impl Review {
+    /// Another occurrence of the same definition, by its instance's id.
+    pub fn occurrence(&self, instance: &str) -> Self {
+        let mut occurrence = self.clone();
+        instance.clone_into(&mut occurrence.instance);
+        occurrence
+    }
+
     /// Short names of the principals whose items this reviewer finds in the instance, sorted; none when it is hidden from him.
     pub async fn found_by(&self, reviewer: &Client) -> Vec<String> {
         found(reviewer.get(&format!("{}/{MINE}", self.instance_path())).await)
