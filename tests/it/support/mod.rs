@@ -1,5 +1,6 @@
 //! What every test starts from: a database, the service on a port of its own, and a tenant nobody else has.
 
+mod chains;
 mod client;
 mod company;
 mod database;
@@ -37,12 +38,13 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 use tokio::sync::Notify;
 
+pub use chains::assert_one_chain_of_statuses_each;
 pub use client::{Answer, Client};
 pub use company::{Company, GUEST, id_of};
 pub use database::Database;
-pub use redacted::redacted;
 pub use flow::{MINE, mailed, people};
 pub use ordering::{Blocker, eventually};
+pub use redacted::redacted;
 pub use review::{Review, ReviewBuilder, group_members, group_owners, manager, resource_owners, stage, user};
 
 /// A tenant of its own with a clock that can be advanced, and the service to call. No worker runs: jobs run when the test
