@@ -161,11 +161,11 @@ async fn a_claim_cancelled_anywhere_leaves_neither_its_role_nor_a_transaction_to
         let mark = ids::tenant().as_uuid();
 
         let ended = polled(times, store.claim(None, 1, 60)).await;
+        eventually("nothing is open", async || in_transaction(&database).await.is_empty()).await;
         // The workers' role could not write this.
         two_events(&store, one.id, mark).await.unwrap();
 
         assert_eq!(count(&database, one.id, mark).await, 2, "after {times} polls");
-        eventually("nothing is open", async || in_transaction(&database).await.is_empty()).await;
         seen[usize::from(ended.is_some())] = true;
         store.close().await;
     }

@@ -4,14 +4,13 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use attestry::{
-    domain::status::Status,
-    mail::{Mail, MailError, Mailer},
-};
+use attestry::mail::{Mail, MailError, Mailer};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use crate::support::{Answer, Blocker, Client, Review, Tenant, eventually, id_of, stage, user};
+use crate::support::{
+    Answer, Blocker, Client, Review, Tenant, assert_one_chain_of_statuses_each, eventually, id_of, stage, user,
+};
 
 /// Three stages, `mia` reviews each, `sam` is the fallback of the first; what is approved moves on.
 async fn three_stages(t: &Tenant) -> Review {
@@ -88,35 +87,8 @@ async fn decisions(t: &Tenant) -> Vec<Value> {
     t.database.rows(&sql).await
 }
 
-/// From the events: every object walked one chain of allowed steps, and stands where its chain ends; no stage came twice.
 async fn one_chain_of_statuses_each(t: &Tenant) {
-    let mut stages = std::collections::BTreeMap::<String, String>::new();
-    let mut instances = std::collections::BTreeMap::<String, String>::new();
-    for event in t.events().await {
-        let (chains, id) = match event["activity"].as_str().unwrap() {
-            "Stage created" | "Stage status changed" => (&mut stages, &event["stage_id"]),
-            "Instance status changed" => (&mut instances, &event["instance_id"]),
-            _ => continue,
-        };
-        let id = id.as_str().unwrap().to_owned();
-        let to = event["after"]["status"].as_str().unwrap().to_owned();
-        let before = chains.insert(id, to.clone());
-        assert_eq!(before.as_deref(), event["before"]["status"].as_str(), "{event:#}");
-        if let Some(before) = before {
-            let (before, to): (Status, Status) = (before.parse().unwrap(), to.parse().unwrap());
-            let of_stage = event["activity"] == "Stage status changed";
-            assert!(if of_stage { before.stage_may_become(to) } else { before.instance_may_become(to) }, "{event:#}");
-        }
-    }
-    for (table, key, chains) in [("stages", "stage_id", stages), ("instances", "instance_id", instances)] {
-        let sql = format!(
-            "select jsonb_build_array({key}, status) as row from {table} where tenant_id = '{}' order by {key}",
-            t.id
-        );
-        let stored: Vec<_> = t.database.rows(&sql).await;
-        let told: Vec<_> = chains.into_iter().map(|(id, status)| json!([id, status])).collect();
-        assert_eq!(stored, told, "{table}");
-    }
+    assert_one_chain_of_statuses_each(&t.database, &t.id.to_string()).await;
 }
 
 /// LC-CONC-03, LC-SUPD-06

@@ -1,5 +1,6 @@
 //! What every test starts from: a database, the service on a port of its own, and a tenant nobody else has.
 
+mod chains;
 mod client;
 mod company;
 mod database;
@@ -37,6 +38,7 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 use tokio::sync::Notify;
 
+pub use chains::assert_one_chain_of_statuses_each;
 pub use client::{Answer, Client};
 pub use company::{Company, GUEST, id_of};
 pub use database::Database;
