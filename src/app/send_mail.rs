@@ -119,13 +119,8 @@ pub(super) async fn send_mail(
 }
 
 /// Whether the stage still takes answers and the recipient still has some to give. LC-NOTE-07
-async fn is_still_asked(
-    uow: &mut dyn UnitOfWork,
-    stages: &[StageEntry],
-    order: MailOrder,
-) -> Result<bool, StoreError> {
-    let open = stages
-        .iter()
-        .any(|entry| entry.stage.ordinal == order.ordinal && entry.stage.status == Status::InProgress);
+async fn is_still_asked(uow: &mut dyn UnitOfWork, stages: &[StageEntry], order: MailOrder) -> Result<bool, StoreError> {
+    let open =
+        stages.iter().any(|entry| entry.stage.ordinal == order.ordinal && entry.stage.status == Status::InProgress);
     Ok(open && uow.reviewers().reviews_in_stage(order.instance, order.ordinal, order.recipient).await?)
 }

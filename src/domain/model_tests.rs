@@ -67,17 +67,35 @@ enum Who {
 
 #[derive(Clone, Debug)]
 enum Command {
-    Decide { who: Who, item: ItemSeq, stage: Option<StageOrdinal>, verdict: Verdict, justified: bool },
-    Update { stage: StageOrdinal, reviewers: Option<Vec<ReviewerForm>>, fallback_reviewers: Option<Vec<ReviewerForm>> },
+    Decide {
+        who: Who,
+        item: ItemSeq,
+        stage: Option<StageOrdinal>,
+        verdict: Verdict,
+        justified: bool,
+    },
+    Update {
+        stage: StageOrdinal,
+        reviewers: Option<Vec<ReviewerForm>>,
+        fallback_reviewers: Option<Vec<ReviewerForm>>,
+    },
     StopStage(StageOrdinal),
     StopInstance,
-    Pass { hours: i64 },
+    Pass {
+        hours: i64,
+    },
     /// A worker takes the job that comes next, due or not.
     Work,
     /// The timer of a stage fires, however early, late or often.
     Timer(StageOrdinal),
-    Manager { of: u128, is: Option<u128> },
-    Account { of: u128, enabled: bool },
+    Manager {
+        of: u128,
+        is: Option<u128>,
+    },
+    Account {
+        of: u128,
+        enabled: bool,
+    },
     Delete,
 }
 
@@ -587,7 +605,8 @@ impl Review {
             let items: Vec<_> = held.iter().copied().filter(|seq| self.item(*seq).cohort == *cohort).collect();
             let manager = |seq: ItemSeq| self.manager_of(self.item(seq).principal);
             let share = |candidate: Option<u128>| items.iter().filter(|seq| manager(**seq) == candidate).count();
-            let chosen = items.iter().map(|seq| manager(*seq)).max_by_key(|manager| (share(*manager), *manager)).flatten();
+            let chosen =
+                items.iter().map(|seq| manager(*seq)).max_by_key(|manager| (share(*manager), *manager)).flatten();
             for (asked, set, own) in [
                 (primary, &mut sets.primaries, &mut sets.own_primary),
                 (fallback, &mut sets.fallbacks, &mut sets.own_fallback),
@@ -631,12 +650,15 @@ impl Review {
 
     fn reach(&self, ordinal: StageOrdinal, user: u128) -> ReviewerReach {
         let sets = &self.stages[usize::try_from(ordinal - 1).unwrap()].sets;
-        let mut cohorts: Vec<_> = sets.primaries.iter().filter(|(of, _)| *of == user).map(|(_, cohort)| *cohort).collect();
+        let mut cohorts: Vec<_> =
+            sets.primaries.iter().filter(|(of, _)| *of == user).map(|(_, cohort)| *cohort).collect();
         let every = cohorts.contains(&EVERY_COHORT);
         cohorts.retain(|cohort| *cohort != EVERY_COHORT);
-        cohorts.extend(sets.unassigned.iter().filter(|cohort| {
-            [EVERY_COHORT, **cohort].iter().any(|cohort| sets.fallbacks.contains(&(user, *cohort)))
-        }));
+        cohorts.extend(
+            sets.unassigned.iter().filter(|cohort| {
+                [EVERY_COHORT, **cohort].iter().any(|cohort| sets.fallbacks.contains(&(user, *cohort)))
+            }),
+        );
         let touched: BTreeSet<_> = sets.own_primary.keys().chain(sets.own_fallback.keys()).copied().collect();
         let (items, except) = touched.into_iter().partition(|seq| self.reviews_item(ordinal, *seq, user));
         ReviewerReach { every, cohorts, items, except }
@@ -756,7 +778,11 @@ impl Review {
                 Ok(())
             }
             Command::Account { of, enabled } => {
-                if *enabled { self.disabled.remove(of) } else { self.disabled.insert(*of) };
+                if *enabled {
+                    self.disabled.remove(of)
+                } else {
+                    self.disabled.insert(*of)
+                };
                 Ok(())
             }
             Command::Delete => {
@@ -819,7 +845,12 @@ impl Review {
                 }
             };
             assert_eq!(stage.end_at, scheduled, "LC-STAGE-04: the end of stage {} is anchored", stage.ordinal);
-            assert_eq!(Some(stage.start_at), starts, "LC-STAGE-06: stage {} starts where the last ended", stage.ordinal);
+            assert_eq!(
+                Some(stage.start_at),
+                starts,
+                "LC-STAGE-06: stage {} starts where the last ended",
+                stage.ordinal
+            );
             assert!(stage.start_at <= stage.end_at, "stage {} ends before it starts", stage.ordinal);
             starts = kept.closed.as_ref().map(|(closed_at, _)| *closed_at);
         }
@@ -953,14 +984,16 @@ fn any_setup() -> impl Strategy<Value = Setup> {
         prop::collection::btree_map(PEOPLE, 0_i64..60, 0..6),
         prop::option::of(0_i64..20),
     )
-        .prop_map(|(stages, default_decision, justification_required, principals, managers, silent_days, gap)| Setup {
-            stages,
-            default_decision,
-            justification_required,
-            principals: principals.into_iter().collect(),
-            managers,
-            silent_days,
-            gap,
+        .prop_map(|(stages, default_decision, justification_required, principals, managers, silent_days, gap)| {
+            Setup {
+                stages,
+                default_decision,
+                justification_required,
+                principals: principals.into_iter().collect(),
+                managers,
+                silent_days,
+                gap,
+            }
         })
 }
 

@@ -80,7 +80,8 @@ async fn items_are_listed_the_same_as_they_are_read() {
         assert_eq!(members, ["@odata.context", "value"]);
         assert!(listed.text("@odata.context").ends_with("')/decisions"), "{}", listed.text("@odata.context"));
         for row in listed.rows() {
-            let mut alone = t.as_admin().get(&format!("{path}/decisions/{}", row["id"].as_str().unwrap())).await.ok().body;
+            let mut alone =
+                t.as_admin().get(&format!("{path}/decisions/{}", row["id"].as_str().unwrap())).await.ok().body;
             let context = listed.text("@odata.context") + "/$entity";
             assert_eq!(alone["@odata.context"], context);
             alone.as_object_mut().unwrap().shift_remove("@odata.context");
@@ -172,11 +173,17 @@ async fn the_last_answer_counts_and_each_one_before_stays_in_the_events() {
     assert_eq!(item.body["decision"], "DontKnow");
     assert_eq!(item.body["justification"], "");
     assert_eq!(item.body["reviewedBy"]["id"], object_id("mia"));
-    let events: Vec<Value> =
-        t.events().await.into_iter().filter(|event| event["activity"].as_str().unwrap().ends_with(" decision")).collect();
+    let events: Vec<Value> = t
+        .events()
+        .await
+        .into_iter()
+        .filter(|event| event["activity"].as_str().unwrap().ends_with(" decision"))
+        .collect();
     let told: Vec<_> = events
         .iter()
-        .map(|event| [&event["activity"], &event["before"]["decision"], &event["after"]["decision"], &event["actor_id"]])
+        .map(|event| {
+            [&event["activity"], &event["before"]["decision"], &event["after"]["decision"], &event["actor_id"]]
+        })
         .collect();
     let (mia, noor) = (json!(object_id("mia")), json!(object_id("noor")));
     let [approve, deny, unsure] = ["Approve", "Deny", "DontKnow"].map(Value::from);
@@ -264,11 +271,9 @@ async fn at_the_end_an_answer_is_refused_even_if_the_timer_is_late() {
     t.advance_without_jobs("P3D").await;
     assert_eq!(single.status().await, "InProgress");
 
-    for path in [
-        item_path(&single, "ana").await,
-        item_path(&staged, "ana").await,
-        stage_item_path(&staged, 1, "ana").await,
-    ] {
+    for path in
+        [item_path(&single, "ana").await, item_path(&staged, "ana").await, stage_item_path(&staged, 1, "ana").await]
+    {
         decide(&t.as_user("mia"), &path, "Deny", Value::Null).await.refused(400, "InvalidReviewState");
     }
 

@@ -95,11 +95,17 @@ async fn every_offered_scope_is_echoed_unchanged_and_spelt_out_on_the_instance()
         ),
         (
             format!("/groups/{finance}/transitiveMembers/?$filter=(userType eq 'Guest')"),
-            format!("/v1.0/groups/{finance}/transitiveMembers/microsoft.graph.user/?$count=true&$filter=(userType eq 'Guest')"),
+            format!(
+                "/v1.0/groups/{finance}/transitiveMembers/microsoft.graph.user/?$count=true&$filter=(userType eq 'Guest')"
+            ),
         ),
         (
-            format!("/groups/{finance}/transitiveMembers/microsoft.graph.user/?$count=true&$filter=(userType+eq+'Guest')"),
-            format!("/v1.0/groups/{finance}/transitiveMembers/microsoft.graph.user/?$count=true&$filter=(userType eq 'Guest')"),
+            format!(
+                "/groups/{finance}/transitiveMembers/microsoft.graph.user/?$count=true&$filter=(userType+eq+'Guest')"
+            ),
+            format!(
+                "/v1.0/groups/{finance}/transitiveMembers/microsoft.graph.user/?$count=true&$filter=(userType eq 'Guest')"
+            ),
         ),
         (format!("/groups/{finance}/members"), format!("/v1.0/groups/{finance}/members")),
         (
@@ -170,7 +176,9 @@ async fn what_is_left_out_takes_its_default() {
 #[tokio::test]
 async fn a_recurrence_is_echoed_completed() {
     let t = Tenant::with_finance().await;
-    for (number, start_date) in [DAY_FAR_AWAY, "2199-03-02T00:00:00.000Z", "2199-03-02T11:30:00+02:00"].into_iter().enumerate() {
+    for (number, start_date) in
+        [DAY_FAR_AWAY, "2199-03-02T00:00:00.000Z", "2199-03-02T11:30:00+02:00"].into_iter().enumerate()
+    {
         let recurrence = json!({
             "pattern": { "type": "absoluteMonthly", "interval": 3, "dayOfMonth": 5 },
             "range": { "type": "noEnd", "startDate": start_date },
@@ -352,11 +360,11 @@ async fn stages_form_one_chain_of_at_most_three() {
         (edit("/1/stageId", None), "stageSettings[1].stageId"),
         (edit("/2/durationInDays", Some(json!(0))), "stageSettings[2].durationInDays"),
         (edit("/2/durationInDays", None), "stageSettings[2].durationInDays"),
-        (edit("/0/decisionsThatWillMoveToNextStage", Some(json!(["Maybe"]))), "stageSettings[0].decisionsThatWillMoveToNextStage[0]"),
         (
-            staged(json!([1, 2, 3, 4].map(|number| stage(number, 1, &[user("sam")], &[], &[])))),
-            "stageSettings",
+            edit("/0/decisionsThatWillMoveToNextStage", Some(json!(["Maybe"]))),
+            "stageSettings[0].decisionsThatWillMoveToNextStage[0]",
         ),
+        (staged(json!([1, 2, 3, 4].map(|number| stage(number, 1, &[user("sam")], &[], &[])))), "stageSettings"),
     ] {
         refused(&t, &body, path).await;
     }
@@ -370,7 +378,8 @@ async fn a_recurrence_that_cannot_be_kept_is_refused() {
     let recurring = |recurrence: Value, days: u32| {
         t.review().setting("recurrence", recurrence).setting("instanceDurationInDays", json!(days)).body
     };
-    let pattern = |kind: &str, interval: i32| json!({ "pattern": { "type": kind, "interval": interval }, "range": no_end });
+    let pattern =
+        |kind: &str, interval: i32| json!({ "pattern": { "type": kind, "interval": interval }, "range": no_end });
     for (body, path) in [
         (recurring(pattern("daily", 1), 1), "settings.recurrence.pattern.type"),
         (recurring(pattern("relativeMonthly", 1), 1), "settings.recurrence.pattern.type"),
@@ -398,7 +407,10 @@ async fn a_recurrence_that_cannot_be_kept_is_refused() {
             recurring(weekly(json!({ "type": "numbered", "startDate": DAY_FAR_AWAY, "numberOfOccurrences": 0 })), 5),
             "settings.recurrence.range.numberOfOccurrences",
         ),
-        (t.review().setting("recurrence", weekly(no_end.clone())).with("stageSettings", three_stages()).body, "stageSettings"),
+        (
+            t.review().setting("recurrence", weekly(no_end.clone())).with("stageSettings", three_stages()).body,
+            "stageSettings",
+        ),
         (body(&t, "/settings/instanceDurationInDays", None), "settings.instanceDurationInDays"),
     ] {
         refused(&t, &body, path).await;
@@ -428,7 +440,9 @@ async fn settings_that_contradict_each_other_are_refused() {
 #[tokio::test]
 async fn an_unknown_query_is_quoted_with_the_queries_that_are_supported() {
     let t = Tenant::with_finance().await;
-    for query in ["/groups/sales/transitiveMembers", "/me", "everybody", "/groups", "/users", "./members/microsoft.graph.user"] {
+    for query in
+        ["/groups/sales/transitiveMembers", "/me", "everybody", "/groups", "/users", "./members/microsoft.graph.user"]
+    {
         let answer = refused(&t, &body(&t, "/scope/query", Some(json!(query))), "scope.query").await;
 
         assert_eq!(answer.code(), "UnsupportedQuery", "{query}");
@@ -515,9 +529,15 @@ async fn a_user_is_no_group_and_a_group_no_user() {
 #[tokio::test]
 async fn an_enumeration_names_the_group_under_review_or_is_refused() {
     let t = Tenant::with_finance().await;
-    let enumeration = |group: &str| json!({ "query": format!("/groups/{}", id_of(group)), "queryType": "MicrosoftGraph" });
+    let enumeration =
+        |group: &str| json!({ "query": format!("/groups/{}", id_of(group)), "queryType": "MicrosoftGraph" });
 
-    refused(&t, &body(&t, "/instanceEnumerationScope", Some(enumeration("auditors"))), "instanceEnumerationScope.query").await;
+    refused(
+        &t,
+        &body(&t, "/instanceEnumerationScope", Some(enumeration("auditors"))),
+        "instanceEnumerationScope.query",
+    )
+    .await;
     let all = json!({ "query": "/groups?$filter=(groupTypes/any(c:c eq 'Unified'))", "queryType": "MicrosoftGraph" });
     refused(&t, &body(&t, "/instanceEnumerationScope", Some(all)), "instanceEnumerationScope.query").await;
 
@@ -530,7 +550,8 @@ async fn a_body_that_is_no_json_object_is_refused() {
     let t = Tenant::with_finance().await;
     for raw in ["", "{", "[]", "null", "\"x\"", "7", "{\"displayName\":\"x\"", "{'displayName':'x'}", "{\"a\":1}}"] {
         let request = t.as_admin().request(Method::POST, "/definitions");
-        let answer = Answer::of(request.header("content-type", "application/json").body(raw).send().await.unwrap()).await;
+        let answer =
+            Answer::of(request.header("content-type", "application/json").body(raw).send().await.unwrap()).await;
         answer.refused(400, "BadRequest");
     }
     let request = t.as_admin().request(Method::POST, "/definitions").header("content-type", "application/json");
@@ -568,7 +589,8 @@ async fn a_body_must_be_json_by_its_media_type() {
     }
     assert_eq!(t.events_of("Create access review").await.len(), 0);
 
-    for media_type in ["application/json", "application/json; charset=utf-8", "Application/JSON;odata.metadata=minimal"] {
+    for media_type in ["application/json", "application/json; charset=utf-8", "Application/JSON;odata.metadata=minimal"]
+    {
         send(Some(media_type)).await.is(201);
     }
 }
@@ -577,7 +599,9 @@ async fn a_body_must_be_json_by_its_media_type() {
 async fn a_body_of_megabytes_is_read_and_one_beyond_the_limit_is_not() {
     let t = Tenant::with_finance().await;
 
-    create(&t, &body(&t, "/descriptionForAdmins", Some(json!("x".repeat(3_000_000))))).await.faults("descriptionForAdmins");
+    create(&t, &body(&t, "/descriptionForAdmins", Some(json!("x".repeat(3_000_000)))))
+        .await
+        .faults("descriptionForAdmins");
     let answer = create(&t, &body(&t, "/descriptionForAdmins", Some(json!("x".repeat(4_300_000))))).await;
 
     answer.refused(413, "RequestEntityTooLarge");
@@ -663,7 +687,11 @@ async fn who_created_some_definitions_lists_those() {
 #[tokio::test]
 async fn a_deleted_definition_is_gone_with_all_below_it_and_its_events_stay() {
     let t = Tenant::with_finance().await;
-    let review = t.review().stages(&[stage(1, 3, &[user("mia")], &[], &[]), stage(2, 3, &[manager()], &[], &[])]).running().await;
+    let review = t
+        .review()
+        .stages(&[stage(1, 3, &[user("mia")], &[], &[]), stage(2, 3, &[manager()], &[], &[])])
+        .running()
+        .await;
     review.decide(&t.as_user("mia"), "ana", "Deny").await.is(204);
     let stage = review.stage_path(1).await;
     let item = review.item_id("ana").await;
@@ -690,8 +718,11 @@ async fn a_deleted_definition_is_gone_with_all_below_it_and_its_events_stay() {
     let events = t.events().await;
     assert_eq!(events.len(), before + 1);
     assert_eq!(events.last().unwrap()["activity"], "Delete access review");
-    for table in ["definitions", "instances", "stages", "decision_items", "decisions", "stage_reviewers", "reviewer_lists"] {
-        let left = t.database.rows(&format!("select to_jsonb(count(*)) from {table} where tenant_id = '{}'", t.id)).await;
+    for table in
+        ["definitions", "instances", "stages", "decision_items", "decisions", "stage_reviewers", "reviewer_lists"]
+    {
+        let left =
+            t.database.rows(&format!("select to_jsonb(count(*)) from {table} where tenant_id = '{}'", t.id)).await;
         assert_eq!(left, [json!(0)], "{table}");
     }
     t.advance("P30D").await;
@@ -703,7 +734,8 @@ async fn a_deleted_definition_is_gone_with_all_below_it_and_its_events_stay() {
 async fn a_definition_is_deleted_in_whatever_status_it_is() {
     let t = Tenant::with_finance().await;
     let range = json!({ "type": "noEnd", "startDate": DAY_FAR_AWAY });
-    let future = t.review().setting("recurrence", weekly(range)).setting("instanceDurationInDays", json!(5)).create().await;
+    let future =
+        t.review().setting("recurrence", weekly(range)).setting("instanceDurationInDays", json!(5)).create().await;
     let ended = t.review().setting("instanceDurationInDays", json!(1)).running().await;
     t.advance("P2D").await;
     let running = t.review().running().await;

@@ -37,7 +37,10 @@ fn ids(rows: &[Value]) -> Vec<String> {
 async fn pages(client: &Client, path: &str) -> Vec<Answer> {
     let mut pages = vec![client.get(path).await.is(200)];
     while let Some(link) = pages[pages.len() - 1].body["@odata.nextLink"].as_str().map(str::to_owned) {
-        assert!(link.starts_with("https://reviews.example/v1.0/identityGovernance/accessReviews/definitions"), "{link}");
+        assert!(
+            link.starts_with("https://reviews.example/v1.0/identityGovernance/accessReviews/definitions"),
+            "{link}"
+        );
         pages.push(client.get(&link).await.is(200));
     }
     pages
@@ -139,7 +142,10 @@ async fn a_continuation_counts_for_its_caller_path_and_options_only() {
         let mut tampered = token.clone().into_bytes();
         tampered[position] = if tampered[position] == b'A' { b'B' } else { b'A' };
         let tampered = String::from_utf8(tampered).unwrap();
-        t.as_admin().get(&format!("{list}?$top=50&$count=true&$skiptoken={tampered}")).await.refused(400, "InvalidSkipToken");
+        t.as_admin()
+            .get(&format!("{list}?$top=50&$count=true&$skiptoken={tampered}"))
+            .await
+            .refused(400, "InvalidSkipToken");
     }
     let foreign = "/definitions?$top=1";
     for _ in 0..2 {
@@ -175,12 +181,17 @@ async fn definitions_page_in_every_order() {
     let t = Tenant::with_finance().await;
     for number in 0..7 {
         let builder = t.review().with("displayName", json!(format!("{} review", ["b", "A", "c"][number % 3])));
-        if number % 2 == 0 { builder.running().await } else { builder.create().await };
+        if number % 2 == 0 {
+            builder.running().await
+        } else {
+            builder.create().await
+        };
     }
     let all = ids(t.as_admin().get("/definitions").await.is(200).rows());
     let default_order = ids(t.as_admin().get("/definitions?$orderby=createdDateTime desc").await.is(200).rows());
     assert_eq!(default_order, all);
-    for order in ["displayName", "displayName desc", "status", "status desc", "createdDateTime", "createdDateTime desc"] {
+    for order in ["displayName", "displayName desc", "status", "status desc", "createdDateTime", "createdDateTime desc"]
+    {
         let whole = t.as_admin().get(&format!("/definitions?$orderby={order}")).await.is(200);
         let (property, _) = order.split_once(' ').unwrap_or((order, ""));
         let mut keys: Vec<String> =
@@ -260,7 +271,9 @@ async fn decisions_are_filtered_as_in_memory() {
         .running()
         .await;
     let mia = t.as_user("mia");
-    for (principal, decision) in [("ana", "Approve"), ("ben", "Deny"), ("cleo", "DontKnow"), ("dan", "Approve"), ("fay", "Deny")] {
+    for (principal, decision) in
+        [("ana", "Approve"), ("ben", "Deny"), ("cleo", "DontKnow"), ("dan", "Approve"), ("fay", "Deny")]
+    {
         review.decide(&mia, principal, decision).await.is(204);
     }
     let first = review.stage_path(1).await;
@@ -319,7 +332,8 @@ async fn definitions_and_instances_are_filtered_as_in_memory() {
     });
     let named = |name: &str| t.review().reviewers(&[user("mia")]).with("displayName", json!(name));
     named("Ended").setting("instanceDurationInDays", json!(1)).running().await;
-    let series = named("Übersicht 100% of 'all'").setting("recurrence", recurrence).setting("instanceDurationInDays", json!(3));
+    let series =
+        named("Übersicht 100% of 'all'").setting("recurrence", recurrence).setting("instanceDurationInDays", json!(3));
     let series = series.send().await.is(201).text("id");
     t.run_jobs().await;
     t.advance("P15D").await;
@@ -349,10 +363,17 @@ async fn definitions_and_instances_are_filtered_as_in_memory() {
     assert_filters(&t.as_admin(), "/definitions", &DEFINITIONS, &encoded, value_of).await;
     assert_filters(&t.as_user("mia"), &format!("/definitions/{MINE}"), &DEFINITIONS, &encoded, value_of).await;
 
-    let parts = ["status eq 'Completed'", "status ne 'InProgress'", "status in ('InProgress','NotStarted')", "status eq 'Failed'"];
+    let parts = [
+        "status eq 'Completed'",
+        "status ne 'InProgress'",
+        "status in ('InProgress','NotStarted')",
+        "status eq 'Failed'",
+    ];
     let value_of = |row: &Value, property| match property {
         InstanceProperty::Status => member(&Status::ALL.map(Status::as_str), &row["status"]),
-        InstanceProperty::StartDateTime => FilterValue::Instant(row["startDateTime"].as_str().unwrap().parse().unwrap()),
+        InstanceProperty::StartDateTime => {
+            FilterValue::Instant(row["startDateTime"].as_str().unwrap().parse().unwrap())
+        }
         InstanceProperty::EndDateTime => FilterValue::Instant(row["endDateTime"].as_str().unwrap().parse().unwrap()),
     };
     let list = format!("/definitions/{series}/instances");

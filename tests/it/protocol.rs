@@ -97,7 +97,14 @@ async fn an_id_that_is_no_guid_or_names_nothing_answers_404_at_every_place() {
     let body = json!({ "decision": "Deny" });
     let ids = [&review.definition, &review.instance, &stage, &item];
     for place in 0..4 {
-        for wrong in ["x", "1", "not%20a%20guid", "%27%20or%201=1--", "00000000-0000-0000-0000-000000000000", "6f9619ff-8b86-4011-b42d-00c04fc964ff"] {
+        for wrong in [
+            "x",
+            "1",
+            "not%20a%20guid",
+            "%27%20or%201=1--",
+            "00000000-0000-0000-0000-000000000000",
+            "6f9619ff-8b86-4011-b42d-00c04fc964ff",
+        ] {
             let [definition, instance, stage, item] =
                 std::array::from_fn(|number| if number == place { wrong } else { ids[number].as_str() });
             let definition = format!("/definitions/{definition}");
@@ -150,8 +157,12 @@ async fn every_spelling_of_a_path_means_the_same() {
     let expected = t.as_admin().get(&plain).await.is(200);
     for path in [
         format!("{plain}/"),
-        format!("//v1.0//identityGovernance///accessReviews/definitions//{d}/instances/{i}/stages/{stage}/decisions/{item}"),
-        format!("//V1.0/IdentityGovernance/ACCESSREVIEWS/Definitions/{d}/INSTANCES/{i}/Stages/{stage}/Decisions/{item}"),
+        format!(
+            "//v1.0//identityGovernance///accessReviews/definitions//{d}/instances/{i}/stages/{stage}/decisions/{item}"
+        ),
+        format!(
+            "//V1.0/IdentityGovernance/ACCESSREVIEWS/Definitions/{d}/INSTANCES/{i}/Stages/{stage}/Decisions/{item}"
+        ),
         format!("{ROOT}/definitions('{d}')/instances('{i}')/stages('{stage}')/decisions('{item}')"),
         format!("{ROOT}/definitions({d})/instances/{i}/stages(id='{stage}')/decisions/{item}"),
         format!("{ROOT}/definitions(%27{d}%27)/instances%28%27{i}%27%29/stages/{stage}/decisions/{item}"),
@@ -180,9 +191,12 @@ async fn every_spelling_of_the_function_means_the_same() {
         let answer = t.as_user("mia").get(&format!("{list}/{function}")).await.is(200);
         assert_eq!(answer.body["value"], expected.body["value"], "{function}");
     }
-    for function in
-        ["filterByCurrentUser", "filterByCurrentUser()", "filterByCurrentUser(on='creator')", "filterByCurrentUser(on=reviewer)"]
-    {
+    for function in [
+        "filterByCurrentUser",
+        "filterByCurrentUser()",
+        "filterByCurrentUser(on='creator')",
+        "filterByCurrentUser(on=reviewer)",
+    ] {
         let answer = t.as_user("mia").get(&format!("{list}/{function}")).await.refused(400, "BadRequest");
         assert!(answer.message().contains("filterByCurrentUser(on='reviewer')"), "{}", answer.message());
     }
@@ -278,12 +292,15 @@ async fn an_option_that_is_wrong_or_not_offered_is_refused_and_named() {
         }
         t.as_admin().get(&format!("{list}?$top=999&$skip=10000&$format=json&$count=false")).await.is(200);
     }
-    let offered = t.as_admin().get(&format!("{}?$filter=color eq 'red'", lists[3])).await.refused(400, "UnsupportedQuery");
+    let offered =
+        t.as_admin().get(&format!("{}?$filter=color eq 'red'", lists[3])).await.refused(400, "UnsupportedQuery");
     for property in ["`color`", "decision", "applyResult", "recommendation"] {
         assert!(offered.message().contains(property), "{}", offered.message());
     }
     for entity in [review.path(), review.instance_path(), stage] {
-        for query in ["$top=1", "$filter=status eq 'InProgress'", "$orderby=status", "$count=true", "$skip=1", "$search=x"] {
+        for query in
+            ["$top=1", "$filter=status eq 'InProgress'", "$orderby=status", "$count=true", "$skip=1", "$search=x"]
+        {
             t.as_admin().get(&format!("{entity}?{query}")).await.refused(400, "UnsupportedQuery");
         }
     }

@@ -409,12 +409,8 @@ async fn a_manager_can_be_the_fallback() {
     let review = builder.setting("mailNotificationsEnabled", json!(true)).running().await;
     t.run_jobs().await;
 
-    assert_found(
-        &t,
-        &review,
-        &[("mia", &["ana", "ben"]), ("noor", &["dan"]), ("sam", &["ana", "ben", "dan", "fay"])],
-    )
-    .await;
+    assert_found(&t, &review, &[("mia", &["ana", "ben"]), ("noor", &["dan"]), ("sam", &["ana", "ben", "dan", "fay"])])
+        .await;
     review.decide(&t.as_user("mia"), "ana", "Approve").await.is(204);
     review.decide(&t.as_user("mia"), "dan", "Approve").await.refused(404, "ResourceNotFound");
     assert_eq!(mailed(&sink), ["mia", "noor", "sam"]);
@@ -425,8 +421,7 @@ async fn a_manager_can_be_the_fallback() {
 async fn a_fallback_manager_who_changed_between_stages_counts_for_exactly_the_people_who_moved() {
     let (t, sink) = Tenant::with_finance_and_mail().await;
     Company::new().group("finance", &["ana", "ben", "cleo", "dan"], &[]).import(&t).await;
-    let stages =
-        [stage(1, 3, &[user("olga")], &[], &[]), stage(2, 4, &[resource_owners()], &[manager()], &[])];
+    let stages = [stage(1, 3, &[user("olga")], &[], &[]), stage(2, 4, &[resource_owners()], &[manager()], &[])];
     let review = t.review().stages(&stages).setting("mailNotificationsEnabled", json!(true)).running().await;
     t.run_jobs().await;
     sink.clear();

@@ -72,7 +72,16 @@ async fn the_clock_of_a_tenant_that_is_no_sandbox_cannot_be_moved() {
 #[tokio::test]
 async fn a_wrong_step_is_refused() {
     let t = Tenant::with_finance().await;
-    for by in [Value::Null, json!(7), json!("7"), json!("-P1D"), json!("P1D2"), json!(""), json!("P4000D"), json!("P99999999D")] {
+    for by in [
+        Value::Null,
+        json!(7),
+        json!("7"),
+        json!("-P1D"),
+        json!("P1D2"),
+        json!(""),
+        json!("P4000D"),
+        json!("P99999999D"),
+    ] {
         advance(&t.as_admin(), by).await.faults("advance");
     }
     let path = "//attestry/v1/sandbox/clock";

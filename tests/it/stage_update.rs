@@ -688,10 +688,7 @@ async fn only_who_manages_reviews_may_update_a_stage() {
 #[tokio::test]
 async fn somebody_who_lost_his_manager_does_not_bring_in_a_fallback_where_a_named_reviewer_covers_everything() {
     let (t, sink) = Tenant::with_finance_and_mail().await;
-    let stages = [
-        stage(1, 3, &[manager()], &[], &[]),
-        stage(2, 4, &[manager(), user("olga")], &[user("sam")], &[]),
-    ];
+    let stages = [stage(1, 3, &[manager()], &[], &[]), stage(2, 4, &[manager(), user("olga")], &[user("sam")], &[])];
     let review = t.review().stages(&stages).setting("mailNotificationsEnabled", json!(true)).running().await;
     Company::new().user("ben", None).import(&t).await;
     sink.clear();

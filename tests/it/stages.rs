@@ -52,11 +52,8 @@ async fn only_stages_that_were_created_are_listed() {
 async fn a_review_without_stage_settings_has_no_stages() {
     let t = Tenant::with_finance().await;
     let review = t.review().running().await;
-    let hidden = t
-        .database
-        .rows(&format!("select to_jsonb(stage_id) from stages where tenant_id = '{}'", t.id))
-        .await
-        .remove(0);
+    let hidden =
+        t.database.rows(&format!("select to_jsonb(stage_id) from stages where tenant_id = '{}'", t.id)).await.remove(0);
     let hidden = hidden.as_str().unwrap();
     let instance = review.instance_path();
 

@@ -232,7 +232,14 @@ async fn the_ids_of_another_tenant_name_nothing() {
 
     assert_rights(&other.as_admin(), &t, &review, 404, &exceptions).await;
     assert_rights(&other.as_application(), &t, &review, 404, &exceptions).await;
-    assert_rights(&other.as_user("mia"), &t, &review, 404, &[("DEF-LIST", 403), ("DEF-MINE", 200), ("DEF-CREATE", 403)]).await;
+    assert_rights(
+        &other.as_user("mia"),
+        &t,
+        &review,
+        404,
+        &[("DEF-LIST", 403), ("DEF-MINE", 200), ("DEF-CREATE", 403)],
+    )
+    .await;
 
     assert_eq!(t.events().await, before);
     assert_eq!(review.item("ana").await["decision"], "NotReviewed");
@@ -255,7 +262,8 @@ async fn without_a_good_token_every_operation_answers_401() {
     let before = t.events().await;
     let token = t.admin_token();
     let (rest, signature) = token.rsplit_once('.').unwrap();
-    let broken = format!("Bearer {rest}.{}", if signature.starts_with('A') { "B" } else { "A" }.to_owned() + &signature[1..]);
+    let broken =
+        format!("Bearer {rest}.{}", if signature.starts_with('A') { "B" } else { "A" }.to_owned() + &signature[1..]);
     let basic = format!("Basic {token}");
 
     for (authorization, said) in [

@@ -136,7 +136,9 @@ impl Answer {
         let error = &self.body["error"];
         let told = self.status == 400
             && (error["target"] == path
-                || error["details"].as_array().is_some_and(|details| details.iter().any(|fault| fault["target"] == path)));
+                || error["details"]
+                    .as_array()
+                    .is_some_and(|details| details.iter().any(|fault| fault["target"] == path)));
         assert!(told, "{path} is not told to be at fault: {} {:#}", self.status, self.body);
         let code = if self.code() == "UnsupportedQuery" { "UnsupportedQuery" } else { "BadRequest" };
         self.refused(400, code)

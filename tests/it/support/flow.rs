@@ -69,7 +69,9 @@ impl Tenant {
     pub async fn force_stage_status(&self, number: usize, status: &str) {
         let tenant = self.id;
         self.database
-            .execute(&format!("update stages set status = '{status}' where tenant_id = '{tenant}' and ordinal = {number}"))
+            .execute(&format!(
+                "update stages set status = '{status}' where tenant_id = '{tenant}' and ordinal = {number}"
+            ))
             .await;
     }
 }

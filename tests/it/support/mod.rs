@@ -3,8 +3,9 @@
 mod client;
 mod company;
 mod database;
-mod redacted;
 mod flow;
+pub mod kubernetes_org;
+mod redacted;
 mod review;
 mod server;
 
@@ -39,8 +40,8 @@ use tokio::sync::Notify;
 pub use client::{Answer, Client};
 pub use company::{Company, GUEST, id_of};
 pub use database::Database;
-pub use redacted::redacted;
 pub use flow::{MINE, mailed, people};
+pub use redacted::redacted;
 pub use review::{Review, ReviewBuilder, group_members, group_owners, manager, resource_owners, stage, user};
 
 /// A tenant of its own with a clock that can be advanced, and the service to call. No worker runs: jobs run when the test

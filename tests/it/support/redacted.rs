@@ -8,8 +8,26 @@ use super::id_of;
 
 /// Who and what of [`Company`](super::Company) is shown by name.
 const NAMES: &[&str] = &[
-    "mia", "noor", "olga", "pete", "sam", "tom", "carla", "rita", "zoe", "fay", "ana", "ben", "cleo", "eve", "dan", "gus",
-    "contractors", "finance", "auditors", "app-sync",
+    "mia",
+    "noor",
+    "olga",
+    "pete",
+    "sam",
+    "tom",
+    "carla",
+    "rita",
+    "zoe",
+    "fay",
+    "ana",
+    "ben",
+    "cleo",
+    "eve",
+    "dan",
+    "gus",
+    "contractors",
+    "finance",
+    "auditors",
+    "app-sync",
 ];
 
 /// Names instead of the company's ids, numbers instead of others, `{time}` instead of moments.
@@ -29,9 +47,11 @@ impl Redaction {
             Value::String(text) if DateTime::parse_from_rfc3339(text).is_ok() => Value::from("{time}"),
             Value::String(text) => Value::from(self.text(text)),
             Value::Array(values) => values.iter().map(|value| self.value(value)).collect(),
-            Value::Object(members) => {
-                members.iter().map(|(name, value)| (name.clone(), self.value(value))).collect::<serde_json::Map<_, _>>().into()
-            }
+            Value::Object(members) => members
+                .iter()
+                .map(|(name, value)| (name.clone(), self.value(value)))
+                .collect::<serde_json::Map<_, _>>()
+                .into(),
             Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
         }
     }
