@@ -190,10 +190,13 @@ create table contacted_reviewers (
 
 -- Whether somebody reviews one item of a stage: the primary reviewers, or where those are nobody the fallback reviewers
 -- (LC-REV-04). A cohort's reviewers count unless the item has its own. Every part is one probe of a primary key.
+-- In PL/pgSQL because its plan is kept from call to call: a function in SQL is planned anew, which takes longer than running it.
 create function reviews_item(
     tenant uuid, instance uuid, stage smallint, item integer, item_cohort integer, person uuid
 ) returns boolean
-    language sql stable
+    language plpgsql stable
+as $$
+begin
     return (
         with own as (
             select coalesce(bool_or(role = 'primary'), false) as has_primary,
@@ -266,6 +269,8 @@ create function reviews_item(
                end
           from own
     );
+end
+$$;
 
 -- Whether a stage holds an item, by the stage's way of telling its items (LC-STAGE-36).
 create function stage_holds_item(tenant uuid, instance uuid, stage smallint, entry text, item integer) returns boolean

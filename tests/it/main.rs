@@ -6,11 +6,14 @@ mod smtp_sink;
 mod support;
 
 mod api_document;
+mod authorization;
 mod decisions;
 mod definitions;
 mod directory_import;
+mod events;
 mod instances;
 mod items;
+mod kubernetes;
 mod lifecycle;
 mod migrations;
 mod mutations;

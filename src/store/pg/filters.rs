@@ -76,6 +76,12 @@ pub(super) fn push_reviewed_by(query: &mut QueryBuilder<Postgres>, tenant: Uuid,
         " union all select f.instance_id from stage_fallbacks f join stage_unassigned_cohorts u using (tenant_id, instance_id, \
          ordinal) where f.cohort in (0, u.cohort) and tenant_id = ",
     );
+    // Fallback reviewers of single items whose manager went without a successor.
+    part(
+        " union all select f.instance_id from stage_fallbacks f where f.cohort = 0 and exists (select from item_overrides o \
+         where o.tenant_id = f.tenant_id and o.instance_id = f.instance_id and o.ordinal = f.ordinal and o.role = 'primary' \
+         and o.reviewer_id = '00000000-0000-0000-0000-000000000000') and f.tenant_id = ",
+    );
     query.push(")");
 }
 

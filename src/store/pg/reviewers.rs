@@ -586,10 +586,37 @@ impl ReviewerRepository for PgUnitOfWork {
                                         where o.tenant_id = s.tenant_id
                                           and o.instance_id = s.instance_id
                                           and o.ordinal = s.ordinal) as touched
-                                 join decision_items i
-                                   on i.tenant_id = s.tenant_id
-                                  and i.instance_id = s.instance_id
-                                  and i.seq = touched.seq) as judged) as own
+                                cross join lateral (
+                                       select d.seq, d.cohort
+                                         from decision_items d
+                                        where d.tenant_id = s.tenant_id
+                                          and d.instance_id = s.instance_id
+                                          and d.seq = touched.seq
+                                        limit 1) as i
+                                where exists (
+                                          select
+                                            from item_overrides o
+                                           where o.tenant_id = s.tenant_id
+                                             and o.instance_id = s.instance_id
+                                             and o.ordinal = s.ordinal
+                                             and o.seq = i.seq
+                                             and o.reviewer_id = $3)
+                                   or exists (
+                                          select
+                                            from stage_reviewers r
+                                           where r.tenant_id = s.tenant_id
+                                             and r.instance_id = s.instance_id
+                                             and r.ordinal = s.ordinal
+                                             and r.cohort = i.cohort
+                                             and r.reviewer_id = $3)
+                                   or exists (
+                                          select
+                                            from stage_fallbacks f
+                                           where f.tenant_id = s.tenant_id
+                                             and f.instance_id = s.instance_id
+                                             and f.ordinal = s.ordinal
+                                             and f.cohort in (0, i.cohort)
+                                             and f.reviewer_id = $3)) as judged) as own
              where s.tenant_id = $1
                and s.instance_id = $2
              order by s.ordinal desc

@@ -131,9 +131,11 @@ fn read(file: &Path) -> String {
     fs::read_to_string(file).unwrap()
 }
 
-/// How many people a team has, each counted once.
+/// Who belongs to a team, each counted once; logins in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TeamCount {
+    /// The organisation.
+    pub org: String,
     /// `<org>/<team>`
     pub team: String,
     /// The id of the group.
@@ -141,18 +143,13 @@ pub struct TeamCount {
     /// Its own members.
     pub direct: usize,
     /// Its own members and those of all teams below.
-    pub transitive: usize,
+    pub transitive: BTreeSet<String>,
     /// Its maintainers.
-    pub maintainers: usize,
+    pub maintainers: BTreeSet<String>,
 }
 
 /// What the files say of every team, read without the types above, by team.
 pub fn counts(folder: &Path) -> Vec<TeamCount> {
-    fn logins(team: &Yaml, key: &str) -> BTreeSet<String> {
-        let list = team.get(key).and_then(Yaml::as_sequence).map(Vec::as_slice).unwrap_or_default();
-        list.iter().map(|login| login.as_str().unwrap().to_lowercase()).collect()
-    }
-
     fn descend(org: &str, teams: Option<&Yaml>, counts: &mut Vec<TeamCount>) -> BTreeSet<String> {
         let mut everybody = BTreeSet::new();
         for (name, team) in teams.and_then(Yaml::as_mapping).into_iter().flatten() {
@@ -161,11 +158,12 @@ pub fn counts(folder: &Path) -> Vec<TeamCount> {
             let mut below = descend(org, team.get("teams"), counts);
             below.extend(direct.iter().cloned());
             counts.push(TeamCount {
+                org: org.to_owned(),
                 team: format!("{org}/{name}"),
                 id: team_id(org, name),
                 direct: direct.len(),
-                transitive: below.len(),
-                maintainers: logins(team, "maintainers").len(),
+                transitive: below.clone(),
+                maintainers: logins(team, "maintainers"),
             });
             everybody.append(&mut below);
         }
@@ -181,4 +179,21 @@ pub fn counts(folder: &Path) -> Vec<TeamCount> {
     }
     counts.sort_by(|one, other| one.team.cmp(&other.team));
     counts
+}
+
+/// The admins of every organisation, read without the types above; logins in lower case.
+pub fn admins(folder: &Path) -> BTreeMap<String, BTreeSet<String>> {
+    organisations(folder)
+        .into_iter()
+        .map(|(org, files)| {
+            let of = |file: &PathBuf| logins(&serde_yaml_ng::from_str(&read(file)).unwrap(), "admins");
+            let admins = files.iter().flat_map(of).collect();
+            (org, admins)
+        })
+        .collect()
+}
+
+fn logins(part: &Yaml, key: &str) -> BTreeSet<String> {
+    let list = part.get(key).and_then(Yaml::as_sequence).map(Vec::as_slice).unwrap_or_default();
+    list.iter().map(|login| login.as_str().unwrap().to_lowercase()).collect()
 }

@@ -6,6 +6,7 @@ mod company;
 mod database;
 mod flow;
 mod ordering;
+pub mod kubernetes_org;
 mod redacted;
 mod review;
 mod server;
