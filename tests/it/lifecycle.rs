@@ -360,7 +360,8 @@ async fn recommendation_moves_the_items_on_which_the_recommendation_was_followed
 async fn only_items_of_a_stage_can_move_from_it_whatever_moved_before() {
     let t = Tenant::with_finance().await;
     let approved_or_silent: &[&str] = &["Approve", "NotReviewed"];
-    let cases: [(&[&str], &[&str], Vec<&str>, Vec<&str>); 5] = [
+    type Case<'a> = (&'a [&'a str], &'a [&'a str], Vec<&'a str>, Vec<&'a str>);
+    let cases: [Case<'_>; 5] = [
         (
             approved_or_silent,
             approved_or_silent,

@@ -5,8 +5,8 @@ mod client;
 mod company;
 mod database;
 mod flow;
-mod ordering;
 pub mod kubernetes_org;
+mod ordering;
 mod redacted;
 mod review;
 mod server;
@@ -52,7 +52,6 @@ pub use review::{Review, ReviewBuilder, group_members, group_owners, manager, re
 /// says so.
 pub struct Tenant {
     pub id: TenantId,
-    pub slug: String,
     pub services: Services,
     pub database: Database,
     base_url: String,
@@ -82,7 +81,7 @@ impl Tenant {
         let id = ids::tenant();
         let slug = format!("t-{}", id.as_uuid().simple());
         let mut administration = Administration::connect(&database.url).await.unwrap();
-        let tenant = StoredTenant { id, slug: slug.clone(), display_name: "Acme".to_owned(), sandbox };
+        let tenant = StoredTenant { id, slug, display_name: "Acme".to_owned(), sandbox };
         administration.create_tenant(&tenant, &ids::page_key()).await.unwrap();
         let generated = development_tokens::generate(id).unwrap();
         administration
@@ -103,7 +102,7 @@ impl Tenant {
         let services =
             Services { store: Arc::new(store.clone()), queue: Arc::new(store), mailer, work: Arc::new(Notify::new()) };
         let server = server::Running::start(Edge::new(services.clone(), true, "https://reviews.example"));
-        Self { id, slug, services, database, base_url: server.url(), key: generated.key, _server: server }
+        Self { id, services, database, base_url: server.url(), key: generated.key, _server: server }
     }
 
     /// Imports directory objects, one JSON object per line.
@@ -230,11 +229,6 @@ impl Tenant {
     /// The events with this activity.
     pub async fn events_of(&self, activity: &str) -> Vec<Value> {
         self.events().await.into_iter().filter(|event| event["activity"] == activity).collect()
-    }
-
-    /// Where the service listens.
-    pub fn base_url(&self) -> &str {
-        &self.base_url
     }
 }
 
