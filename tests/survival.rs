@@ -301,9 +301,15 @@ impl Acknowledged {
 }
 
 async fn decide_on(caller: Caller, instance: String, prefix: String, known: Arc<Acknowledged>, stop: Arc<AtomicBool>) {
-    let Some((200, page)) = caller.get(&format!("{instance}/decisions")).await else { return };
-    let items: Vec<_> =
-        page["value"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect();
+    let mine = format!("{instance}/decisions/filterByCurrentUser(on='reviewer')");
+    let Some((status, page)) = caller.get(&mine).await else { return };
+    let items: Vec<_> = match page["value"].as_array() {
+        Some(items) => items.iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect(),
+        None => return known.refused(status, page),
+    };
+    if items.is_empty() {
+        return;
+    }
     for number in 0.. {
         if stop.load(Ordering::Relaxed) {
             return;
