@@ -46,7 +46,7 @@ pub struct WorkerSettings {
 
 impl Default for WorkerSettings {
     fn default() -> Self {
-        Self { concurrency: 4, lease_seconds: 30, poll: Duration::from_millis(500) }
+        Self { concurrency: 4, lease_seconds: 9, poll: Duration::from_millis(500) }
     }
 }
 
