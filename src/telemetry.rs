@@ -8,8 +8,6 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::{EnvFilter, util::TryInitError};
 
-use crate::{config::LogFormat, store::Backlog};
-
 /// Seconds; from a cached answer to the slowest bulk operation.
 const DURATIONS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
@@ -36,21 +34,20 @@ pub enum TelemetryError {
     Metrics(#[source] BuildError),
 }
 
-/// Writes events that pass `filter` to standard error.
+/// Writes events that pass `filter` to standard error: for people, or with `json` one JSON object a line.
 ///
 /// # Errors
 /// For a malformed filter, and when called twice.
-pub fn log_to_stderr(filter: &str, format: LogFormat) -> Result<(), TelemetryError> {
+pub fn log_to_stderr(filter: &str, json: bool) -> Result<(), TelemetryError> {
     use tracing_subscriber::util::SubscriberInitExt;
 
     let filter = EnvFilter::try_new(filter).map_err(TelemetryError::Filter)?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    let result = match format {
-        LogFormat::Text => {
-            let colours = io::IsTerminal::is_terminal(&io::stderr());
-            builder.with_target(false).with_ansi(colours).finish().try_init()
-        }
-        LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),
+    let result = if json {
+        builder.json().flatten_event(true).finish().try_init()
+    } else {
+        let colours = io::IsTerminal::is_terminal(&io::stderr());
+        builder.with_target(false).with_ansi(colours).finish().try_init()
     };
     result.map_err(TelemetryError::Logs)
 }
@@ -115,11 +112,11 @@ pub fn job_ran(kind: &'static str, result: JobResult, took: Duration) {
     histogram!(JOB_DURATION, "kind" => kind).record(took.as_secs_f64());
 }
 
-/// Records what is due.
-pub fn backlog(backlog: Backlog) {
+/// Records how many jobs are due and undone, and how late the latest is, in seconds.
+pub fn backlog(due: i64, lateness_seconds: f64) {
     #[expect(clippy::cast_precision_loss, reason = "a gauge of 2^53 jobs is exact enough")]
-    gauge!(JOBS_DUE).set(backlog.due as f64);
-    gauge!(JOB_LATENESS).set(backlog.lateness_seconds);
+    gauge!(JOBS_DUE).set(due as f64);
+    gauge!(JOB_LATENESS).set(lateness_seconds);
 }
 
 /// Records the pool of database connections.

@@ -72,13 +72,13 @@ const RULES: &[Rule] = &[
     },
     Rule {
         room: "http",
-        ours: &["domain", "app", "store"],
+        ours: &["domain", "app", "store", "telemetry"],
         never: &["store::pg", "sqlx"],
         because: "http translates for app, never for a database",
     },
     Rule {
         room: "jobs",
-        ours: &["domain", "app", "store", "mail", "webhook"],
+        ours: &["domain", "app", "store", "mail", "webhook", "telemetry"],
         never: &["store::pg", "mail::smtp", "mail::SmtpMailer", "sqlx", "actix_web"],
         because: "jobs dispatches to app through the traits",
     },

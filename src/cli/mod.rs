@@ -16,7 +16,7 @@ use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 use attestry::{
-    config::{Config, DEFAULT_LOG, Flags},
+    config::{Config, DEFAULT_LOG, Flags, LogFormat},
     domain::duration::IsoDuration,
     http::server::api_document,
     telemetry,
@@ -180,7 +180,7 @@ fn run(CommandLine { command, flags }: CommandLine) -> anyhow::Result<()> {
     // One-off commands say what they do in their own words.
     let serves = matches!(command, Command::Demo | Command::Serve(_));
     let filter = if serves || config.log != DEFAULT_LOG { config.log.as_str() } else { "warn" };
-    telemetry::log_to_stderr(filter, config.log_format)?;
+    telemetry::log_to_stderr(filter, config.log_format == LogFormat::Json)?;
     if let Command::Token(_) = &command {
         token::require_development_issuer(&config)?;
     }

@@ -149,7 +149,7 @@ async fn measure_backlog(services: Services, stop: CancellationToken) {
     loop {
         // What cannot be asked for is reported where work is claimed.
         if let Ok(backlog) = services.queue.backlog().await {
-            telemetry::backlog(backlog);
+            telemetry::backlog(backlog.due, backlog.lateness_seconds);
         }
         tokio::select! {
             () = sleep(MEASURE_EVERY) => {}

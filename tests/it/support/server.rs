@@ -1,6 +1,6 @@
 //! The service's own application on a port of its own.
 
-use std::net::TcpListener;
+use std::{net::TcpListener, time::Duration};
 
 use actix_web::{HttpServer, dev::ServerHandle, web::Data};
 use attestry::http::{
@@ -22,6 +22,8 @@ impl Running {
         let port = listener.local_addr().unwrap().port();
         let server = HttpServer::new(move || application(edge.clone(), probes.clone()))
             .workers(1)
+            // Longer than any test: a connection closed for idleness just as it is used again would fail the call.
+            .keep_alive(Duration::from_secs(600))
             .disable_signals()
             .listen(listener)
             .unwrap()
