@@ -45,6 +45,9 @@ impl PgUnitOfWork {
     }
 
     /// Users, members of groups and owners: reviewers of every item. Only enabled accounts count. LC-REV-01, LC-REV-05
+    ///
+    /// `offset 0`, `limit 1` and `materialized` hold the planner to probes of primary keys: of a tenant imported a moment ago it
+    /// has no statistics, takes it for empty, and reads all members of all groups once per user.
     async fn resolve_fixed(&mut self, instance: &Instance, stage: &StageEntry) -> Result<(), StoreError> {
         let tenant = self.tenant.as_uuid();
         sqlx::query!(
@@ -61,21 +64,27 @@ impl PgUnitOfWork {
                  union
                 select n.role, m.member_id
                   from nested n
-                  join group_members m
-                    on m.tenant_id = $1
-                   and m.group_id = n.group_id
-                   and m.member_type = 'group'
-            ), named as (
+                 cross join lateral (
+                           select member_id
+                             from group_members
+                            where tenant_id = $1
+                              and group_id = n.group_id
+                              and member_type = 'group'
+                           offset 0) as m
+            ), named as materialized (
                 select role, object_id as user_id, null::text as user_type, null::text as country
                   from scopes
                  where form = 'user'
                  union all
                 select n.role, m.member_id, null, null
                   from nested n
-                  join group_members m
-                    on m.tenant_id = $1
-                   and m.group_id = n.group_id
-                   and m.member_type = 'user'
+                 cross join lateral (
+                           select member_id
+                             from group_members
+                            where tenant_id = $1
+                              and group_id = n.group_id
+                              and member_type = 'user'
+                           offset 0) as m
                  union all
                 select s.role, o.owner_id, s.owner_user_type, s.owner_country
                   from scopes s
@@ -95,7 +104,12 @@ impl PgUnitOfWork {
             ), resolved as (
                 select distinct n.role, u.user_id
                   from named n
-                  join users u on u.tenant_id = $1 and u.user_id = n.user_id
+                 cross join lateral (
+                           select user_id, user_type, country, account_enabled
+                             from users
+                            where tenant_id = $1
+                              and user_id = n.user_id
+                            limit 1) as u
                  where u.account_enabled
                    and (n.user_type is null or n.user_type = u.user_type)
                    and (n.country is null or n.country = u.country)

@@ -25,7 +25,8 @@ pub struct Answer {
 
 impl Client {
     pub fn new(base_url: &str, authorization: Option<String>) -> Self {
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        // A kept connection may be closed by the server in the very moment it is used again.
+        let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap();
         Self { http, base_url: base_url.to_owned(), authorization }
     }
 
