@@ -6,9 +6,8 @@ ENV SQLX_OFFLINE=true
 # The dependencies first, against empty sources: a change to attestry alone does not compile them again.
 COPY Cargo.toml Cargo.lock build.rs ./
 COPY xtask/Cargo.toml xtask/
-COPY tests/containers/Cargo.toml tests/containers/
-RUN mkdir -p src xtask/src tests/containers/src migrations \
-    && touch src/lib.rs tests/containers/src/lib.rs \
+RUN mkdir -p src xtask/src migrations \
+    && touch src/lib.rs \
     && echo 'fn main() {}' | tee src/main.rs > xtask/src/main.rs \
     && cargo build --release --locked --bin attestry
 COPY . .
