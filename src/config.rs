@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 /// What is logged unless configured: our own events, and of others only what is wrong.
-pub const DEFAULT_LOG: &str = "warn,attestry=info";
+pub const DEFAULT_LOG: &str = "warn,sqlx=error,attestry=info";
 
 /// Every setting, by its key in the file.
 const KEYS: [&str; 13] = [
@@ -51,7 +51,7 @@ pub struct Flags {
     /// Connections to the database at most [env: ATTESTRY_MAX_CONNECTIONS] [default: 20]
     #[arg(long, global = true, value_name = "NUMBER")]
     pub max_connections: Option<String>,
-    /// What to log, e.g. `debug` or `attestry=debug,warn` [env: ATTESTRY_LOG] [default: warn,attestry=info]
+    /// What to log, e.g. `debug` or `attestry=debug,warn` [env: ATTESTRY_LOG] [default: warn,sqlx=error,attestry=info]
     #[arg(long, global = true, value_name = "FILTER")]
     pub log: Option<String>,
     /// `text` or `json` [env: ATTESTRY_LOG_FORMAT] [default: text]
