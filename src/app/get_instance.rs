@@ -4,7 +4,7 @@ use super::{Call, Refused, Services, access};
 use crate::{
     domain::{
         authorization::Operation,
-        ids::{DefinitionId, InstanceId, ReviewerListId, StageId},
+        ids::{DefinitionId, InstanceId, ReviewerListId},
         instance::Instance,
         reviewer_scope::ReviewerLists,
     },
@@ -39,9 +39,4 @@ pub(super) async fn with_lists(
     let ids: Vec<_> = instances.iter().map(|instance| ReviewerListId::of_instance(instance.id)).collect();
     let lists = uow.reviewer_lists().find_all(&ids).await?;
     Ok(instances.into_iter().zip(lists).map(|(instance, lists)| InstanceView { instance, lists }).collect())
-}
-
-/// The list id of a stage, for callers that have only its id.
-pub(super) fn list_of(stage: StageId) -> ReviewerListId {
-    ReviewerListId::of_stage(stage)
 }

@@ -3,9 +3,8 @@
 use super::{
     Call, Refused, Services,
     access::{self, StagePath},
-    get_instance::list_of,
 };
-use crate::domain::{authorization::Operation, reviewer_scope::ReviewerLists, stage::Stage};
+use crate::domain::{authorization::Operation, ids::ReviewerListId, reviewer_scope::ReviewerLists, stage::Stage};
 
 /// A stage and its reviewer lists.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +17,6 @@ pub struct StageView {
 pub async fn get_stage(services: &Services, call: &Call, path: StagePath) -> Result<StageView, Refused> {
     let mut uow = services.begin(call.tenant()).await?;
     let access = access::stage(&mut *uow, call, Operation::StageGet, path).await?;
-    let lists = uow.reviewer_lists().find(list_of(path.stage)).await?;
+    let lists = uow.reviewer_lists().find(ReviewerListId::of_stage(path.stage)).await?;
     Ok(StageView { stage: access.stage, lists })
 }

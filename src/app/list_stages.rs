@@ -3,12 +3,11 @@
 use super::{
     Call, Refused, Services,
     access::{self, Sight},
-    get_instance::list_of,
     get_stage::StageView,
 };
 use crate::domain::{
     authorization::{CallerKind, Operation},
-    ids::{DefinitionId, InstanceId},
+    ids::{DefinitionId, InstanceId, ReviewerListId},
 };
 
 /// Which list of stages.
@@ -45,7 +44,7 @@ pub async fn list_stages(
         };
         stages.retain(|entry| reaches.iter().any(|part| part.ordinal == entry.stage.ordinal));
     }
-    let ids: Vec<_> = stages.iter().map(|entry| list_of(entry.stage.id)).collect();
+    let ids: Vec<_> = stages.iter().map(|entry| ReviewerListId::of_stage(entry.stage.id)).collect();
     let lists = uow.reviewer_lists().find_all(&ids).await?;
     Ok(stages.into_iter().zip(lists).map(|(entry, lists)| StageView { stage: entry.stage, lists }).collect())
 }

@@ -6,7 +6,6 @@ use super::{
     Call, Refused, Services,
     access::{self, StagePath},
     create_definition::missing_text,
-    get_instance::list_of,
     get_stage::StageView,
     run_review::{about, queries},
 };
@@ -14,6 +13,7 @@ use crate::{
     domain::{
         authorization::Operation,
         event::{Activity, Event},
+        ids::ReviewerListId,
         stage_update::{StageUpdateRefusal, StageUpdateRequest, added_forms, plan_stage_update},
         violation::Violation,
     },
@@ -45,7 +45,7 @@ pub async fn update_stage(
     let access = access::stage(&mut *uow, call, Operation::StageUpdate, path).await?;
 
     let mut stage = uow.stages().lock(path.instance, path.stage).await?.ok_or(Refused::NotFound)?;
-    let list = list_of(stage.id);
+    let list = ReviewerListId::of_stage(stage.id);
     let lists = uow.reviewer_lists().find(list).await?;
     let now = uow.now();
     let plan = plan_stage_update(&stage, &lists, request, now)?;
