@@ -53,6 +53,82 @@ async fn the_javascript_client_runs_unchanged() {
     place.run(node).await;
 }
 
+/// A long run by hand: `ATTESTRY_SCHEMA_EXAMPLES=1000 cargo test --test clients api_document -- --nocapture`.
+#[actix_web::test]
+async fn the_published_api_document_holds_against_generated_requests() {
+    let place = Place::new("schema").await;
+    let examples = std::env::var("ATTESTRY_SCHEMA_EXAMPLES").unwrap_or_else(|_| SCHEMA_EXAMPLES.to_string());
+    // Administrators cannot decide, and reviewers can do little else.
+    for (person, operations) in [("carla", "."), ("mia", "decisions|Decisions|Recommendations|filterByCurrentUser")] {
+        let reviews = place.reviews(person).await;
+        let settings = place.directory.path().join(format!("{person}.toml"));
+        std::fs::write(&settings, schema_settings(&reviews)).unwrap();
+        let mut tester = Command::new(installed("schemathesis/bin/st"));
+        tester
+            .arg("--config-file")
+            .arg(&settings)
+            .args(["run", &format!("{}/openapi.json", place.url), "--max-examples", &examples])
+            .args(["--include-path-regex", operations, "--exclude-path-regex", "sandbox/clock|issuers"])
+            .arg("--header")
+            .arg(format!("Authorization: Bearer {}", place.tokens[person]))
+            .arg("--tls-verify")
+            .arg(place.directory.path().join("certificate.pem"))
+            .current_dir(place.directory.path());
+        place.run(tester).await;
+    }
+}
+
+/// Requests generated for each operation and phase.
+const SCHEMA_EXAMPLES: u32 = 8;
+
+/// What the tester is to check, and real objects for the parameters of paths; what is deleted is nobody else's.
+fn schema_settings(reviews: &[BTreeMap<&'static str, String>; 2]) -> String {
+    let parameters = |objects: &BTreeMap<&str, String>| -> String {
+        objects.iter().fold(String::new(), |mut text, (name, id)| {
+            let _ = writeln!(text, "\"path.{name}\" = \"{id}\"");
+            text
+        })
+    };
+    format!(
+        r#"
+seed = 20260101
+workers = 1
+continue-on-failure = true
+suppress-health-check = ["all"]
+
+[phases.examples]
+enabled = true
+[phases.coverage]
+enabled = true
+[phases.fuzzing]
+enabled = true
+[phases.stateful]
+enabled = false
+
+[checks]
+enabled = false
+not_a_server_error.enabled = true
+status_code_conformance.enabled = true
+content_type_conformance.enabled = true
+response_headers_conformance.enabled = true
+response_schema_conformance.enabled = true
+
+[parameters]
+{}
+[[operations]]
+include-method = ["DELETE", "PUT"]
+[operations.parameters]
+{}
+[[operations]]
+include-path-regex = "/(stop|applyDecisions)$"
+[operations.parameters]
+{}"#,
+        parameters(&reviews[0]),
+        parameters(&reviews[1]),
+        parameters(&reviews[1]),
+    )
+}
+
 /// Where `./dev test` installs the SDKs.
 fn installed(path: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("clients").join(path);
@@ -131,6 +207,67 @@ impl Place {
             _services: [service, throttled],
             _control: handle,
         }
+    }
+
+    fn http(&self) -> reqwest::Client {
+        trusting(self.directory.path())
+    }
+
+    /// Two running two-stage reviews with reports about them: ids by the names that paths give them.
+    async fn reviews(&self, person: &str) -> [BTreeMap<&'static str, String>; 2] {
+        [self.review(person).await, self.review(person).await]
+    }
+
+    async fn review(&self, person: &str) -> BTreeMap<&'static str, String> {
+        let user = |name: &str| json!({ "query": format!("/users/{}", id_of(name)), "queryType": "MicrosoftGraph" });
+        let managers = json!({ "query": "./manager", "queryType": "MicrosoftGraph", "queryRoot": "decisions" });
+        let query = format!("/groups/{}/transitiveMembers", id_of("finance"));
+        let definition = json!({
+            "displayName": format!("for {person}"),
+            "scope": { "@odata.type": "#microsoft.graph.accessReviewQueryScope", "query": query, "queryType": "MicrosoftGraph" },
+            "settings": { "recommendationsEnabled": true, "instanceDurationInDays": 7 },
+            "stageSettings": [
+                { "stageId": "1", "durationInDays": 3, "recommendationsEnabled": true, "reviewers": [managers],
+                  "fallbackReviewers": [user("sam")] },
+                { "stageId": "2", "dependsOn": ["1"], "durationInDays": 3, "recommendationsEnabled": true,
+                  "reviewers": [user("olga")] }],
+        });
+        let made = self.call("POST", "/definitions", Some(&definition)).await;
+        let text = |value: &Value, name: &str| value[name].as_str().unwrap().to_owned();
+        let mut ids = BTreeMap::from([("definition", text(&made, "id")), ("instance", text(&made, "id"))]);
+        let instance = format!("/definitions/{0}/instances/{0}", ids["definition"]);
+        eventually("the instance runs", async || {
+            self.call("GET", &instance, None).await["status"] == "InProgress"
+        })
+        .await;
+        let stages = self.call("GET", &format!("{instance}/stages"), None).await;
+        ids.insert("stage", text(&stages["value"][0], "id"));
+        let items = self.call("GET", &format!("{instance}/decisions?$expand=insights&$orderby=principal/displayName"), None).await;
+        ids.insert("item", text(&items["value"][0], "id"));
+        ids.insert("insight", text(&items["value"][0]["insights"][0], "id"));
+        ids.insert("reviewer", id_of("mia"));
+        let report = json!({
+            "displayName": format!("for {person}"),
+            "reviewHistoryPeriodStartDateTime": "2026-01-01T00:00:00Z",
+            "reviewHistoryPeriodEndDateTime": "2099-01-01T00:00:00Z",
+            "scopes": [{ "@odata.type": "#microsoft.graph.accessReviewQueryScope", "queryType": "MicrosoftGraph",
+                "query": "/identityGovernance/accessReviews/definitions?$filter=contains(scope/query, '/groups')" }],
+        });
+        let report = text(&self.call("POST", "/historyDefinitions", Some(&report)).await, "id");
+        let runs = self.call("GET", &format!("/historyDefinitions/{report}/instances"), None).await;
+        ids.insert("historyInstance", text(&runs["value"][0], "id"));
+        ids.insert("historyDefinition", report);
+        ids
+    }
+
+    /// A call of the administrator that succeeds.
+    async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+        let url = format!("{}/v1.0/identityGovernance/accessReviews{path}", self.url);
+        let mut request = self.http().request(method.parse().unwrap(), url).bearer_auth(&self.tokens["carla"]);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        request.send().await.unwrap().error_for_status().unwrap().json().await.unwrap()
     }
 
     /// Runs a suite and fails with what it printed.
@@ -224,6 +361,13 @@ fn certify(directory: &Path) {
     std::fs::write(directory.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
 }
 
+/// A client that trusts the certificate there.
+fn trusting(directory: &Path) -> reqwest::Client {
+    let pem = std::fs::read(directory.join("certificate.pem")).unwrap();
+    let authority = reqwest::Certificate::from_pem(&pem).unwrap();
+    reqwest::Client::builder().no_proxy().tls_certs_only([authority]).build().unwrap()
+}
+
 fn program(database: &Database) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_attestry"));
     command
@@ -258,8 +402,7 @@ impl Service {
             .stderr(std::fs::File::create(directory.join(log)).unwrap())
             .spawn()
             .unwrap();
-        let authority = reqwest::Certificate::from_pem(&std::fs::read(certificate).unwrap()).unwrap();
-        let http = reqwest::Client::builder().no_proxy().tls_certs_only([authority]).build().unwrap();
+        let http = trusting(directory);
         let ready = format!("{url}/readyz");
         let service = Self { child, url };
         eventually("the service is ready", async || {
