@@ -236,13 +236,13 @@ impl Place {
         let text = |value: &Value, name: &str| value[name].as_str().unwrap().to_owned();
         let mut ids = BTreeMap::from([("definition", text(&made, "id")), ("instance", text(&made, "id"))]);
         let instance = format!("/definitions/{0}/instances/{0}", ids["definition"]);
-        eventually("the instance runs", async || {
-            self.call("GET", &instance, None).await["status"] == "InProgress"
-        })
-        .await;
+        eventually("the instance runs", async || self.call("GET", &instance, None).await["status"] == "InProgress")
+            .await;
         let stages = self.call("GET", &format!("{instance}/stages"), None).await;
         ids.insert("stage", text(&stages["value"][0], "id"));
-        let items = self.call("GET", &format!("{instance}/decisions?$expand=insights&$orderby=principal/displayName"), None).await;
+        let items = self
+            .call("GET", &format!("{instance}/decisions?$expand=insights&$orderby=principal/displayName"), None)
+            .await;
         ids.insert("item", text(&items["value"][0], "id"));
         ids.insert("insight", text(&items["value"][0]["insights"][0], "id"));
         ids.insert("reviewer", id_of("mia"));
@@ -363,6 +363,8 @@ fn certify(directory: &Path) {
 
 /// A client that trusts the certificate there.
 fn trusting(directory: &Path) -> reqwest::Client {
+    // Set already by another test of this process, or now.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let pem = std::fs::read(directory.join("certificate.pem")).unwrap();
     let authority = reqwest::Certificate::from_pem(&pem).unwrap();
     reqwest::Client::builder().no_proxy().tls_certs_only([authority]).build().unwrap()
