@@ -12,11 +12,10 @@ use crate::{
             PatternKind, RangeKind, Recurrence, RecurrencePattern, RecurrenceRange, Settings, SignInScope,
             StageSettings,
         },
-        duration::IsoDuration,
         reviewer_scope::{OwnerFilter, ReviewerForm, ReviewerLists, ReviewerScope},
-        scope::{self, ReviewScope, ScopeError},
         violation::Violation,
     },
+    http::definitions::scopes,
     http::json_reader::{Faults, ObjectReader, Sent, choose},
 };
 
@@ -55,8 +54,9 @@ fn read_draft(mut reader: ObjectReader<'_>) -> Option<DefinitionDraft> {
     let display_name = reader.required_text("displayName").map(str::to_owned);
     let description_for_admins = reader.nullable_text("descriptionForAdmins").map(str::to_owned);
     let description_for_reviewers = reader.nullable_text("descriptionForReviewers").map(str::to_owned);
-    let scope = reader.required_object("scope").and_then(read_scope);
-    let enumeration = reader.object("instanceEnumerationScope").value().and_then(read_enumeration);
+    let scope = reader.required_object("scope").and_then(scopes::read_scope);
+    let enumeration = reader.object("instanceEnumerationScope").map(scopes::read_enumeration);
+    let scope = scopes::combine(&reader, scope, &enumeration);
     let reviewer_lists = read_reviewer_lists(&mut reader);
     let settings = reader.required_object("settings").and_then(read_settings);
     let stages = reader.objects("stageSettings", MAX_STAGES).unwrap_or_default();
@@ -68,16 +68,12 @@ fn read_draft(mut reader: ObjectReader<'_>) -> Option<DefinitionDraft> {
         description_for_admins,
         description_for_reviewers,
         scope: scope?,
-        instance_enumeration_scope: enumeration,
+        instance_enumeration_scope: enumeration.value().flatten(),
         reviewer_lists,
         settings: settings?,
         stages: stages?,
         additional_notification_recipients: recipients,
     })
-}
-
-fn report_scope_error(reader: &ObjectReader<'_>, error: &ScopeError) {
-    report_query_error(reader, error.member(), error.is_unsupported_query(), error.to_string());
 }
 
 fn report_query_error(reader: &ObjectReader<'_>, member: &str, unsupported: bool, reason: String) {
@@ -86,66 +82,6 @@ fn report_query_error(reader: &ObjectReader<'_>, member: &str, unsupported: bool
         true => Violation::unsupported_query(path, reason),
         false => Violation::new(path, reason),
     });
-}
-
-/// Sections 3.1 to 3.6 of the model.
-fn read_scope(mut reader: ObjectReader<'_>) -> Option<ReviewScope> {
-    let type_name = reader.odata_type().map(str::to_ascii_lowercase);
-    let inactive = match type_name.as_deref() {
-        Some("accessreviewqueryscope" | "accessreviewscope") => false,
-        Some("accessreviewinactiveusersqueryscope") => true,
-        None if reader.mentions("principalScopes") || reader.mentions("inactiveDuration") => {
-            reader.report("@odata.type", "is required for every scope but a plain accessReviewQueryScope");
-            return None;
-        }
-        None => false,
-        Some(
-            "principalresourcemembershipsscope"
-            | "accessreviewprincipalscope"
-            | "accessreviewresourcescope"
-            | "accessreviewaccesspackageassignmentpolicyscope",
-        ) => {
-            let reason = "scopes of this type are not offered yet; use accessReviewQueryScope or \
-                          accessReviewInactiveUsersQueryScope on the members of a group";
-            reader.faults().push(Violation::unsupported_query(reader.path_of("@odata.type"), reason));
-            return None;
-        }
-        Some(_) => {
-            let reason = "must be #microsoft.graph.accessReviewQueryScope or \
-                          #microsoft.graph.accessReviewInactiveUsersQueryScope";
-            reader.report("@odata.type", reason);
-            return None;
-        }
-    };
-    let query = reader.required_text("query");
-    let query_type = reader.nullable_text("queryType");
-    let query_root = reader.nullable_text("queryRoot");
-    let inactive_duration =
-        inactive.then(|| reader.nullable_duration("inactiveDuration").unwrap_or(IsoDuration::days(0)));
-    let scope = query.and_then(|query| {
-        ReviewScope::parse(query, query_type, query_root, inactive_duration)
-            .map_err(|error| report_scope_error(&reader, &error))
-            .ok()
-    });
-    reader.finish();
-    scope
-}
-
-/// E-03; whether it names the group under review is judged with the whole draft.
-fn read_enumeration(mut reader: ObjectReader<'_>) -> Option<String> {
-    if let Some(name) = reader.odata_type()
-        && !["accessReviewQueryScope", "accessReviewScope"].iter().any(|known| known.eq_ignore_ascii_case(name))
-    {
-        reader.report("@odata.type", "must be #microsoft.graph.accessReviewQueryScope here");
-    }
-    let query = reader.required_text("query");
-    let query_type = reader.nullable_text("queryType");
-    let query_root = reader.nullable_text("queryRoot");
-    if let Some(Err(error)) = query.map(|query| scope::parse_enumerated_group(query, query_type, query_root)) {
-        report_scope_error(&reader, &error);
-    }
-    reader.finish();
-    query.map(str::to_owned)
 }
 
 /// Both lists of an owner that must have them; absent ones are empty. M-05
