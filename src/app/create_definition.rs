@@ -34,8 +34,7 @@ pub async fn create_definition(
 
     let mut violations = definition::validate(&draft);
     if let Some(resource) = form.resource()
-        && form.not_gathered_yet().is_none()
-        && uow.directory().resource_name(form.resource_kind(), resource).await?.is_none()
+        && uow.directory().resource(&form).await?.is_none()
     {
         let kind = match form.resource_kind() {
             ResourceKind::Group => "group",

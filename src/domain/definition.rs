@@ -6,7 +6,6 @@ use crate::domain::{
     duration::IsoDuration,
     ids::{DefinitionId, ObjectId},
     recurrence::{MAX_INTERVAL, shortest_gap_days},
-    query_text,
     reviewer_scope::ReviewerLists,
     scope::ReviewScope,
     stage::StageOrdinal,
@@ -467,17 +466,9 @@ fn check_count(found: &mut Vec<Violation>, path: &str, count: usize, limit: usiz
     }
 }
 
-/// Forms whose items are not gathered yet; P-03 with several stages.
+/// P-03 with several stages.
 fn check_scope(found: &mut Vec<Violation>, draft: &DefinitionDraft) {
     let form = &draft.scope.form;
-    if let Some(what) = form.not_gathered_yet() {
-        let path = match draft.scope.sent.query_text() {
-            Some(_) => "scope.query",
-            None => "scope",
-        };
-        let reason = format!("reviews of {what} are not offered yet (`{}`)", query_text::quoted(&draft.scope.sent.to_string()));
-        found.push(Violation::unsupported_query(path, reason));
-    }
     if form.is_single_stage_only() && draft.stages.len() > 1 {
         found.push(Violation::new(
             "stageSettings",
@@ -517,8 +508,12 @@ fn check_settings(found: &mut Vec<Violation>, draft: &DefinitionDraft) {
         match action {
             ApplyAction::DisableAndDeleteUser if !draft.scope.form.permits_disable_and_delete() => {
                 let reason = match draft.scope.form.is_guests_only() {
-                    false => "disableAndDeleteUserApplyAction needs a scope limited to guests by $filter=(userType eq 'Guest')",
-                    true => "disableAndDeleteUserApplyAction goes neither with reviews of many groups nor with role reviews",
+                    false => {
+                        "disableAndDeleteUserApplyAction needs a scope limited to guests by $filter=(userType eq 'Guest')"
+                    }
+                    true => {
+                        "disableAndDeleteUserApplyAction goes neither with reviews of many groups nor with role reviews"
+                    }
                 };
                 found.push(Violation::new(format!("settings.applyActions[{index}]"), reason));
             }

@@ -18,6 +18,8 @@ pub enum Activity {
     DontKnowDecision,
     ResetDecision,
     AutoReview,
+    /// The groups of an all-groups review were looked up.
+    OccurrenceOpened,
     InstanceStatusChanged,
     InstanceStopped,
     StageCreated,
@@ -41,6 +43,7 @@ impl Activity {
             Self::DontKnowDecision => "Don't know decision",
             Self::ResetDecision => "Reset decision",
             Self::AutoReview => "Auto review",
+            Self::OccurrenceOpened => "Occurrence opened",
             Self::InstanceStatusChanged => "Instance status changed",
             Self::InstanceStopped => "Instance stopped",
             Self::StageCreated => "Stage created",

@@ -8,6 +8,7 @@ pub mod decision;
 pub mod definition;
 pub mod directory;
 pub mod duration;
+pub mod enumeration;
 pub mod event;
 #[cfg(test)]
 mod examples;

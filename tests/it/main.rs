@@ -23,6 +23,7 @@ mod protocol;
 mod races;
 mod reviewers;
 mod sandbox;
+mod scope_forms;
 mod smoke;
 mod stage_update;
 mod stages;

@@ -9,7 +9,7 @@ use crate::{
     store::{
         DecisionRepository, DefinitionRepository, DirectoryRepository, EventRepository, InstanceRepository,
         ItemRepository, JobRepository, ReviewerListRepository, ReviewerRepository, StageRepository, StoreError,
-        TenantRepository, UnitOfWork,
+        TenantRepository, UnitOfWork, occurrences::OccurrenceRepository,
     },
 };
 
@@ -141,6 +141,10 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn tenants(&mut self) -> &mut dyn TenantRepository {
+        self
+    }
+
+    fn occurrences(&mut self) -> &mut dyn OccurrenceRepository {
         self
     }
 
