@@ -5,8 +5,10 @@
 mod smtp_sink;
 mod support;
 
+mod accept;
 mod api_document;
 mod authorization;
+mod batch;
 mod decisions;
 mod definitions;
 mod directory_import;
@@ -21,6 +23,7 @@ mod paging;
 mod pool;
 mod protocol;
 mod races;
+mod reset;
 mod reviewers;
 mod sandbox;
 mod smoke;
