@@ -10,6 +10,7 @@ mod authorization;
 mod decisions;
 mod definitions;
 mod directory_import;
+mod etags;
 mod events;
 mod instances;
 mod items;
