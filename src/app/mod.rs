@@ -12,6 +12,7 @@ pub mod create_definition;
 pub mod delete_definition;
 pub mod development_tokens;
 pub mod directory_roles;
+pub mod entity_tags;
 pub mod get_decision;
 pub mod get_definition;
 pub mod get_instance;
@@ -42,6 +43,7 @@ use crate::{
     domain::{
         authorization::{Caller, CallerKind, Reason},
         ids::TenantId,
+        precondition::{Precondition, PreconditionFailed},
         status::WrongState,
         violation::Violation,
     },
@@ -84,6 +86,9 @@ pub enum Refused {
     /// A fallback reviewer would be removed. LC-SUPD-06
     #[error("{0}")]
     Conflict(String),
+    /// The object is in another state than the caller demanded with an entity tag. LC-CONC-08
+    #[error(transparent)]
+    PreconditionFailed(#[from] PreconditionFailed),
     /// Storage failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -101,6 +106,8 @@ pub struct Call {
     pub caller: Arc<Caller>,
     /// Recorded with every event of the request.
     pub request_id: Option<uuid::Uuid>,
+    /// What must hold of the object he changes. Use cases that change one check it with the row locked.
+    pub precondition: Precondition,
 }
 
 impl Call {

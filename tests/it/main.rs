@@ -12,6 +12,7 @@ mod batch;
 mod decisions;
 mod definitions;
 mod directory_import;
+mod etags;
 mod events;
 mod instances;
 mod items;

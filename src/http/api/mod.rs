@@ -138,6 +138,7 @@ impl From<Refused> for ApiError {
             Refused::InvalidState(message) => Self::invalid_review_state(message),
             Refused::Invalid(violations) => Self::bad_request(violations),
             Refused::Conflict(message) => Self::conflict(message),
+            Refused::PreconditionFailed(_) => Self::precondition_failed(),
             // Nothing was written, so the client may repeat what it did. CL-27
             Refused::Store(StoreError::Busy(_) | StoreError::Unavailable(_)) => {
                 Self::service_unavailable(RETRY_AFTER_SECONDS)
