@@ -231,7 +231,7 @@ impl Statement {
         });
         self.push(
             " insert into decision_items (tenant_id, instance_id, seq, principal_id, principal_type, principal_name, \
-             principal_detail, app_role_id, app_role_name, direct_connect, cohort, recommendations) select ",
+             principal_detail, app_role_id, app_role_name, direct_connect, cohort, recommendations, last_sign_in_at) select ",
         );
         self.tenant().push(", ").bind(instance);
         self.push(
@@ -242,6 +242,9 @@ impl Statement {
              when last_sign_in_at >= cutoff then 1 when created_at < cutoff then 2 else 0 end::smallint from unnest(",
         );
         self.query.push_bind(gathering.recommendation_cutoffs.clone());
-        self.push("::timestamptz[]) with ordinality as stage (cutoff, position) order by position) from keyed");
+        self.push(
+            "::timestamptz[]) with ordinality as stage (cutoff, position) order by position), \
+             case when sign_in_known then coalesce(last_sign_in_at, '-infinity') end from keyed",
+        );
     }
 }
