@@ -461,7 +461,8 @@ pub trait DecisionRepository: Send {
 pub trait DirectoryRepository: Send {
     /// Which of these scopes name an object that is not there; positions into `forms`. LC-SUPD-12, A-13
     async fn missing(&mut self, forms: &[ReviewerForm]) -> Result<Vec<usize>, StoreError>;
-    /// The name of the resource of a review; `None` when there is none. A directory role is named by its id or its template's.
+    /// The name of the resource of a review; `None` when there is none. A directory role is found by its id or its template's,
+    /// and a policy has the name of its access package.
     async fn resource_name(&mut self, kind: ResourceKind, id: ObjectId) -> Result<Option<String>, StoreError>;
     /// What a review needs to know of a group; `None` when there is none.
     async fn group(&mut self, id: ObjectId) -> Result<Option<GroupFacts>, StoreError>;

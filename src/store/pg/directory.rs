@@ -63,7 +63,14 @@ impl DirectoryRepository for PgUnitOfWork {
                       from directory_roles
                      where $3 = 'DirectoryRole'
                        and tenant_id = $1
-                       and (role_id = $2 or role_template_id = $2)) as known
+                       and (role_id = $2 or role_template_id = $2)
+                     union all
+                    select k.display_name
+                      from access_package_policies p
+                      join access_packages k on k.tenant_id = p.tenant_id and k.access_package_id = p.access_package_id
+                     where $3 = 'AccessPackageAssignmentPolicy'
+                       and p.tenant_id = $1
+                       and p.policy_id = $2) as known
              limit 1
             "#,
             tenant,
