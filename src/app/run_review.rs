@@ -77,11 +77,7 @@ impl<'a> ReviewRun<'a> {
             start_at,
             end_at,
             scope: draft.scope.normalised(),
-            resource: Resource {
-                id: resource,
-                display_name: name.unwrap_or_default(),
-                kind,
-            },
+            resource: Resource { id: resource, display_name: name.unwrap_or_default(), kind },
             settings: draft.settings.clone(),
             multi_stage: draft.is_multi_stage(),
             item_count: 0,

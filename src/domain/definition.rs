@@ -5,8 +5,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use crate::domain::{
     duration::IsoDuration,
     ids::{DefinitionId, ObjectId},
-    recurrence::{MAX_INTERVAL, shortest_gap_days},
     query_text,
+    recurrence::{MAX_INTERVAL, shortest_gap_days},
     reviewer_scope::ReviewerLists,
     scope::ReviewScope,
     stage::StageOrdinal,
@@ -475,7 +475,8 @@ fn check_scope(found: &mut Vec<Violation>, draft: &DefinitionDraft) {
             Some(_) => "scope.query",
             None => "scope",
         };
-        let reason = format!("reviews of {what} are not offered yet (`{}`)", query_text::quoted(&draft.scope.sent.to_string()));
+        let reason =
+            format!("reviews of {what} are not offered yet (`{}`)", query_text::quoted(&draft.scope.sent.to_string()));
         found.push(Violation::unsupported_query(path, reason));
     }
     if form.is_single_stage_only() && draft.stages.len() > 1 {
@@ -517,8 +518,12 @@ fn check_settings(found: &mut Vec<Violation>, draft: &DefinitionDraft) {
         match action {
             ApplyAction::DisableAndDeleteUser if !draft.scope.form.permits_disable_and_delete() => {
                 let reason = match draft.scope.form.is_guests_only() {
-                    false => "disableAndDeleteUserApplyAction needs a scope limited to guests by $filter=(userType eq 'Guest')",
-                    true => "disableAndDeleteUserApplyAction goes neither with reviews of many groups nor with role reviews",
+                    false => {
+                        "disableAndDeleteUserApplyAction needs a scope limited to guests by $filter=(userType eq 'Guest')"
+                    }
+                    true => {
+                        "disableAndDeleteUserApplyAction goes neither with reviews of many groups nor with role reviews"
+                    }
                 };
                 found.push(Violation::new(format!("settings.applyActions[{index}]"), reason));
             }

@@ -109,10 +109,9 @@ fn role_holders(role: ObjectId, holders: RoleHolders) -> SentScope {
             "roleAssignmentScheduleInstances",
             "assignmentType eq 'Assigned' and isof(principal,'microsoft.graph.user')",
         ),
-        RoleHolders::Guests => memberships(
-            [SentScope::query(format!("/v1.0/users?{GUESTS}"), None)],
-            [SentScope::query(definition, None)],
-        ),
+        RoleHolders::Guests => {
+            memberships([SentScope::query(format!("/v1.0/users?{GUESTS}"), None)], [SentScope::query(definition, None)])
+        }
         RoleHolders::UsersAndGroups => memberships(
             [SentScope::query("/v1.0/users", None), SentScope::query("/v1.0/groups", None)],
             [SentScope::query(definition, None)],
@@ -157,8 +156,5 @@ fn typed(form: &ScopeForm, inactive: bool) -> SentScope {
 }
 
 fn memberships<const P: usize, const R: usize>(principals: [SentScope; P], resources: [SentScope; R]) -> SentScope {
-    SentScope::PrincipalResourceMemberships {
-        principal_scopes: principals.into(),
-        resource_scopes: resources.into(),
-    }
+    SentScope::PrincipalResourceMemberships { principal_scopes: principals.into(), resource_scopes: resources.into() }
 }

@@ -164,8 +164,7 @@ fn memberships(
     read_principals.dedup();
     read_resources.sort();
     read_resources.dedup();
-    combine(&read_principals, &read_resources)
-        .ok_or_else(|| vec![Violation::unsupported_query("scope", COMBINATIONS)])
+    combine(&read_principals, &read_resources).ok_or_else(|| vec![Violation::unsupported_query("scope", COMBINATIONS)])
 }
 
 fn read_all<T>(
@@ -194,7 +193,10 @@ fn principal(path: &str, sent: &SentScope) -> Result<Principals, Violation> {
             PrincipalScopeType::InactiveGuestUsers => PrincipalKind { guests: true, inactive: true },
         })),
         SentScope::PrincipalResourceMemberships { .. } | SentScope::Resource(_) | SentScope::AssignmentPolicy(_) => {
-            Err(misplaced(path, "accessReviewQueryScope, accessReviewInactiveUsersQueryScope or accessReviewPrincipalScope"))
+            Err(misplaced(
+                path,
+                "accessReviewQueryScope, accessReviewInactiveUsersQueryScope or accessReviewPrincipalScope",
+            ))
         }
     }
 }
@@ -254,7 +256,9 @@ fn combine(principals: &[Principals], resources: &[Resources]) -> Option<(ScopeF
     use PrincipalQuery as P;
     use ResourceQuery as R;
     let (form, inactivity) = match (principals, resources) {
-        ([Principals::Typed(kind)], [resource]) => (typed(*kind, *resource)?, kind.inactive.then_some(Inactivity::LookBack)),
+        ([Principals::Typed(kind)], [resource]) => {
+            (typed(*kind, *resource)?, kind.inactive.then_some(Inactivity::LookBack))
+        }
         (principals, resources) => {
             let principals: Vec<P> = principals
                 .iter()

@@ -185,10 +185,9 @@ pub(super) fn scope_query(sent: &SentQuery) -> Result<ScopeQuery, ScopeError> {
     if let Some(duration) = sent.inactive_duration {
         let takes_inactivity = match &meaning {
             ScopeQuery::EachMembers(_) => true,
-            ScopeQuery::Absolute(form) => matches!(
-                form,
-                ScopeForm::GroupMembers { members: MemberKind::Users | MemberKind::Guests, .. }
-            ),
+            ScopeQuery::Absolute(form) => {
+                matches!(form, ScopeForm::GroupMembers { members: MemberKind::Users | MemberKind::Guests, .. })
+            }
         };
         if !takes_inactivity {
             return Err(ScopeError::InactiveElsewhere);
@@ -200,7 +199,8 @@ pub(super) fn scope_query(sent: &SentQuery) -> Result<ScopeQuery, ScopeError> {
 
 /// The principal scopes of P-01 to P-06.
 pub(super) fn principal_query(sent: &SentQuery) -> Result<PrincipalQuery, ScopeError> {
-    const ROOT: &str = "./members/microsoft.graph.user needs the query root /v1.0/groups here, and no other query takes one";
+    const ROOT: &str =
+        "./members/microsoft.graph.user needs the query root /v1.0/groups here, and no other query takes one";
     let text = Query::read(&sent.query, PRINCIPAL_QUERIES)?;
     let meaning = match (text.relative, text.words().as_slice()) {
         (false, ["users"]) => match (text.users()?, sent.inactive_duration) {
@@ -220,7 +220,8 @@ pub(super) fn principal_query(sent: &SentQuery) -> Result<PrincipalQuery, ScopeE
         return Err(text.unsupported());
     }
     let root = sent.query_root.as_deref().filter(|root| !root.trim().is_empty());
-    let is_groups = |root| QueryText::read(root).is_some_and(|root| root.lower_segments() == ["groups"] && !root.relative);
+    let is_groups =
+        |root| QueryText::read(root).is_some_and(|root| root.lower_segments() == ["groups"] && !root.relative);
     match (meaning, root) {
         (PrincipalQuery::UsersThroughGroups, Some(root)) if is_groups(root) => Ok(meaning),
         (PrincipalQuery::UsersThroughGroups, _) | (_, Some(_)) => Err(ScopeError::QueryRoot(ROOT)),
@@ -349,7 +350,9 @@ impl<'a> Query<'a> {
             (false, ["rolemanagement", "directory", "roledefinitions", role]) if self.filter.is_none() => {
                 ScopeForm::RoleHolders { role: self.id(role)?, holders: RoleHolders::UsersActiveOrEligible }
             }
-            (false, ["rolemanagement", "directory", schedule]) if self.is_role_schedule() => self.role_holders(schedule)?,
+            (false, ["rolemanagement", "directory", schedule]) if self.is_role_schedule() => {
+                self.role_holders(schedule)?
+            }
             (false, ["identitygovernance", "entitlementmanagement", "accesspackageassignments"]) => {
                 self.access_package_assignments()?
             }

@@ -9,9 +9,7 @@ mod grammar;
 mod sent;
 
 pub use grammar::{Enumeration, ScopeError, check_query_type, read_enumeration};
-pub use sent::{
-    PrincipalScopeType, ResourceScopeType, SentAssignmentPolicy, SentQuery, SentResource, SentScope,
-};
+pub use sent::{PrincipalScopeType, ResourceScopeType, SentAssignmentPolicy, SentQuery, SentResource, SentScope};
 
 use crate::domain::{duration::IsoDuration, ids::ObjectId, instance::ResourceKind, violation::Violation};
 
@@ -173,9 +171,10 @@ impl ReviewScope {
             },
             // a relative query names its group in the enumeration
             SentScope::Query(sent) if sent.query.trim_start().starts_with("./") => "instanceEnumerationScope.query",
-            SentScope::Query(_) | SentScope::Principal { .. } | SentScope::Resource(_) | SentScope::AssignmentPolicy(_) => {
-                "scope.query"
-            }
+            SentScope::Query(_)
+            | SentScope::Principal { .. }
+            | SentScope::Resource(_)
+            | SentScope::AssignmentPolicy(_) => "scope.query",
         }
     }
 

@@ -98,13 +98,8 @@ pub enum ResourceScopeType {
 
 impl ResourceScopeType {
     /// Every type the wire knows.
-    pub const ALL: [Self; 5] = [
-        Self::Group,
-        Self::Catalog,
-        Self::ServicePrincipal,
-        Self::DirectoryRole,
-        Self::AccessPackageAssignmentPolicy,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Group, Self::Catalog, Self::ServicePrincipal, Self::DirectoryRole, Self::AccessPackageAssignmentPolicy];
 
     /// The wire spelling.
     pub const fn as_str(self) -> &'static str {

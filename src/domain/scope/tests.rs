@@ -167,17 +167,21 @@ fn every_documented_combination_is_read() {
     for (sent, expected, inactivity) in [
         (memberships(vec![query("/users")], vec![application()]), assignments(false, UserKind::All), None),
         (
-            memberships(vec![rooted("./members/microsoft.graph.user", "/v1.0/groups"), query("/v1.0/users")], vec![
-                application(),
-            ]),
+            memberships(
+                vec![rooted("./members/microsoft.graph.user", "/v1.0/groups"), query("/v1.0/users")],
+                vec![application()],
+            ),
             assignments(true, UserKind::All),
             None,
         ),
         (
-            memberships(vec![query("/users")], vec![
-                query(format!("/groups/{ID}/transitiveMembers")),
-                query(format!("/teams/{ID}/channels?$filter=(membershipType eq 'shared')")),
-            ]),
+            memberships(
+                vec![query("/users")],
+                vec![
+                    query(format!("/groups/{ID}/transitiveMembers")),
+                    query(format!("/teams/{ID}/channels?$filter=(membershipType eq 'shared')")),
+                ],
+            ),
             ScopeForm::TeamAndSharedChannels { team: id() },
             None,
         ),
@@ -239,12 +243,15 @@ fn typed_scopes_mean_the_same_as_queries() {
         catalog_display_name: None,
     });
     let scope = ReviewScope::read(typed(P::AllUsers, policy), None).unwrap();
-    assert_eq!(scope.form, ScopeForm::AccessPackageAssignments {
-        access_package: Some(OTHER.parse().unwrap()),
-        assignment_policy: id(),
-        catalog: Some(OTHER.parse().unwrap()),
-        holders: AssignmentHolders::Users,
-    });
+    assert_eq!(
+        scope.form,
+        ScopeForm::AccessPackageAssignments {
+            access_package: Some(OTHER.parse().unwrap()),
+            assignment_policy: id(),
+            catalog: Some(OTHER.parse().unwrap()),
+            holders: AssignmentHolders::Users,
+        }
+    );
 }
 
 /// M-13
@@ -413,9 +420,10 @@ fn a_relative_scope_needs_an_enumeration_and_an_absolute_one_its_own_group_at_mo
     let missing = faults(relative(), None);
     assert!(missing[0].starts_with("instanceEnumerationScope: is required"), "{missing:?}");
     assert!(ReviewScope::read(absolute(), Some(&format!("/groups/{ID}"))).is_ok());
-    assert_eq!(faults(absolute(), Some(&format!("/groups/{OTHER}"))), [
-        "instanceEnumerationScope.query: must name the same group as scope.query"
-    ]);
+    assert_eq!(
+        faults(absolute(), Some(&format!("/groups/{OTHER}"))),
+        ["instanceEnumerationScope.query: must name the same group as scope.query"]
+    );
     let many = faults(absolute(), Some(TEAMS));
     assert!(many[0].starts_with("instanceEnumerationScope.query: an enumeration of many groups"), "{many:?}");
     let role = faults(query(format!("/roleManagement/directory/roleDefinitions/{ID}")), Some(TEAMS));
@@ -434,7 +442,8 @@ fn a_relative_scope_needs_an_enumeration_and_an_absolute_one_its_own_group_at_mo
     ] {
         let refused = faults(relative(), Some(text));
         assert!(
-            refused[0].starts_with(&format!("instanceEnumerationScope.query: the scope query `{text}` is not supported")),
+            refused[0]
+                .starts_with(&format!("instanceEnumerationScope.query: the scope query `{text}` is not supported")),
             "{refused:?}"
         );
         assert_eq!(refused.len(), 1, "{refused:?}");
@@ -450,15 +459,17 @@ fn faults_of_scope_and_enumeration_come_together() {
     assert!(found.iter().any(|fault| fault.starts_with("instanceEnumerationScope.query: ")), "{found:?}");
 
     let found = faults(
-        memberships(vec![query("/devices"), query("/users")], vec![query("/sites"), resource(ResourceScopeType::Catalog)]),
+        memberships(
+            vec![query("/devices"), query("/users")],
+            vec![query("/sites"), resource(ResourceScopeType::Catalog)],
+        ),
         None,
     );
     let paths: Vec<_> = found.iter().map(|fault| fault.split(':').next().unwrap()).collect();
-    assert_eq!(paths, [
-        "scope.principalScopes[0].query",
-        "scope.resourceScopes[0].query",
-        "scope.resourceScopes[1].scopeType"
-    ]);
+    assert_eq!(
+        paths,
+        ["scope.principalScopes[0].query", "scope.resourceScopes[0].query", "scope.resourceScopes[1].scopeType"]
+    );
 }
 
 /// Section 8.6: the listed combinations are the only ones.
@@ -471,10 +482,13 @@ fn other_combinations_are_refused_by_listing_the_supported_ones() {
         memberships(vec![query(guests)], vec![application()]),
         memberships(vec![query(guests)], vec![query("/groups")]),
         memberships(vec![query("/users")], vec![query(format!("/groups/{ID}/transitiveMembers"))]),
-        memberships(vec![query("/users")], vec![
-            query(format!("/groups/{ID}/transitiveMembers")),
-            query(format!("/teams/{OTHER}/channels?$filter=(membershipType eq 'shared')")),
-        ]),
+        memberships(
+            vec![query("/users")],
+            vec![
+                query(format!("/groups/{ID}/transitiveMembers")),
+                query(format!("/teams/{OTHER}/channels?$filter=(membershipType eq 'shared')")),
+            ],
+        ),
         memberships(vec![query("/users")], vec![application(), query(format!("/servicePrincipals/{OTHER}"))]),
         memberships(vec![query("/users")], vec![resource(ResourceScopeType::Group)]),
         typed(PrincipalScopeType::AllUsers, application()),
@@ -537,7 +551,10 @@ fn a_query_root_goes_with_the_users_of_groups_only() {
         rooted("/users", "/v1.0/groups"),
     ] {
         let found = faults(principals(sent), None);
-        assert!(found[0].starts_with("scope.principalScopes[1].queryRoot: ./members/microsoft.graph.user needs"), "{found:?}");
+        assert!(
+            found[0].starts_with("scope.principalScopes[1].queryRoot: ./members/microsoft.graph.user needs"),
+            "{found:?}"
+        );
     }
     let found = faults(rooted(&format!("/groups/{ID}/members"), "/v1.0/groups"), None);
     assert!(found[0].starts_with("scope.queryRoot: a query root goes with a relative query only"), "{found:?}");
@@ -656,21 +673,23 @@ fn any_meaning() -> impl Strategy<Value = (ScopeForm, Option<Inactivity>, Option
     });
     let team = any_id().prop_map(|team| (ScopeForm::TeamAndSharedChannels { team }, None, None));
     let direct = any_id().prop_map(|service_principal| {
-        let form =
-            ScopeForm::ApplicationAssignments { service_principal, through_groups: false, users: UserKind::All };
+        let form = ScopeForm::ApplicationAssignments { service_principal, through_groups: false, users: UserKind::All };
         (form, None, None)
     });
     let application = (any_id(), users(), look_back()).prop_map(|(service_principal, users, inactivity)| {
         (ScopeForm::ApplicationAssignments { service_principal, through_groups: true, users }, inactivity, None)
     });
-    let role = (any_id(), proptest::sample::select(vec![
-        RoleHolders::ServicePrincipals,
-        RoleHolders::UsersActiveOrEligible,
-        RoleHolders::EligibleUsers,
-        RoleHolders::AssignedUsers,
-        RoleHolders::Guests,
-        RoleHolders::UsersAndGroups,
-    ]))
+    let role = (
+        any_id(),
+        proptest::sample::select(vec![
+            RoleHolders::ServicePrincipals,
+            RoleHolders::UsersActiveOrEligible,
+            RoleHolders::EligibleUsers,
+            RoleHolders::AssignedUsers,
+            RoleHolders::Guests,
+            RoleHolders::UsersAndGroups,
+        ]),
+    )
         .prop_map(|(role, holders)| (ScopeForm::RoleHolders { role, holders }, None, None));
     let inactive_role = (any_id(), any::<bool>()).prop_map(|(role, guests)| {
         let holders = if guests { RoleHolders::Guests } else { RoleHolders::UsersActiveOrEligible };
@@ -686,14 +705,12 @@ fn any_meaning() -> impl Strategy<Value = (ScopeForm, Option<Inactivity>, Option
         (form, None, None)
     });
     let typed_package =
-        (proptest::option::of(any_id()), any_id(), proptest::option::of(any_id()), any::<bool>(), look_back()).prop_map(
-            |(access_package, assignment_policy, catalog, guests, inactivity)| {
+        (proptest::option::of(any_id()), any_id(), proptest::option::of(any_id()), any::<bool>(), look_back())
+            .prop_map(|(access_package, assignment_policy, catalog, guests, inactivity)| {
                 let holders = if guests { AssignmentHolders::Guests } else { AssignmentHolders::Users };
-                let form =
-                    ScopeForm::AccessPackageAssignments { access_package, assignment_policy, catalog, holders };
+                let form = ScopeForm::AccessPackageAssignments { access_package, assignment_policy, catalog, holders };
                 (form, inactivity, None)
-            },
-        );
+            });
     prop_oneof![
         group,
         inactive_group,

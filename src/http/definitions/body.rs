@@ -770,7 +770,11 @@ mod tests {
         for body in [
             with(series(), "/scope/query", json!("./members")),
             with(series(), "/scope/queryType", json!("ARM")),
-            with(series(), "/scope", json!({ "@odata.type": "#microsoft.graph.principalResourceMembershipsScope" })),
+            with(
+                series(),
+                "/scope",
+                json!({ "@odata.type": "#microsoft.graph.accessReviewPrincipalScope", "scopeType": "allUsers" }),
+            ),
             with(series(), "/reviewers/0/query", json!("/users/me")),
             with(series(), "/reviewers/0", json!({ "scopeType": "managerOrSponsor" })),
             with(series(), "/instanceEnumerationScope", json!({ "query": "/groups?$filter=x" })),
@@ -814,7 +818,7 @@ mod tests {
         an_unknown_scope_type: with(series(), "/scope/@odata.type", json!("#microsoft.graph.user"))
             => "scope.@odata.type: must be one of #microsoft.graph.accessReviewQueryScope, #microsoft.graph.";
         a_scope_of_memberships_of_nobody: with(series(), "/scope", json!({
-                "@odata.type": "#microsoft.graph.principalResourceMembershipsScope", "principalScopes": [], "resourceScopes": [] }))
+                "@odata.type": "#microsoft.graph.principalResourceMembershipsScope", "principalScopes": [], "resourceScopes": [{ "query": "/groups" }] }))
             => "scope.principalScopes: must have at least one entry";
         memberships_within_memberships: with(series(), "/scope", json!({
                 "@odata.type": "#microsoft.graph.principalResourceMembershipsScope",

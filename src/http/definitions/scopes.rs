@@ -8,8 +8,8 @@ use crate::{
         duration::IsoDuration,
         reviewer_scope::MICROSOFT_GRAPH,
         scope::{
-            PrincipalScopeType, ResourceScopeType, ReviewScope, ScopeError, SentAssignmentPolicy, SentQuery, SentResource,
-            SentScope, check_query_type,
+            PrincipalScopeType, ResourceScopeType, ReviewScope, ScopeError, SentAssignmentPolicy, SentQuery,
+            SentResource, SentScope, check_query_type,
         },
         violation::Violation,
     },
