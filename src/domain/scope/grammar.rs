@@ -269,7 +269,6 @@ struct Query<'a> {
     relative: bool,
     segments: Vec<String>,
     filter: Option<String>,
-    expands_principal: bool,
 }
 
 impl<'a> Query<'a> {
@@ -285,8 +284,7 @@ impl<'a> Query<'a> {
             Some(expanded) if expanded.eq_ignore_ascii_case("principal") => true,
             Some(_) => return Err(refused()),
         };
-        let query =
-            Self { original, supported, relative: text.relative, segments, filter: text.filter, expands_principal };
+        let query = Self { original, supported, relative: text.relative, segments, filter: text.filter };
         if !text.other_options.is_empty() || expands_principal && !query.is_role_schedule() {
             return Err(query.unsupported());
         }

@@ -614,7 +614,7 @@ mod tests {
     fn an_instance_scope_and_its_reviewers_have_one_spelling() {
         let draft = create(&three_stages());
 
-        insta::assert_json_snapshot!(view::render_instance_scope(&draft.scope), @r##"
+        insta::assert_json_snapshot!(scopes::render_scope(&draft.scope.normalised().sent), @r##"
         {
           "@odata.type": "#microsoft.graph.accessReviewInactiveUsersQueryScope",
           "query": "/v1.0/groups/9e0b2f61-7f3c-4a8c-8a44-1f0d6c9b2a10/transitiveMembers",
@@ -770,7 +770,11 @@ mod tests {
         for body in [
             with(series(), "/scope/query", json!("./members")),
             with(series(), "/scope/queryType", json!("ARM")),
-            with(series(), "/scope", json!({ "@odata.type": "#microsoft.graph.principalResourceMembershipsScope" })),
+            with(
+                series(),
+                "/scope",
+                json!({ "@odata.type": "#microsoft.graph.accessReviewPrincipalScope", "scopeType": "allUsers" }),
+            ),
             with(series(), "/reviewers/0/query", json!("/users/me")),
             with(series(), "/reviewers/0", json!({ "scopeType": "managerOrSponsor" })),
             with(series(), "/instanceEnumerationScope", json!({ "query": "/groups?$filter=x" })),
@@ -812,9 +816,33 @@ mod tests {
             => "@odata.type: must be #microsoft.graph.accessReviewScheduleDefinition here";
         an_absent_scope: without(series(), "/scope") => "scope: is required";
         an_unknown_scope_type: with(series(), "/scope/@odata.type", json!("#microsoft.graph.user"))
-            => "scope.@odata.type: must be #microsoft.graph.accessReviewQueryScope or";
-        a_scope_of_memberships: with(series(), "/scope/@odata.type", json!("#microsoft.graph.principalResourceMembershipsScope"))
-            => "scope.@odata.type: scopes of this type are not offered yet";
+            => "scope.@odata.type: must be one of #microsoft.graph.accessReviewQueryScope, #microsoft.graph.";
+        a_scope_of_memberships_of_nobody: with(series(), "/scope", json!({
+                "@odata.type": "#microsoft.graph.principalResourceMembershipsScope", "principalScopes": [], "resourceScopes": [{ "query": "/groups" }] }))
+            => "scope.principalScopes: must have at least one entry";
+        memberships_within_memberships: with(series(), "/scope", json!({
+                "@odata.type": "#microsoft.graph.principalResourceMembershipsScope",
+                "principalScopes": [{ "@odata.type": "#microsoft.graph.principalResourceMembershipsScope" }],
+                "resourceScopes": [{ "query": "/groups" }] }))
+            => "scope.principalScopes[0].@odata.type: must not be another principalResourceMembershipsScope";
+        memberships_without_their_type: with(series(), "/scope", json!({ "principalScopes": [], "resourceScopes": [] }))
+            => "scope.@odata.type: is required";
+        a_typed_resource_without_id: with(series(), "/scope", json!({
+                "@odata.type": "#microsoft.graph.principalResourceMembershipsScope",
+                "principalScopes": [{ "@odata.type": "#microsoft.graph.accessReviewPrincipalScope", "scopeType": "allUsers" }],
+                "resourceScopes": [{ "@odata.type": "#microsoft.graph.accessReviewResourceScope", "scopeType": "group" }] }))
+            => "scope.resourceScopes[0].resourceId: is required";
+        principals_of_an_unknown_type: with(series(), "/scope", json!({
+                "@odata.type": "#microsoft.graph.principalResourceMembershipsScope",
+                "principalScopes": [{ "@odata.type": "#microsoft.graph.accessReviewPrincipalScope", "scopeType": "unknownFutureValue" }],
+                "resourceScopes": [{ "query": "/groups" }] }))
+            => "scope.principalScopes[0].scopeType: must be one of allUsers, guestUsers";
+        an_arm_scope: with(series(), "/scope/queryType", json!("ARM"))
+            => "scope.queryType: the query type `ARM` is not offered";
+        a_relative_scope_without_enumeration: with(series(), "/scope/query", json!("./members/microsoft.graph.user"))
+            => "instanceEnumerationScope: is required";
+        an_enumeration_with_a_root: with(series(), "/instanceEnumerationScope", json!({ "query": format!("/groups/{GROUP}"), "queryRoot": "/v1.0" }))
+            => "instanceEnumerationScope.queryRoot: an enumeration takes no query root";
         an_inactive_duration_without_its_type: with(without(three_stages(), "/scope/@odata.type"), "/scope/queryRoot", json!(null))
             => "scope.@odata.type: is required";
         a_scope_without_query: without(series(), "/scope/query") => "scope.query: is required";
