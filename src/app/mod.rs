@@ -5,6 +5,8 @@
 
 mod access;
 pub mod advance_clock;
+mod change_reviewers;
+pub mod contacted_reviewers;
 pub mod create_definition;
 pub mod delete_definition;
 pub mod development_tokens;
@@ -12,6 +14,7 @@ pub mod directory_roles;
 pub mod get_decision;
 pub mod get_definition;
 pub mod get_instance;
+pub mod get_review_set;
 pub mod get_stage;
 pub mod ids;
 pub mod import_directory;
@@ -24,8 +27,11 @@ pub mod record_decision;
 pub mod run_job;
 mod run_review;
 pub mod send_mail;
+pub mod send_reminder;
 pub mod stop_instance;
 pub mod stop_stage;
+pub mod update_definition;
+pub mod update_instance;
 pub mod update_stage;
 
 use std::sync::Arc;
@@ -37,6 +43,7 @@ use crate::{
     domain::{
         authorization::{Caller, CallerKind, Reason},
         ids::TenantId,
+        reminder::TooSoon,
         status::WrongState,
         violation::Violation,
     },
@@ -79,6 +86,9 @@ pub enum Refused {
     /// A fallback reviewer would be removed. LC-SUPD-06
     #[error("{0}")]
     Conflict(String),
+    /// The same was asked for a moment ago.
+    #[error(transparent)]
+    TooOften(#[from] TooSoon),
     /// Storage failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -329,6 +329,10 @@ pub enum Operation {
     DefinitionCreate,
     /// DEF-GET
     DefinitionGet,
+    /// DEF-UPDATE
+    DefinitionUpdate,
+    /// DEF-STOP
+    DefinitionStop,
     /// DEF-DELETE
     DefinitionDelete,
     /// DEF-MINE
@@ -337,12 +341,18 @@ pub enum Operation {
     InstanceList,
     /// INST-GET
     InstanceGet,
+    /// INST-UPDATE
+    InstanceUpdate,
+    /// INST-REMIND
+    InstanceRemind,
     /// INST-STOP
     InstanceStop,
     /// INST-MINE
     InstanceMine,
     /// INST-CONTACTED
     ContactedReviewerList,
+    /// CONTACTED-GET
+    ContactedReviewerGet,
     /// STAGE-LIST
     StageList,
     /// STAGE-GET
@@ -375,17 +385,22 @@ pub enum Operation {
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 29] = [
         Self::DefinitionList,
         Self::DefinitionCreate,
         Self::DefinitionGet,
+        Self::DefinitionUpdate,
+        Self::DefinitionStop,
         Self::DefinitionDelete,
         Self::DefinitionMine,
         Self::InstanceList,
         Self::InstanceGet,
+        Self::InstanceUpdate,
+        Self::InstanceRemind,
         Self::InstanceStop,
         Self::InstanceMine,
         Self::ContactedReviewerList,
+        Self::ContactedReviewerGet,
         Self::StageList,
         Self::StageGet,
         Self::StageUpdate,
@@ -408,13 +423,13 @@ impl Operation {
             Self::DefinitionList => Demand::ListDefinitions,
             Self::DefinitionCreate => Demand::Create,
             Self::DefinitionGet => Demand::Read(Object::Definition),
-            Self::DefinitionDelete => Demand::Manage(Object::Definition),
+            Self::DefinitionUpdate | Self::DefinitionStop | Self::DefinitionDelete => Demand::Manage(Object::Definition),
             Self::DefinitionMine => Demand::OwnWork(None),
             Self::InstanceList => Demand::ListAll(Object::Definition),
             Self::InstanceGet => Demand::Read(Object::Instance),
-            Self::InstanceStop => Demand::Manage(Object::Instance),
+            Self::InstanceUpdate | Self::InstanceRemind | Self::InstanceStop => Demand::Manage(Object::Instance),
             Self::InstanceMine => Demand::OwnWork(Some(Object::Definition)),
-            Self::ContactedReviewerList => Demand::ListAll(Object::Instance),
+            Self::ContactedReviewerList | Self::ContactedReviewerGet => Demand::ListAll(Object::Instance),
             Self::StageList => Demand::ListVisible(Object::Instance),
             Self::StageGet => Demand::Read(Object::Stage),
             Self::StageUpdate | Self::StageStop => Demand::Manage(Object::Stage),

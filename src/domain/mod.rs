@@ -6,6 +6,7 @@
 pub mod authorization;
 pub mod decision;
 pub mod definition;
+pub mod definition_update;
 pub mod directory;
 pub mod duration;
 pub mod event;
@@ -19,6 +20,7 @@ mod model_tests;
 pub mod query_text;
 pub mod recommendation;
 pub mod recurrence;
+pub mod reminder;
 pub mod reviewer_reach;
 pub mod reviewer_scope;
 pub mod scope;

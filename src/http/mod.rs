@@ -3,6 +3,7 @@
 pub mod api;
 pub mod authentication;
 pub mod definitions;
+pub mod echo;
 pub mod error;
 pub mod json_reader;
 pub mod odata;

@@ -83,6 +83,13 @@ pub fn other_methods(path: &str, offered: &'static [Method]) -> Resource {
     }))
 }
 
+/// The same, saying why.
+pub fn other_methods_because(path: &str, offered: &'static [Method], reason: &'static str) -> Resource {
+    web::resource(path).default_service(web::to(move || async move {
+        Err::<HttpResponse, ApiError>(ApiError::method_not_allowed(offered).saying_first(reason))
+    }))
+}
+
 #[expect(clippy::disallowed_methods, reason = "the id of a request is no business id")]
 fn new_request_id() -> Uuid {
     Uuid::new_v4()
