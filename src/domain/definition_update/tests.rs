@@ -318,11 +318,12 @@ proptest! {
         before in any_recurrence(), after in any_recurrence(), number in 0..6i32, waiting: bool, hours in 0..4_000i64,
     ) {
         let stored = Definition { draft: recurring(before), ..series() };
-        prop_assume!(stored.scheduled_start(number).is_some());
-        let start_at = stored.scheduled_start(number).unwrap();
+        let last = (0..=number).rev().find_map(|number| Some((number, stored.scheduled_start(number)?)));
+        prop_assume!(last.is_some());
+        let (number, start_at) = last.unwrap();
         let end_at = start_at + TimeDelta::days(5);
         let now = start_at + TimeDelta::hours(hours);
-        prop_assume!(!waiting || stored.scheduled_start(number + 1).is_some_and(|next| next > now));
+        let waiting = waiting && stored.scheduled_start(number + 1).is_some_and(|next| next > now);
         let last_started = Some(StartedOccurrence { occurrence: number, start_at, end_at });
 
         let plan = plan_definition_update(&stored, &Occurrences { last_started, waiting }, recurring(after.clone()), now);
