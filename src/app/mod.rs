@@ -11,6 +11,7 @@ pub mod create_definition;
 pub mod delete_definition;
 pub mod development_tokens;
 pub mod directory_roles;
+pub mod entity_tags;
 pub mod get_decision;
 pub mod get_definition;
 pub mod get_instance;
@@ -43,6 +44,7 @@ use crate::{
     domain::{
         authorization::{Caller, CallerKind, Reason},
         ids::TenantId,
+        precondition::{Precondition, PreconditionFailed},
         reminder::TooSoon,
         status::WrongState,
         violation::Violation,
@@ -89,6 +91,9 @@ pub enum Refused {
     /// The same was asked for a moment ago.
     #[error(transparent)]
     TooOften(#[from] TooSoon),
+    /// The object is in another state than the caller demanded with an entity tag. LC-CONC-08
+    #[error(transparent)]
+    PreconditionFailed(#[from] PreconditionFailed),
     /// Storage failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -106,6 +111,8 @@ pub struct Call {
     pub caller: Arc<Caller>,
     /// Recorded with every event of the request.
     pub request_id: Option<uuid::Uuid>,
+    /// What must hold of the object he changes. Use cases that change one check it with the row locked.
+    pub precondition: Precondition,
 }
 
 impl Call {

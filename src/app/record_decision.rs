@@ -6,6 +6,8 @@ use uuid::Uuid;
 use super::{
     Call, Refused, Services,
     access::{authorize, kind_of_group, relation},
+    entity_tags,
+    get_decision::shown_item,
     run_review::about,
 };
 use crate::{
@@ -106,12 +108,27 @@ pub async fn record_decision(
         now,
     )?;
 
+    if call.precondition.is_given() {
+        let shown = match path.stage {
+            Some(_) => entity_tags::of_item(&row),
+            None => {
+                let ties = relation(&mut *uow, &call.caller, kind, path.definition, Some(path.instance)).await?;
+                let shown = shown_item(&mut *uow, call, &instance, kind, &ties, seq).await?;
+                entity_tags::of_item(&shown.ok_or(Refused::NotFound)?)
+            }
+        };
+        call.precondition.check(&shown)?;
+    }
     let (before, after) = match recorded {
         Recorded::Stored(decision) => {
             (uow.decisions().record(path.instance, ordinal, seq, &decision).await?, Some(decision))
         }
         Recorded::Withdrawn => (uow.decisions().withdraw(path.instance, ordinal, seq).await?, None),
     };
+    // Only now is the decision locked. One that was recorded since the comparison above is compared, too; a refusal rolls back.
+    if before != row.decision {
+        call.precondition.check(&entity_tags::of_decision(before.as_ref()))?;
+    }
     let verdict = after.as_ref().map_or(decision::Verdict::NotReviewed, |decision| decision.verdict);
     let event = Event {
         stage_id: Some(stage.id),

@@ -34,7 +34,8 @@ pub async fn send_reminder(
     let stages = uow.stages().list(id).await?;
     // While one stage hands over to the next nobody has anything to answer.
     let running = stages.iter().find(|entry| entry.stage.status == Status::InProgress);
-    let mut event = Event { after: Some(json!({ "sequence": sequence })), ..about(Activity::ReminderRequested, &instance) };
+    let mut event =
+        Event { after: Some(json!({ "sequence": sequence })), ..about(Activity::ReminderRequested, &instance) };
     if let Some(running) = running {
         event.stage_id = Some(running.stage.id);
         uow.reminders().enqueue(id, running.stage.ordinal, sequence).await?;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{
     Call, Refused, Services, access,
     create_definition::{missing_text, named_forms},
+    entity_tags,
     run_review::{ReviewRun, queries},
 };
 use crate::{
@@ -38,6 +39,7 @@ pub async fn update_definition(
     access::definition(&mut *uow, call, Operation::DefinitionUpdate, id).await?;
 
     let stored = uow.definitions().lock(id).await?.ok_or(Refused::NotFound)?;
+    call.precondition.check(&entity_tags::of_definition(&stored))?;
     let wanted = wanted(&stored).map_err(Refused::Invalid)?;
     let missing = missing_objects(&mut *uow, &stored.draft, &wanted).await?;
     let now = uow.now();
@@ -119,6 +121,7 @@ pub async fn stop_definition(services: &Services, call: &Call, id: DefinitionId)
     access::definition(&mut *uow, call, Operation::DefinitionStop, id).await?;
 
     let mut definition = uow.definitions().lock(id).await?.ok_or(Refused::NotFound)?;
+    call.precondition.check(&entity_tags::of_definition(&definition))?;
     if definition.schedule.stopped_at.is_some() {
         return Ok(());
     }

@@ -1,6 +1,8 @@
 //! INST-UPDATE: replaces the reviewers of a running single-stage instance and adds fallback reviewers. LC-INST-30, LC-INST-31
 
-use super::{Call, Refused, Services, access, change_reviewers::change_reviewers, get_instance::InstanceView};
+use super::{
+    Call, Refused, Services, access, change_reviewers::change_reviewers, entity_tags, get_instance::InstanceView,
+};
 use crate::domain::{
     authorization::Operation,
     ids::{DefinitionId, InstanceId, ReviewerListId},
@@ -27,6 +29,7 @@ pub async fn update_instance(
     access::instance(&mut *uow, call, Operation::InstanceUpdate, definition, id).await?;
 
     let instance = uow.instances().lock(id).await?.ok_or(Refused::NotFound)?;
+    call.precondition.check(&entity_tags::of_instance(&instance))?;
     lifecycle::check_reviewer_change(&instance).map_err(|refusal| Refused::InvalidState(refusal.to_string()))?;
     let own = ReviewerListId::of_instance(id);
     let view = InstanceView { lists: uow.reviewer_lists().find(own).await?, instance };

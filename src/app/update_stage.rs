@@ -4,6 +4,7 @@ use super::{
     Call, Refused, Services,
     access::{self, StagePath},
     change_reviewers::change_reviewers,
+    entity_tags,
     get_stage::StageView,
 };
 use crate::domain::{authorization::Operation, stage_update::StageUpdateRequest};
@@ -21,9 +22,9 @@ pub async fn update_stage(
     let mut uow = services.begin(call.tenant()).await?;
     let access = access::stage(&mut *uow, call, Operation::StageUpdate, path).await?;
 
-    let mut entry =
-        access.stages.into_iter().find(|entry| entry.stage.id == path.stage).ok_or(Refused::NotFound)?;
+    let mut entry = access.stages.into_iter().find(|entry| entry.stage.id == path.stage).ok_or(Refused::NotFound)?;
     entry.stage = uow.stages().lock(path.instance, path.stage).await?.ok_or(Refused::NotFound)?;
+    call.precondition.check(&entity_tags::of_stage(&entry.stage))?;
     let changed = change_reviewers(&mut *uow, call, &access.instance, &mut entry, request).await?;
     if changed.changed {
         uow.commit().await?;

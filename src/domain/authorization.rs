@@ -423,7 +423,9 @@ impl Operation {
             Self::DefinitionList => Demand::ListDefinitions,
             Self::DefinitionCreate => Demand::Create,
             Self::DefinitionGet => Demand::Read(Object::Definition),
-            Self::DefinitionUpdate | Self::DefinitionStop | Self::DefinitionDelete => Demand::Manage(Object::Definition),
+            Self::DefinitionUpdate | Self::DefinitionStop | Self::DefinitionDelete => {
+                Demand::Manage(Object::Definition)
+            }
             Self::DefinitionMine => Demand::OwnWork(None),
             Self::InstanceList => Demand::ListAll(Object::Definition),
             Self::InstanceGet => Demand::Read(Object::Instance),

@@ -9,8 +9,7 @@ use chrono::{DateTime, NaiveTime, Utc};
 use crate::domain::{
     definition::{self, Definition, DefinitionDraft, InsightSetting, Schedule},
     duration::IsoDuration,
-    recurrence,
-    scope,
+    recurrence, scope,
     violation::Violation,
 };
 
@@ -67,11 +66,7 @@ pub fn plan_definition_update(
     wanted.instance_enumeration_scope = stored.draft.instance_enumeration_scope.clone();
     let changed = with_defaults(&wanted) != with_defaults(&stored.draft);
     if !changed {
-        return Ok(DefinitionUpdatePlan {
-            definition: stored.clone(),
-            changed,
-            reminders_switched_on: false,
-        });
+        return Ok(DefinitionUpdatePlan { definition: stored.clone(), changed, reminders_switched_on: false });
     }
     let switched_on = |draft: &DefinitionDraft| draft.settings.reminder_notifications_enabled;
     Ok(DefinitionUpdatePlan {
@@ -121,7 +116,9 @@ fn check_stages(violations: &mut Vec<Violation>, stored: &DefinitionDraft, wante
         };
         violations.push(Violation::new(
             "stageSettings",
-            format!("the number of stages, their stageId and their order cannot change once the definition exists; {is}"),
+            format!(
+                "the number of stages, their stageId and their order cannot change once the definition exists; {is}"
+            ),
         ));
     }
 }
@@ -161,10 +158,7 @@ fn with_defaults(draft: &DefinitionDraft) -> DefinitionDraft {
         }
     }
     let mut draft = draft.clone();
-    fill(
-        &mut draft.settings.recommendation_look_back_duration,
-        &mut draft.settings.recommendation_insight_settings,
-    );
+    fill(&mut draft.settings.recommendation_look_back_duration, &mut draft.settings.recommendation_insight_settings);
     for stage in &mut draft.stages {
         fill(&mut stage.recommendation_look_back_duration, &mut stage.recommendation_insight_settings);
     }
@@ -183,13 +177,15 @@ fn schedule(stored: &Definition, occurrences: &Occurrences, wanted: &DefinitionD
         return stored.schedule;
     }
     let start_date = |range: &definition::RecurrenceRange| range.start_date;
-    let same_slots = before.and_then(|recurrence| recurrence.pattern) == after.and_then(|recurrence| recurrence.pattern)
+    let same_slots = before.and_then(|recurrence| recurrence.pattern)
+        == after.and_then(|recurrence| recurrence.pattern)
         && before.and_then(|recurrence| recurrence.range.as_ref()).map(start_date)
             == after.and_then(|recurrence| recurrence.range.as_ref()).map(start_date);
     let counted_from = match occurrences.last_started {
         None => {
             let kept = stored.schedule.counted_from.filter(|_| same_slots);
-            let first = kept.map_or_else(|| recurrence::first_start(after, stored.created_at), |anchor| anchor.start_at);
+            let first =
+                kept.map_or_else(|| recurrence::first_start(after, stored.created_at), |anchor| anchor.start_at);
             match first < now && !(same_slots && occurrences.waiting) {
                 true => Some(recurrence::Anchor { occurrence: 0, start_at: now }),
                 false => kept,

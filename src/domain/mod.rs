@@ -17,6 +17,7 @@ pub mod instance;
 pub mod lifecycle;
 #[cfg(test)]
 mod model_tests;
+pub mod precondition;
 pub mod query_text;
 pub mod recommendation;
 pub mod recurrence;

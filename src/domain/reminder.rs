@@ -21,7 +21,8 @@ fn text(at: &DateTime<Utc>) -> String {
 
 /// Whether reviewers may be reminded again at `now`.
 pub fn check_interval(last: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<(), TooSoon> {
-    let Some((last, left)) = last.map(|last| (last, last + LEAST_INTERVAL - now)).filter(|(_, left)| *left > TimeDelta::zero())
+    let Some((last, left)) =
+        last.map(|last| (last, last + LEAST_INTERVAL - now)).filter(|(_, left)| *left > TimeDelta::zero())
     else {
         return Ok(());
     };

@@ -205,7 +205,9 @@ impl ApiError {
     /// The same with a sentence before its own.
     #[must_use]
     pub fn saying_first(mut self, reason: &str) -> Self {
-        self.message = format!("{reason} {}", self.message);
+        if !reason.is_empty() {
+            self.message = format!("{reason} {}", self.message);
+        }
         self
     }
 

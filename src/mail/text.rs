@@ -38,7 +38,9 @@ pub fn compose(text: MailText, facts: &MailFacts<'_>) -> (String, String) {
     match text {
         MailText::Started | MailText::Reminder => {
             let (opening, subject) = match text {
-                MailText::Reminder => ("some of your answers are still missing: please review who keeps", "Reminder: please"),
+                MailText::Reminder => {
+                    ("some of your answers are still missing: please review who keeps", "Reminder: please")
+                }
                 MailText::Started | MailText::Completed => ("please review who keeps", "Please"),
             };
             let mut body = format!(

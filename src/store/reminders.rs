@@ -16,10 +16,5 @@ pub trait ReminderRepository: Send {
     /// Enqueues a reminder, due now, to everyone who was told of the stage; returns how many. Who has nothing left to answer is
     /// left out when it is sent (LC-NOTE-07). `sequence` is 0 for the automatic one, else the number of the manual one; each is
     /// enqueued once per stage, person and number (LC-NOTE-08).
-    async fn enqueue(
-        &mut self,
-        instance: InstanceId,
-        ordinal: StageOrdinal,
-        sequence: i32,
-    ) -> Result<i64, StoreError>;
+    async fn enqueue(&mut self, instance: InstanceId, ordinal: StageOrdinal, sequence: i32) -> Result<i64, StoreError>;
 }

@@ -108,7 +108,9 @@ async fn the_list_is_for_those_who_read_everything() {
     let t = Tenant::with_finance().await;
     let review = t.review().running().await;
     let one = format!("{}/{}", path(&review), id_of("mia"));
-    for (caller, status) in [(t.as_admin(), 200), (t.as_reader(), 200), (t.as_application(), 200), (t.as_user("carla"), 200)] {
+    for (caller, status) in
+        [(t.as_admin(), 200), (t.as_reader(), 200), (t.as_application(), 200), (t.as_user("carla"), 200)]
+    {
         caller.get(&path(&review)).await.is(status);
         caller.get(&one).await.is(status);
     }

@@ -95,10 +95,16 @@ async fn what_the_python_sdk_read_it_can_change_and_send_back() {
         let after = definition(&t, &review).await;
         let mut expected = before.clone();
         expected["displayName"] = json!("renamed");
-        expected["lastModifiedDateTime"] = after["lastModifiedDateTime"].clone();
+        for changed in ["lastModifiedDateTime", "@odata.etag"] {
+            assert_ne!(after[changed], before[changed], "{changed}");
+            expected[changed] = after[changed].clone();
+        }
         assert_eq!(after, expected);
         assert!(instant(&after, "lastModifiedDateTime") > instant(&before, "lastModifiedDateTime"));
-        assert_eq!(instances(&t, &review).await, waiting, "dates and lists of what waits are what they were");
+        assert_eq!(instances(&t, &review).await.len(), 1);
+        for kept in ["id", "startDateTime", "endDateTime", "reviewers", "fallbackReviewers", "scope"] {
+            assert_eq!(instances(&t, &review).await[0][kept], waiting[0][kept], "{kept}");
+        }
     }
 }
 
@@ -115,7 +121,8 @@ async fn a_put_resets_what_it_leaves_out_and_a_patch_keeps_it() {
         .await;
     let before = definition(&t, &review).await;
 
-    patch(&t, &review, json!({ "descriptionForAdmins": "other", "settings": { "mailNotificationsEnabled": false } })).await;
+    patch(&t, &review, json!({ "descriptionForAdmins": "other", "settings": { "mailNotificationsEnabled": false } }))
+        .await;
     let patched = definition(&t, &review).await;
     assert_eq!(patched["descriptionForAdmins"], "other");
     for kept in ["displayName", "descriptionForReviewers", "reviewers", "fallbackReviewers", "scope"] {
@@ -150,8 +157,7 @@ async fn a_put_resets_what_it_leaves_out_and_a_patch_keeps_it() {
 async fn a_patch_merges_the_recurrence_and_replaces_lists() {
     let t = Tenant::with_finance().await;
     let now = t.now().await;
-    let review =
-        weekly(t.review(), now, 3, json!({})).fallbacks(&[user("sam"), user("tom")]).create().await;
+    let review = weekly(t.review(), now, 3, json!({})).fallbacks(&[user("sam"), user("tom")]).create().await;
     let end = (now + TimeDelta::days(40)).date_naive();
 
     patch(
@@ -361,8 +367,7 @@ async fn lists_that_an_admin_set_on_the_waiting_stage_stay() {
     let stages = |first: &str, second: &str, days| {
         json!([stage(1, days, &[user(first)], &[], &[]), stage(2, 4, &[user(second)], &[], &[])])
     };
-    let review =
-        t.review().with("stageSettings", stages("mia", "noor", 3)).starting_in(now, 3).create().await;
+    let review = t.review().with("stageSettings", stages("mia", "noor", 3)).starting_in(now, 3).create().await;
     t.as_admin().patch(&review.stage_path(1).await, &json!({ "reviewers": [user("tom")] })).await.is(200);
 
     patch(&t, &review, json!({ "stageSettings": stages("olga", "pete", 2) })).await;
@@ -400,7 +405,8 @@ async fn the_start_date_of_a_started_review_and_the_structure_of_stages_are_fixe
     let t = Tenant::with_finance().await;
     let now = t.now().await;
     let series = weekly(t.review(), now, 0, json!({})).running().await;
-    let moved = json!({ "settings": { "recurrence": { "range": { "startDate": (now + TimeDelta::days(9)).date_naive() } } } });
+    let moved =
+        json!({ "settings": { "recurrence": { "range": { "startDate": (now + TimeDelta::days(9)).date_naive() } } } });
     let answer = t.as_admin().patch(&series.path(), &moved).await.faults("settings.recurrence.range.startDate");
     assert!(answer.message().contains(&now.date_naive().to_string()), "{}", answer.message());
 
@@ -426,9 +432,7 @@ async fn a_series_made_shorter_loses_what_waits_and_made_longer_again_goes_on() 
     let (first, waiting) = (&found[0], &found[1]);
     assert_eq!((first["status"].as_str(), waiting["status"].as_str()), (Some("Completed"), Some("NotStarted")));
 
-    let end = |days: i64| {
-        json!({ "settings": { "recurrence": { "range": { "type": "endDate", "endDate": (now + TimeDelta::days(days)).date_naive() } } } })
-    };
+    let end = |days: i64| json!({ "settings": { "recurrence": { "range": { "type": "endDate", "endDate": (now + TimeDelta::days(days)).date_naive() } } } });
     patch(&t, &review, end(6)).await;
     assert_eq!(instances(&t, &review).await, [first.clone()]);
     assert_eq!(definition(&t, &review).await["status"], "Completed");
@@ -480,7 +484,10 @@ async fn an_update_leaves_an_event_with_before_and_after() {
     let events = t.events_of("Update access review").await;
     assert_eq!(events.len(), 1);
     assert_eq!(events[0]["actor_id"], json!(id_of("carla")));
-    assert_eq!((&events[0]["before"]["displayName"], &events[0]["after"]["displayName"]), (&json!("Finance-ERP"), &json!("renamed")));
+    assert_eq!(
+        (&events[0]["before"]["displayName"], &events[0]["after"]["displayName"]),
+        (&json!("Finance-ERP"), &json!("renamed"))
+    );
     assert_eq!(events[0]["before"]["reviewers"], json!([format!("/users/{}", id_of("mia"))]));
     assert_eq!(events[0]["after"]["reviewers"], json!([format!("/users/{}", id_of("noor"))]));
 }
@@ -531,7 +538,8 @@ async fn a_stopped_series_has_no_further_instances_while_the_running_one_goes_on
     patch(&t, &review, json!({ "displayName": "renamed" })).await;
     assert_eq!(instances(&t, &review).await.len(), 1);
     let end = (now + TimeDelta::days(90)).date_naive();
-    patch(&t, &review, json!({ "settings": { "recurrence": { "range": { "type": "endDate", "endDate": end } } } })).await;
+    patch(&t, &review, json!({ "settings": { "recurrence": { "range": { "type": "endDate", "endDate": end } } } }))
+        .await;
     let found = instances(&t, &review).await;
     assert_eq!((found.len(), found[1]["status"].as_str()), (2, Some("NotStarted")));
     assert_eq!(instant(&found[1], "startDateTime"), instant(&found[0], "startDateTime") + TimeDelta::days(35));
@@ -647,4 +655,26 @@ async fn what_was_named_before_need_not_exist_any_more() {
         .await;
     patch(&t, &review, json!({ "displayName": "renamed", "reviewers": [user("leaver"), user("mia")] })).await;
     assert_eq!(definition(&t, &review).await["displayName"], "renamed");
+}
+
+/// LC-CONC-08
+#[tokio::test]
+async fn an_update_may_demand_the_definition_and_the_instance_that_was_read() {
+    let t = Tenant::with_finance().await;
+    let review = t.review().running().await;
+    let admin = t.as_admin();
+    for (path, body) in [
+        (review.path(), json!({ "displayName": "renamed" })),
+        (review.instance_path(), json!({ "reviewers": [user("noor")] })),
+    ] {
+        let tag = admin.get(&path).await.ok().text("@odata.etag");
+        for expected in [204, 412] {
+            let request = admin.request(reqwest::Method::PATCH, &path).header("if-match", &tag).json(&body);
+            let answer = crate::support::Answer::of(request.send().await.unwrap()).await;
+            match expected {
+                412 => drop(answer.refused(412, "PreconditionFailed")),
+                _ => drop(answer.ok()),
+            }
+        }
+    }
 }

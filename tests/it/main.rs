@@ -12,6 +12,7 @@ mod decisions;
 mod definition_update;
 mod definitions;
 mod directory_import;
+mod etags;
 mod events;
 mod instance_update;
 mod instances;

@@ -72,8 +72,7 @@ impl ReviewRun<'_> {
         if let (Some(first), Some(plan)) = (self.uow.stages().list(instance.id).await?.pop(), planned.first()) {
             let Some(mut stage) = self.uow.stages().lock(instance.id, first.stage.id).await? else { return Ok(()) };
             stage.start_at = start_at;
-            stage.end_at =
-                lifecycle::stage_end(Start { start_at, end_at: instance.end_at }, plan, stage.stage_count);
+            stage.end_at = lifecycle::stage_end(Start { start_at, end_at: instance.end_at }, plan, stage.stage_count);
             stage.moves.clone_from(&plan.moves);
             stage.recommendations_enabled = plan.recommendations_enabled;
             let kept = self.uow.definition_updates().keeps_lists(instance.id, stage.ordinal).await?;

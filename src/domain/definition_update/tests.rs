@@ -20,10 +20,7 @@ fn review_scope(query: &str) -> ReviewScope {
 
 fn lists(reviewer: u128, fallbacks: &[u128]) -> ReviewerLists {
     let user = |number: u128| ReviewerScope::from_form(ReviewerForm::User(object(number)));
-    ReviewerLists {
-        reviewers: vec![user(reviewer)],
-        fallback_reviewers: fallbacks.iter().copied().map(user).collect(),
-    }
+    ReviewerLists { reviewers: vec![user(reviewer)], fallback_reviewers: fallbacks.iter().copied().map(user).collect() }
 }
 
 fn weekly(interval: i32, range: RecurrenceRange) -> Option<Recurrence> {
@@ -183,10 +180,8 @@ fn another_scope_enumeration_or_stage_structure_is_refused_together_with_every_o
 
 #[test]
 fn stages_are_compared_by_their_ids_in_the_order_of_their_chain() {
-    let stored = Definition {
-        draft: with(|draft| draft.stages = vec![stage("a", &[]), stage("b", &["a"])]),
-        ..series()
-    };
+    let stored =
+        Definition { draft: with(|draft| draft.stages = vec![stage("a", &[]), stage("b", &["a"])]), ..series() };
     let stages = |stages: Vec<StageSettings>| DefinitionDraft { stages, ..stored.draft.clone() };
 
     let shuffled = stages(vec![stage("b", &["a"]), stage("a", &[])]);
@@ -296,18 +291,18 @@ fn any_recurrence() -> impl Strategy<Value = Option<Recurrence>> {
             day_of_month
         }),
     ];
-    let range = (prop::sample::select(RangeKind::ALL.to_vec()), 0..200i64, 1..9i32).prop_map(move |(kind, end, count)| {
-        RecurrenceRange {
-            kind,
-            end_date: (kind == RangeKind::EndDate).then(|| day(end)),
-            number_of_occurrences: if kind == RangeKind::Numbered { count } else { 0 },
-            ..from_date("2025-01-06")
-        }
-    });
-    prop::option::of((prop::option::of(pattern), range).prop_map(|(pattern, range)| Recurrence {
-        pattern,
-        range: Some(range),
-    }))
+    let range =
+        (prop::sample::select(RangeKind::ALL.to_vec()), 0..200i64, 1..9i32).prop_map(move |(kind, end, count)| {
+            RecurrenceRange {
+                kind,
+                end_date: (kind == RangeKind::EndDate).then(|| day(end)),
+                number_of_occurrences: if kind == RangeKind::Numbered { count } else { 0 },
+                ..from_date("2025-01-06")
+            }
+        });
+    prop::option::of(
+        (prop::option::of(pattern), range).prop_map(|(pattern, range)| Recurrence { pattern, range: Some(range) }),
+    )
 }
 
 proptest! {

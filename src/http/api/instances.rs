@@ -112,12 +112,7 @@ pub(super) async fn get(
     Ok(instance_answer(&edge, &path.0, &found, options.select.as_deref()))
 }
 
-fn instance_answer(
-    edge: &Edge,
-    definition: &str,
-    found: &InstanceView,
-    select: Option<&[String]>,
-) -> HttpResponse {
+fn instance_answer(edge: &Edge, definition: &str, found: &InstanceView, select: Option<&[String]>) -> HttpResponse {
     let context = entity_context(&edge.public_url, &[("definitions", definition)], "instances", select);
     json_response(StatusCode::OK, &entity(context, project(view::instance(found), select)))
 }
@@ -167,9 +162,8 @@ async fn change(
 ) -> Result<HttpResponse, ApiError> {
     let (definition, instance) = (id::<DefinitionId>(&path.0)?, id::<InstanceId>(&path.1)?);
     let services = edge.services.clone();
-    let wanted = Box::new(move |shown: &InstanceView| {
-        bodies::instance_update(&body, &view::instance(shown), scope_is_required)
-    });
+    let wanted =
+        Box::new(move |shown: &InstanceView| bodies::instance_update(&body, &view::instance(shown), scope_is_required));
     let updated = run(async move { update_instance(&services, &call, definition, instance, wanted).await }).await?;
     Ok(instance_answer(&edge, &path.0, &updated, None))
 }

@@ -162,8 +162,11 @@ impl From<Refused> for ApiError {
             Refused::Forbidden(reason) => Self::forbidden(reason.to_string()),
             Refused::InvalidState(message) => Self::invalid_review_state(message),
             Refused::Invalid(violations) => Self::bad_request(violations),
-            Refused::TooOften(too_soon) => Self::too_many_requests(too_soon.retry_after_seconds).saying(too_soon.to_string()),
+            Refused::TooOften(too_soon) => {
+                Self::too_many_requests(too_soon.retry_after_seconds).saying(too_soon.to_string())
+            }
             Refused::Conflict(message) => Self::conflict(message),
+            Refused::PreconditionFailed(_) => Self::precondition_failed(),
             // Nothing was written, so the client may repeat what it did. CL-27
             Refused::Store(StoreError::Busy(_) | StoreError::Unavailable(_)) => {
                 Self::service_unavailable(RETRY_AFTER_SECONDS)

@@ -3,7 +3,10 @@
 
 use crate::{
     http::odata::options::SystemOption,
-    store::filter::{ContactedReviewerProperty, DecisionProperty, DefinitionProperty, FilterOperator, InstanceProperty, StageProperty},
+    store::filter::{
+        ContactedReviewerProperty, DecisionProperty, DefinitionProperty, FilterOperator, InstanceProperty,
+        StageProperty,
+    },
 };
 
 /// What kind of value a property has, hence which literals it can be compared with.

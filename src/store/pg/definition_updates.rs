@@ -43,13 +43,9 @@ impl DefinitionUpdateRepository for PgUnitOfWork {
         let ordinals = 1_i16..=3;
         let stage_lists: Vec<_> = ordinals.map(|ordinal| ReviewerListId::of_stage_settings(id, ordinal)).collect();
         self.empty_lists(&stage_lists).await?;
-        sqlx::query!(
-            "delete from stage_settings where tenant_id = $1 and definition_id = $2",
-            tenant,
-            id.as_uuid(),
-        )
-        .execute(self.connection()?)
-        .await?;
+        sqlx::query!("delete from stage_settings where tenant_id = $1 and definition_id = $2", tenant, id.as_uuid(),)
+            .execute(self.connection()?)
+            .await?;
         self.insert_stage_settings(id, &draft.stages).await?;
         let anchor = definition.schedule.counted_from;
         sqlx::query!(

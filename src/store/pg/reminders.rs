@@ -44,12 +44,7 @@ impl ReminderRepository for PgUnitOfWork {
         Ok(count)
     }
 
-    async fn enqueue(
-        &mut self,
-        instance: InstanceId,
-        ordinal: StageOrdinal,
-        sequence: i32,
-    ) -> Result<i64, StoreError> {
+    async fn enqueue(&mut self, instance: InstanceId, ordinal: StageOrdinal, sequence: i32) -> Result<i64, StoreError> {
         let tenant = self.tenant.as_uuid();
         let now = self.now;
         let enqueued = sqlx::query!(

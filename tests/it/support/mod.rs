@@ -47,8 +47,8 @@ pub use database::Database;
 pub use flow::{MINE, mailed, people};
 pub use ordering::{Blocker, eventually};
 pub use redacted::redacted;
-pub use sdk::as_the_python_sdk_sends;
 pub use review::{Review, ReviewBuilder, group_members, group_owners, manager, resource_owners, stage, user};
+pub use sdk::as_the_python_sdk_sends;
 
 /// A tenant of its own with a clock that can be advanced, and the service to call. No worker runs: jobs run when the test
 /// says so.
