@@ -3,8 +3,11 @@
 //! Only this room draws ids. No network call happens between `begin` and `commit`, and everything that happens outside (mail)
 //! is a job enqueued in the same transaction. Dropping a unit of work rolls back, so `?` is safe everywhere.
 
+pub mod accept_recommendations;
 mod access;
 pub mod advance_clock;
+pub mod batch_record_decisions;
+mod bulk_decisions;
 mod change_reviewers;
 pub mod contacted_reviewers;
 pub mod create_definition;
@@ -25,6 +28,7 @@ pub mod list_instances;
 pub mod list_stages;
 pub mod page_key;
 pub mod record_decision;
+pub mod reset_decisions;
 pub mod run_job;
 mod run_review;
 pub mod send_mail;
@@ -38,6 +42,7 @@ pub mod update_stage;
 use std::sync::Arc;
 
 pub use access::StagePath;
+pub use bulk_decisions::BulkPath;
 use tokio::sync::Notify;
 
 use crate::{

@@ -5,8 +5,10 @@
 mod smtp_sink;
 mod support;
 
+mod accept;
 mod api_document;
 mod authorization;
+mod batch;
 mod contacted_reviewers;
 mod decisions;
 mod definition_update;
@@ -26,6 +28,7 @@ mod pool;
 mod protocol;
 mod races;
 mod reminders;
+mod reset;
 mod reviewers;
 mod sandbox;
 mod smoke;

@@ -1,6 +1,7 @@
 //! The routes: one handler per operation of the API, registered once for actix and for the API document.
 
 mod bodies;
+mod bulk;
 mod contacted_reviewers;
 mod decisions;
 mod definitions;
@@ -81,6 +82,11 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(decisions::list_stage)
         .service(decisions::get_stage)
         .service(decisions::update_stage)
+        .service(bulk::batch_instance)
+        .service(bulk::batch_stage)
+        .service(bulk::accept_instance)
+        .service(bulk::accept_stage)
+        .service(bulk::reset)
         .service(sandbox::advance_clock);
 }
 
@@ -134,11 +140,16 @@ pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
         (instance.clone(), CHANGEABLE, OF_INSTANCES),
         (format!("{instance}/stop"), ACTION, OF_ACTIONS),
         (format!("{instance}/sendReminder"), ACTION, OF_ACTIONS),
+        (format!("{instance}/batchRecordDecisions"), ACTION, OF_ACTIONS),
+        (format!("{instance}/acceptRecommendations"), ACTION, OF_ACTIONS),
+        (format!("{instance}/resetDecisions"), ACTION, OF_ACTIONS),
         (format!("{instance}/contactedReviewers"), READ, OF_REVIEWERS),
         (format!("{instance}/contactedReviewers/{{reviewer}}"), READ, OF_REVIEWERS),
         (format!("{instance}/stages"), READ, OF_STAGES),
         (stage.clone(), PATCHABLE, OF_STAGES),
         (format!("{stage}/stop"), ACTION, OF_ACTIONS),
+        (format!("{stage}/batchRecordDecisions"), ACTION, OF_ACTIONS),
+        (format!("{stage}/acceptRecommendations"), ACTION, OF_ACTIONS),
         (format!("{instance}/decisions"), READ, OF_ITEMS),
         (format!("{instance}/decisions/{{item}}"), PATCHABLE, OF_ITEMS),
         (format!("{stage}/decisions"), READ, OF_ITEMS),

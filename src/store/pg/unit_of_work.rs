@@ -10,6 +10,7 @@ use crate::{
         ContactedReviewerRepository, DecisionRepository, DefinitionRepository, DefinitionUpdateRepository,
         DirectoryRepository, EventRepository, InstanceRepository, ItemRepository, JobRepository, ReminderRepository,
         ReviewerListRepository, ReviewerRepository, StageRepository, StoreError, TenantRepository, UnitOfWork,
+        bulk::BulkDecisionRepository,
     },
 };
 
@@ -125,6 +126,10 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn decisions(&mut self) -> &mut dyn DecisionRepository {
+        self
+    }
+
+    fn bulk_decisions(&mut self) -> &mut dyn BulkDecisionRepository {
         self
     }
 
