@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     Refused, Services, ids,
-    run_review::{ReviewRun, new_instance, new_stage, start_of},
+    run_review::{ReviewRun, new_instance, new_stage},
 };
 use crate::{
     domain::{
@@ -36,7 +36,7 @@ pub(super) async fn open_occurrence(
     let mut uow = services.begin(job.tenant).await?;
     let outcome = match uow.definitions().lock(definition).await? {
         // a definition that was given another start has another job
-        Some(definition) if start_of(&definition, occurrence) == Some(start_at) => {
+        Some(definition) if definition.occurrence_start(occurrence) == Some(start_at) => {
             if uow.now() < start_at {
                 uow.jobs().postpone(job, start_at).await?;
                 return Ok(uow.commit().await?);

@@ -44,6 +44,8 @@ pub fn enumeration_status(
     more_to_come: bool,
 ) -> Status {
     match opened {
+        // stopped before anything began
+        None if !more_to_come => Status::Completed,
         None => Status::NotStarted,
         Some(_) if !instances.is_empty() => definition_status(is_series, instances, more_to_come),
         Some(_) if is_series && more_to_come => Status::InProgress,
@@ -62,7 +64,8 @@ mod tests {
         let none = OpenedOccurrence::new(0, 0);
         let too_many = OpenedOccurrence::new(0, 20_001);
 
-        assert_eq!(enumeration_status(false, None, &[], false), Status::NotStarted);
+        assert_eq!(enumeration_status(false, None, &[], true), Status::NotStarted);
+        assert_eq!(enumeration_status(false, None, &[], false), Status::Completed);
         assert_eq!(enumeration_status(false, Some(&none), &[], false), Status::Completed);
         assert_eq!(enumeration_status(false, Some(&too_many), &[], false), Status::Failed);
         assert_eq!(enumeration_status(true, Some(&none), &[], true), Status::InProgress);
