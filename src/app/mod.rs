@@ -3,15 +3,22 @@
 //! Only this room draws ids. No network call happens between `begin` and `commit`, and everything that happens outside (mail)
 //! is a job enqueued in the same transaction. Dropping a unit of work rolls back, so `?` is safe everywhere.
 
+pub mod accept_recommendations;
 mod access;
 pub mod advance_clock;
+pub mod batch_record_decisions;
+mod bulk_decisions;
+mod change_reviewers;
+pub mod contacted_reviewers;
 pub mod create_definition;
 pub mod delete_definition;
 pub mod development_tokens;
 pub mod directory_roles;
+pub mod entity_tags;
 pub mod get_decision;
 pub mod get_definition;
 pub mod get_instance;
+pub mod get_review_set;
 pub mod get_stage;
 pub mod ids;
 pub mod import_directory;
@@ -19,24 +26,32 @@ pub mod list_decisions;
 pub mod list_definitions;
 pub mod list_instances;
 pub mod list_stages;
+mod open_occurrence;
 pub mod page_key;
 pub mod record_decision;
+pub mod reset_decisions;
 pub mod run_job;
 mod run_review;
 pub mod send_mail;
+pub mod send_reminder;
 pub mod stop_instance;
 pub mod stop_stage;
+pub mod update_definition;
+pub mod update_instance;
 pub mod update_stage;
 
 use std::sync::Arc;
 
 pub use access::StagePath;
+pub use bulk_decisions::BulkPath;
 use tokio::sync::Notify;
 
 use crate::{
     domain::{
         authorization::{Caller, CallerKind, Reason},
         ids::TenantId,
+        precondition::{Precondition, PreconditionFailed},
+        reminder::TooSoon,
         status::WrongState,
         violation::Violation,
     },
@@ -79,6 +94,12 @@ pub enum Refused {
     /// A fallback reviewer would be removed. LC-SUPD-06
     #[error("{0}")]
     Conflict(String),
+    /// The same was asked for a moment ago.
+    #[error(transparent)]
+    TooOften(#[from] TooSoon),
+    /// The object is in another state than the caller demanded with an entity tag. LC-CONC-08
+    #[error(transparent)]
+    PreconditionFailed(#[from] PreconditionFailed),
     /// Storage failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -96,6 +117,8 @@ pub struct Call {
     pub caller: Arc<Caller>,
     /// Recorded with every event of the request.
     pub request_id: Option<uuid::Uuid>,
+    /// What must hold of the object he changes. Use cases that change one check it with the row locked.
+    pub precondition: Precondition,
 }
 
 impl Call {

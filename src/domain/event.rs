@@ -11,19 +11,32 @@ use crate::domain::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activity {
     CreateReview,
+    UpdateReview,
+    SeriesStopped,
     DeleteReview,
     ReviewEnded,
     ApproveDecision,
     DenyDecision,
     DontKnowDecision,
     ResetDecision,
+    BulkApproveDecisions,
+    BulkDenyDecisions,
+    BulkDontKnowDecisions,
+    BulkResetDecisions,
+    RecommendationsAccepted,
+    DecisionOverwritten,
     AutoReview,
+    /// The groups of an all-groups review were looked up.
+    OccurrenceOpened,
     InstanceStatusChanged,
     InstanceStopped,
+    InstanceRescheduled,
+    InstanceRemoved,
     StageCreated,
     StageStatusChanged,
     StageStopped,
     ReviewersChanged,
+    ReminderRequested,
     MailSent,
     MailFailed,
     ClockAdvanced,
@@ -34,19 +47,31 @@ impl Activity {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::CreateReview => "Create access review",
+            Self::UpdateReview => "Update access review",
+            Self::SeriesStopped => "Access review series stopped",
             Self::DeleteReview => "Delete access review",
             Self::ReviewEnded => "Access review ended",
             Self::ApproveDecision => "Approve decision",
             Self::DenyDecision => "Deny decision",
             Self::DontKnowDecision => "Don't know decision",
             Self::ResetDecision => "Reset decision",
+            Self::BulkApproveDecisions => "Bulk approve decisions",
+            Self::BulkDenyDecisions => "Bulk deny decisions",
+            Self::BulkDontKnowDecisions => "Bulk don't know decisions",
+            Self::BulkResetDecisions => "Bulk reset decisions",
+            Self::RecommendationsAccepted => "Recommendations accepted",
+            Self::DecisionOverwritten => "Decision overwritten",
             Self::AutoReview => "Auto review",
+            Self::OccurrenceOpened => "Occurrence opened",
             Self::InstanceStatusChanged => "Instance status changed",
             Self::InstanceStopped => "Instance stopped",
+            Self::InstanceRescheduled => "Instance rescheduled",
+            Self::InstanceRemoved => "Instance removed",
             Self::StageCreated => "Stage created",
             Self::StageStatusChanged => "Stage status changed",
             Self::StageStopped => "Stage stopped",
             Self::ReviewersChanged => "Reviewers changed",
+            Self::ReminderRequested => "Reminder requested",
             Self::MailSent => "Mail sent",
             Self::MailFailed => "Mail failed",
             Self::ClockAdvanced => "Clock advanced",
@@ -60,6 +85,16 @@ impl Activity {
             Verdict::Deny => Self::DenyDecision,
             Verdict::DontKnow => Self::DontKnowDecision,
             Verdict::NotReviewed => Self::ResetDecision,
+        }
+    }
+
+    /// The activity of an answer recorded for many items at once.
+    pub const fn of_bulk_verdict(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Approve => Self::BulkApproveDecisions,
+            Verdict::Deny => Self::BulkDenyDecisions,
+            Verdict::DontKnow => Self::BulkDontKnowDecisions,
+            Verdict::NotReviewed => Self::BulkResetDecisions,
         }
     }
 }

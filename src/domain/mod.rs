@@ -4,10 +4,13 @@
 //! behaviour specification; `docs/architecture.md` says where to find which rule.
 
 pub mod authorization;
+pub mod bulk_decision;
 pub mod decision;
 pub mod definition;
+pub mod definition_update;
 pub mod directory;
 pub mod duration;
+pub mod enumeration;
 pub mod event;
 #[cfg(test)]
 mod examples;
@@ -16,9 +19,11 @@ pub mod instance;
 pub mod lifecycle;
 #[cfg(test)]
 mod model_tests;
+pub mod precondition;
 pub mod query_text;
 pub mod recommendation;
 pub mod recurrence;
+pub mod reminder;
 pub mod reviewer_reach;
 pub mod reviewer_scope;
 pub mod scope;

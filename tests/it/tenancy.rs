@@ -65,10 +65,15 @@ const PERMISSION_DENIED: &str = "42501";
 fn company() -> Company {
     Company::finance()
         .with(json!({ "type": "servicePrincipal", "id": object_id("payroll"), "displayName": "Payroll",
-            "owners": [object_id("olga")],
+            "owners": [object_id("olga")], "appRoles": [{ "id": object_id("role"), "displayName": "Clerk" }],
             "appRoleAssignedTo": [{ "id": "one", "principalId": object_id("ana"), "appRoleId": object_id("role") }] }))
         .with(json!({ "type": "directoryRole", "id": object_id("readers"), "displayName": "Global Reader",
-            "members": [object_id("rita")] }))
+            "members": [object_id("rita")], "eligibleMembers": [object_id("carla")] }))
+        .with(json!({ "type": "group", "id": object_id("team"), "displayName": "Team", "sharedChannels": [
+            { "id": "19:one", "displayName": "One", "members": [object_id("zoe")] }] }))
+        .with(json!({ "type": "accessPackage", "id": object_id("kit"), "displayName": "Starter kit",
+            "assignmentPolicies": [{ "id": object_id("policy"), "displayName": "Staff" }],
+            "assignments": [{ "id": "1", "assignmentPolicyId": object_id("policy"), "targetId": object_id("ana") }] }))
 }
 
 /// A tenant whose review is in its second stage and left rows in every table behind the wall.
@@ -490,6 +495,14 @@ async fn every_route_answers_404_for_the_review_of_another_tenant() {
         (Method::GET, format!("{stage}/decisions"), None),
         (Method::GET, format!("{stage}/decisions/{mine}"), None),
         (Method::GET, format!("{stage}/decisions/{item}"), None),
+        (Method::GET, format!("{instance}/contactedReviewers"), None),
+        (Method::GET, format!("{instance}/contactedReviewers/{}", object_id("mia")), None),
+        (Method::PATCH, definition.clone(), Some(&reviewers)),
+        (Method::PUT, definition.clone(), Some(&reviewers)),
+        (Method::POST, format!("{definition}/stop"), None),
+        (Method::PATCH, instance.clone(), Some(&reviewers)),
+        (Method::PUT, instance.clone(), Some(&reviewers)),
+        (Method::POST, format!("{instance}/sendReminder"), None),
         (Method::PATCH, stage.clone(), Some(&reviewers)),
         (Method::PATCH, format!("{instance}/decisions/{item}"), Some(&decision)),
         (Method::PATCH, format!("{stage}/decisions/{item}"), Some(&decision)),

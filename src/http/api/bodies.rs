@@ -3,14 +3,18 @@
 use serde_json::{Map, Value};
 
 use crate::{
+    app::batch_record_decisions::BatchAnswer,
     domain::{
         decision::{Answer, Verdict},
+        ids::ObjectId,
         stage_update::{StageEcho, StageUpdateRequest},
+        violation::Violation,
     },
     http::{
         definitions::body::{parse_fallback_reviewers, parse_reviewer_scopes},
+        echo,
         error::ApiError,
-        json_reader::{Faults, ObjectReader, Sent, date_time},
+        json_reader::{Faults, ObjectReader, Sent},
     },
 };
 
@@ -53,36 +57,48 @@ pub(super) fn stage_update(body: &Value) -> Result<StageUpdateRequest, ApiError>
 /// The SDKs send back what they read: read-only members are known here; [`check_item_echo`] compares them.
 pub(super) fn answer(body: &Value) -> Result<Answer, ApiError> {
     let faults = Faults::default();
-    let mut verdict = None;
-    let mut justification = None;
+    let mut answer = None;
     if let Some(mut reader) = ObjectReader::new("", body, &faults) {
         reader.expect_type("accessReviewInstanceDecisionItem");
-        let values = Verdict::ALL.map(Verdict::as_str).join(", ");
-        match reader.text("decision") {
-            Sent::Value(text) => {
-                verdict = Verdict::parse(text);
-                if verdict.is_none() {
-                    reader.report("decision", format!("must be one of {values}"));
-                }
-            }
-            Sent::Null => reader.report("decision", format!("must be one of {values}")),
-            Sent::Absent if !reader.mentions("decision") => {
-                reader.report("decision", format!("is required: one of {values}"));
-            }
-            Sent::Absent => {}
-        }
-        justification = reader.nullable_text("justification").map(str::to_owned);
-        if justification.as_deref().is_some_and(|text| text.chars().count() > JUSTIFICATION_LIMIT) {
-            reader.report("justification", format!("has at most {JUSTIFICATION_LIMIT} characters"));
-        }
+        answer = read_answer(&mut reader);
         reader.ignore(&ITEM_READ_ONLY);
         reader.finish();
     }
-    let verdict = checked(faults, verdict)?;
-    match verdict {
-        Some(verdict) => Ok(Answer { verdict, justification }),
-        None => Err(ApiError::bad_request(Vec::new())),
+    checked(faults, answer)?.ok_or_else(|| ApiError::bad_request(Vec::new()))
+}
+
+/// `decision` and `justification`; `None` when the decision is not to be had, which is reported.
+fn read_answer(reader: &mut ObjectReader<'_>) -> Option<Answer> {
+    let verdict = reader.required_choice("decision", &Verdict::ALL, Verdict::as_str);
+    let justification = reader.nullable_text("justification").map(str::to_owned);
+    if justification.as_deref().is_some_and(|text| text.chars().count() > JUSTIFICATION_LIMIT) {
+        reader.report("justification", format!("has at most {JUSTIFICATION_LIMIT} characters"));
     }
+    Some(Answer { verdict: verdict?, justification })
+}
+
+/// The body of INST-BATCH and STAGE-BATCH. LC-DEC-09
+pub(super) fn batch(body: &Value) -> Result<BatchAnswer, ApiError> {
+    let faults = Faults::default();
+    let mut request = None;
+    if let Some(mut reader) = ObjectReader::new("", body, &faults) {
+        let answer = read_answer(&mut reader);
+        let principal = object_id(&mut reader, "principalId");
+        let resource = object_id(&mut reader, "resourceId");
+        request = answer.map(|answer| BatchAnswer { answer, principal, resource });
+        reader.finish();
+    }
+    checked(faults, request)?.ok_or_else(|| ApiError::bad_request(Vec::new()))
+}
+
+/// A directory object's id; absent and null mean any.
+fn object_id(reader: &mut ObjectReader<'_>, name: &'static str) -> Option<ObjectId> {
+    let text = reader.nullable_text(name)?;
+    let id = text.parse().ok();
+    if id.is_none() {
+        reader.report(name, "must be the id of a directory object: a GUID");
+    }
+    id
 }
 
 /// The body of the sandbox clock: `{"advance":"P7D"}`.
@@ -130,26 +146,40 @@ pub(super) fn echoes_item(body: &Value) -> bool {
 /// Refuses read-only members that differ from what the caller sees of the item. Section 5 of the design, CL-20
 pub(super) fn check_item_echo(body: &Value, shown: &Map<String, Value>) -> Result<(), ApiError> {
     let faults = Faults::default();
-    for name in ITEM_READ_ONLY {
-        if let (Some(sent), Some(stored)) = (body.get(name), shown.get(name))
-            && !sent.is_null()
-            && !same_value(sent, stored)
-        {
-            faults.report(name, "is read-only and differs from what is stored");
-        }
-    }
+    echo::check(&faults, body, shown, &ITEM_READ_ONLY);
     checked(faults, ())
 }
 
-/// Equal by value: times as instants, objects by the members sent, annotations aside.
-fn same_value(sent: &Value, stored: &Value) -> bool {
-    match (sent, stored) {
-        (Value::String(sent), Value::String(stored)) => {
-            sent == stored || date_time(sent).is_some_and(|at| date_time(stored) == Some(at))
+/// Members of an instance that no client writes; `scope` must come along but is not changed. LC-INST-30
+const INSTANCE_READ_ONLY: [&str; 5] = ["id", "status", "startDateTime", "endDateTime", "errors"];
+
+/// What an instance leads to; a client that had it sent along sends it back.
+const INSTANCE_PARTS: [&str; 4] = ["contactedReviewers", "stages", "decisions", "definition"];
+
+/// The body of INST-UPDATE, held against the instance as it is shown., CL-20
+pub(super) fn instance_update(
+    body: &Value,
+    shown: &Map<String, Value>,
+    scope_is_required: bool,
+) -> Result<StageUpdateRequest, Vec<Violation>> {
+    let faults = Faults::default();
+    let mut request = StageUpdateRequest::default();
+    if let Some(mut reader) = ObjectReader::new("", body, &faults) {
+        reader.expect_type("accessReviewInstance");
+        match reader.raw("scope") {
+            Sent::Value(Value::Object(_)) => {}
+            Sent::Value(_) => reader.report("scope", "must be an object"),
+            Sent::Absent | Sent::Null if scope_is_required => {
+                reader.report("scope", "is required, although it does not change");
+            }
+            Sent::Absent | Sent::Null => {}
         }
-        (Value::Object(sent), Value::Object(stored)) => sent.iter().all(|(name, value)| {
-            name.contains('@') || value.is_null() || stored.get(name).is_some_and(|stored| same_value(value, stored))
-        }),
-        (sent, stored) => sent == stored,
+        request.reviewers = parse_reviewer_scopes(&mut reader, "reviewers");
+        request.fallback_reviewers = parse_fallback_reviewers(&mut reader);
+        echo::check(&faults, body, shown, &INSTANCE_READ_ONLY);
+        reader.ignore(&INSTANCE_READ_ONLY);
+        reader.ignore(&INSTANCE_PARTS);
+        reader.finish();
     }
+    if faults.is_empty() { Ok(request) } else { Err(faults.into_violations()) }
 }

@@ -3,18 +3,18 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    app::{get_instance::InstanceView, get_stage::StageView},
+    app::{entity_tags, get_instance::InstanceView, get_stage::StageView},
     domain::{
         decision::Verdict,
         definition::Identity,
-        instance::{Instance, ResourceKind},
+        instance::{Instance, Resource, ResourceKind},
         reviewer_scope::ReviewerScope,
     },
-    http::definitions::view::{
-        render_date_time, render_identity, render_instance_reviewer_scope, render_instance_scope,
-        render_reviewer_scopes,
+    http::definitions::{
+        scopes::render_scope,
+        view::{render_date_time, render_identity, render_instance_reviewer_scope, render_reviewer_scopes},
     },
-    store::{ItemRow, Principal, PrincipalKind},
+    store::{GrantedRole, ItemRow, Principal, PrincipalKind},
 };
 
 /// A JSON object made with `json!`.
@@ -43,11 +43,12 @@ pub(super) fn instance(view: &InstanceView) -> Map<String, Value> {
         })
         .collect();
     object(json!({
+        "@odata.etag": entity_tags::of_instance(instance).to_string(),
         "id": instance.id,
         "startDateTime": render_date_time(instance.start_at),
         "endDateTime": render_date_time(instance.end_at),
         "status": instance.status.as_str(),
-        "scope": render_instance_scope(&instance.scope),
+        "scope": render_scope(&instance.scope.normalised().sent),
         "reviewers": scopes(&lists.reviewers),
         "fallbackReviewers": scopes(&lists.fallback_reviewers),
         "errors": errors,
@@ -58,6 +59,7 @@ pub(super) fn instance(view: &InstanceView) -> Map<String, Value> {
 pub(super) fn stage(view: &StageView) -> Map<String, Value> {
     let StageView { stage, lists } = view;
     object(json!({
+        "@odata.etag": entity_tags::of_stage(stage).to_string(),
         "id": stage.id,
         "startDateTime": render_date_time(stage.start_at),
         "endDateTime": render_date_time(stage.end_at),
@@ -76,8 +78,12 @@ pub(super) fn item(public_url: &str, instance: &Instance, row: &ItemRow) -> Map<
     let resource = &instance.resource;
     let resource_path = match resource.kind {
         ResourceKind::Group => "groups",
+        ResourceKind::ServicePrincipal => "servicePrincipals",
+        ResourceKind::DirectoryRole => "roleManagement/directory/roleDefinitions",
+        ResourceKind::AccessPackageAssignmentPolicy => "identityGovernance/entitlementManagement/assignmentPolicies",
     };
     object(json!({
+        "@odata.etag": entity_tags::of_item(row).to_string(),
         "id": instance.item_prefix.item_id(row.seq),
         "accessReviewId": instance.id,
         "decision": decision.map_or(Verdict::NotReviewed, |decision| decision.verdict).as_str(),
@@ -91,14 +97,37 @@ pub(super) fn item(public_url: &str, instance: &Instance, row: &ItemRow) -> Map<
         "appliedDateTime": null,
         "principal": principal(&row.principal),
         "principalLink": principal_link(public_url, &row.principal),
-        "resource": {
-            "id": resource.id,
-            "displayName": resource.display_name,
-            "type": resource.kind.as_str(),
-        },
+        "resource": decision_resource(resource, row.app_role.as_ref()),
         "resourceLink": format!("{public_url}/v1.0/{resource_path}/{}", resource.id),
         "permission": null,
     }))
+}
+
+/// Section 5.3 of the model, M-25. The declared type is the base type, so a derived one is named (CL-17).
+fn decision_resource(resource: &Resource, app_role: Option<&GrantedRole>) -> Value {
+    let mut shown = json!({
+        "id": resource.id,
+        "displayName": resource.display_name,
+        "type": resource.kind.as_str(),
+    });
+    let detail = resource.detail.as_ref();
+    match resource.kind {
+        ResourceKind::Group | ResourceKind::DirectoryRole => {}
+        ResourceKind::ServicePrincipal => {
+            shown["@odata.type"] = json!("#microsoft.graph.accessReviewInstanceDecisionItemServicePrincipalResource");
+            shown["appId"] = json!(detail.map(|application| application.id));
+            shown["appRoleId"] = json!(app_role.map(|role| role.id));
+            shown["appRoleDisplayName"] =
+                json!(app_role.map(|role| &role.display_name).filter(|name| !name.is_empty()));
+        }
+        ResourceKind::AccessPackageAssignmentPolicy => {
+            shown["@odata.type"] =
+                json!("#microsoft.graph.accessReviewInstanceDecisionItemAccessPackageAssignmentPolicyResource");
+            shown["accessPackageId"] = json!(detail.map(|package| package.id));
+            shown["accessPackageDisplayName"] = json!(detail.map(|package| &package.display_name));
+        }
+    }
+    shown
 }
 
 /// Section 5.2 of the model, M-24
@@ -114,7 +143,7 @@ fn principal(principal: &Principal) -> Value {
             "@odata.type": "#microsoft.graph.servicePrincipalIdentity",
             "id": principal.id,
             "displayName": principal.display_name,
-            "appId": principal.detail,
+            "appId": Some(&principal.detail).filter(|id| !id.is_empty()),
         }),
         PrincipalKind::Group => json!({
             "@odata.type": "#microsoft.graph.identity",

@@ -7,9 +7,10 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Row, pool::PoolConnect
 use crate::{
     domain::ids::TenantId,
     store::{
-        DecisionRepository, DefinitionRepository, DirectoryRepository, EventRepository, InstanceRepository,
-        ItemRepository, JobRepository, ReviewerListRepository, ReviewerRepository, StageRepository, StoreError,
-        TenantRepository, UnitOfWork,
+        ContactedReviewerRepository, DecisionRepository, DefinitionRepository, DefinitionUpdateRepository,
+        DirectoryRepository, EventRepository, InstanceRepository, ItemRepository, JobRepository, ReminderRepository,
+        ReviewerListRepository, ReviewerRepository, StageRepository, StoreError, TenantRepository, UnitOfWork,
+        bulk::BulkDecisionRepository, occurrences::OccurrenceRepository,
     },
 };
 
@@ -128,6 +129,10 @@ impl UnitOfWork for PgUnitOfWork {
         self
     }
 
+    fn bulk_decisions(&mut self) -> &mut dyn BulkDecisionRepository {
+        self
+    }
+
     fn directory(&mut self) -> &mut dyn DirectoryRepository {
         self
     }
@@ -141,6 +146,22 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn tenants(&mut self) -> &mut dyn TenantRepository {
+        self
+    }
+
+    fn occurrences(&mut self) -> &mut dyn OccurrenceRepository {
+        self
+    }
+
+    fn definition_updates(&mut self) -> &mut dyn DefinitionUpdateRepository {
+        self
+    }
+
+    fn reminders(&mut self) -> &mut dyn ReminderRepository {
+        self
+    }
+
+    fn contacted_reviewers(&mut self) -> &mut dyn ContactedReviewerRepository {
         self
     }
 
