@@ -2,6 +2,7 @@
 
 use super::{
     Refused, Services,
+    carry_out_decisions::{Work, carry_out},
     run_review::ReviewRun,
     send_mail::{MailOrder, Sent, send_mail},
 };
@@ -29,6 +30,8 @@ pub async fn run_job(services: &Services, job: &ClaimedJob, public_url: &str) ->
     match &job.job {
         Job::OpenInstance { instance } => open_instance(services, job, *instance).await?,
         Job::CloseStage { instance, stage } => close_stage(services, job, *instance, *stage).await?,
+        Job::ApplyDecisions { instance } => carry_out(services, job, *instance, Work::Apply).await?,
+        Job::DeleteBlockedUsers { instance } => carry_out(services, job, *instance, Work::DeleteUsers).await?,
         Job::SendMail { mail, instance, ordinal, recipient } => {
             let order = MailOrder { mail: *mail, instance: *instance, ordinal: *ordinal, recipient: *recipient };
             return Ok(match send_mail(services, job, order, public_url).await? {

@@ -3,6 +3,7 @@
 //! Comments on the traits are obligations for every implementation; `pg` is the only one. Reads return domain values, absence is
 //! `None`, also when the row belongs to another tenant. Storage is told ids, times and statuses; it invents none.
 
+pub mod apply;
 pub mod bulk;
 pub mod directory_import;
 pub mod filter;
@@ -13,10 +14,12 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::domain::{
+    apply::Applied,
     decision::{Decision, Verdict},
     definition::{Definition, Identity},
     event::Event,
     ids::{DefinitionId, InstanceId, ItemSeq, JobId, ObjectId, ReviewerListId, StageId, TenantId},
+    insight::LastSignIn,
     instance::Instance,
     lifecycle::{Entry, InstanceProgress},
     recommendation::Recommendation,
@@ -88,6 +91,7 @@ pub trait UnitOfWork: Send {
     fn reviewers(&mut self) -> &mut dyn ReviewerRepository;
     fn items(&mut self) -> &mut dyn ItemRepository;
     fn decisions(&mut self) -> &mut dyn DecisionRepository;
+    fn apply(&mut self) -> &mut dyn apply::ApplyRepository;
     fn bulk_decisions(&mut self) -> &mut dyn bulk::BulkDecisionRepository;
     fn directory(&mut self) -> &mut dyn DirectoryRepository;
     fn events(&mut self) -> &mut dyn EventRepository;
@@ -369,6 +373,10 @@ pub struct ItemRow {
     pub recommendation: Recommendation,
     /// The decision this view shows; `None` is `NotReviewed`.
     pub decision: Option<Decision>,
+    /// What became of it, where the view shows the decision that was applied; `None` is `New`. LC-STAGE-51
+    pub applied: Option<Applied>,
+    /// The last sign-in as it was at the start, where the view shows recommendations; `None` is no information. LC-RCM-10
+    pub last_sign_in: Option<LastSignIn>,
 }
 
 /// Whose eyes the items are seen with.
@@ -555,6 +563,10 @@ pub enum Job {
     OpenInstance { instance: InstanceId },
     /// ST-06: the stage's time is up.
     CloseStage { instance: InstanceId, stage: StageId },
+    /// IN-14: the decisions of an instance are carried out.
+    ApplyDecisions { instance: InstanceId },
+    /// LC-APPLY-09: accounts blocked long enough are deleted.
+    DeleteBlockedUsers { instance: InstanceId },
     /// One mail to one person.
     SendMail { mail: MailKind, instance: InstanceId, ordinal: StageOrdinal, recipient: ObjectId },
 }
@@ -565,6 +577,8 @@ impl Job {
         match self {
             Self::OpenInstance { .. } => "open_instance",
             Self::CloseStage { .. } => "close_stage",
+            Self::ApplyDecisions { .. } => "apply_decisions",
+            Self::DeleteBlockedUsers { .. } => "delete_blocked_users",
             Self::SendMail { .. } => "send_mail",
         }
     }
@@ -572,7 +586,9 @@ impl Job {
     /// What makes it unique within its kind.
     pub fn key(&self) -> String {
         match self {
-            Self::OpenInstance { instance } => instance.to_string(),
+            Self::OpenInstance { instance }
+            | Self::ApplyDecisions { instance }
+            | Self::DeleteBlockedUsers { instance } => instance.to_string(),
             Self::CloseStage { stage, .. } => stage.to_string(),
             Self::SendMail { mail, instance, ordinal, recipient } => {
                 format!("{}/{instance}/{ordinal}/{recipient}", mail.key())

@@ -7,6 +7,7 @@ mod support;
 
 mod accept;
 mod api_document;
+mod apply;
 mod authorization;
 mod batch;
 mod decisions;
@@ -14,6 +15,7 @@ mod definitions;
 mod directory_import;
 mod etags;
 mod events;
+mod insights;
 mod instances;
 mod items;
 mod kubernetes;

@@ -94,7 +94,26 @@ async fn busy_tenant(database: &Database) -> (Tenant, Review) {
     t.import(&format!("{}\n", json!({ "type": "user", "id": object_id("ben"), "manager": object_id("noor") }))).await;
     t.advance("P3D").await;
     review.decide(&t.as_user("mia"), "ana", "Deny").await.is(204);
+    apply_elsewhere(&t).await;
     (t, review)
+}
+
+/// A second review, of guests, that ends with one of them denied and another approved, and begins to be applied.
+async fn apply_elsewhere(t: &Tenant) {
+    let guest = json!({ "type": "user", "id": object_id("gil"), "userPrincipalName": "gil@partner.example",
+        "displayName": "Gil", "userType": "Guest" });
+    Company::new().with(guest).group("partners", &[crate::support::GUEST, "gil"], &[]).import(t).await;
+    let guests = format!(
+        "/groups/{}/transitiveMembers/microsoft.graph.user/?$count=true&$filter=(userType eq 'Guest')",
+        object_id("partners")
+    );
+    let delete = json!([{ "@odata.type": "#microsoft.graph.disableAndDeleteUserApplyAction" }]);
+    let applied = t.review().scope(&guests).setting("applyActions", delete).running().await;
+    applied.decide(&t.as_user("mia"), crate::support::GUEST, "Deny").await.is(204);
+    applied.decide(&t.as_user("mia"), "gil", "Approve").await.is(204);
+    t.as_admin().act(&format!("{}/stop", applied.instance_path())).await.is(204);
+    t.as_admin().act(&format!("{}/applyDecisions", applied.instance_path())).await.is(204);
+    t.run_jobs().await;
 }
 
 /// Every table that has rows of one tenant has as many of the other's.

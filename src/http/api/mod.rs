@@ -5,6 +5,7 @@ mod bulk;
 mod decisions;
 mod definitions;
 mod extract;
+mod insights;
 mod instances;
 mod lists;
 mod sandbox;
@@ -73,6 +74,11 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(bulk::accept_instance)
         .service(bulk::accept_stage)
         .service(bulk::reset)
+        .service(bulk::apply)
+        .service(insights::list)
+        .service(insights::get)
+        .service(insights::list_stage)
+        .service(insights::get_stage)
         .service(sandbox::advance_clock);
 }
 
@@ -112,6 +118,7 @@ pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
         (format!("{instance}/batchRecordDecisions"), ACTION),
         (format!("{instance}/acceptRecommendations"), ACTION),
         (format!("{instance}/resetDecisions"), ACTION),
+        (format!("{instance}/applyDecisions"), ACTION),
         (format!("{instance}/stages"), READ),
         (stage.clone(), PATCHABLE),
         (format!("{stage}/stop"), ACTION),
@@ -119,8 +126,12 @@ pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
         (format!("{stage}/acceptRecommendations"), ACTION),
         (format!("{instance}/decisions"), READ),
         (format!("{instance}/decisions/{{item}}"), PATCHABLE),
+        (format!("{instance}/decisions/{{item}}/insights"), READ),
+        (format!("{instance}/decisions/{{item}}/insights/{{insight}}"), READ),
         (format!("{stage}/decisions"), READ),
         (format!("{stage}/decisions/{{item}}"), PATCHABLE),
+        (format!("{stage}/decisions/{{item}}/insights"), READ),
+        (format!("{stage}/decisions/{{item}}/insights/{{insight}}"), READ),
         ("/attestry/v1/sandbox/clock".to_owned(), ACTION),
     ] {
         config.service(other_methods(&path, offered));

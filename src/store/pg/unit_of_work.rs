@@ -9,7 +9,7 @@ use crate::{
     store::{
         DecisionRepository, DefinitionRepository, DirectoryRepository, EventRepository, InstanceRepository,
         ItemRepository, JobRepository, ReviewerListRepository, ReviewerRepository, StageRepository, StoreError,
-        TenantRepository, UnitOfWork, bulk::BulkDecisionRepository,
+        TenantRepository, UnitOfWork, apply::ApplyRepository, bulk::BulkDecisionRepository,
     },
 };
 
@@ -125,6 +125,10 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn decisions(&mut self) -> &mut dyn DecisionRepository {
+        self
+    }
+
+    fn apply(&mut self) -> &mut dyn ApplyRepository {
         self
     }
 
