@@ -155,13 +155,13 @@ async fn groups_that_are_kept_elsewhere_are_left_alone_and_the_item_says_why() {
 /// IN-12, IN-13, LC-APPLY-01, LC-APPLY-02, LC-INST-21
 #[tokio::test]
 async fn where_it_goes_by_itself_the_end_leads_to_applied_and_nobody_may_ask_for_it() {
-    for (default_decision, decided) in [("None", "New"), ("Deny", "AppliedSuccessfully")] {
+    for (enabled, decided) in [(false, "New"), (true, "AppliedSuccessfully")] {
         let t = Tenant::with_finance().await;
         let review = t
             .review()
             .setting("autoApplyDecisionsEnabled", json!(true))
-            .setting("defaultDecisionEnabled", json!(true))
-            .setting("defaultDecision", json!(default_decision))
+            .setting("defaultDecisionEnabled", json!(enabled))
+            .setting("defaultDecision", json!("Deny"))
             .running()
             .await;
         t.as_admin().act(&path(&review)).await.refused(400, "InvalidReviewState");
