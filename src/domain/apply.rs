@@ -73,6 +73,8 @@ pub enum Obstacle {
     OnPremisesGroup,
     /// The group's mail system keeps its members.
     MailEnabledGroup,
+    /// Nothing here can remove access to this kind of resource. LC-APPLY-13
+    NoConnector,
 }
 
 impl Obstacle {
@@ -83,6 +85,7 @@ impl Obstacle {
                 "The members of the group follow from its membership rule; change the rule or what it asks of the user."
             }
             Self::OnPremisesGroup => "The group is synchronised from on-premises; remove the member there.",
+            Self::NoConnector => "Access to this kind of resource is not removed here; remove it where it was granted.",
             Self::MailEnabledGroup => {
                 "The members of the group are managed by its mail system; remove the member there."
             }

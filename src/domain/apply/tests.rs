@@ -1,8 +1,13 @@
 use super::*;
 use crate::domain::examples::{instance, settings};
 
-const OBSTACLES: [Option<Obstacle>; 4] =
-    [None, Some(Obstacle::DynamicGroup), Some(Obstacle::OnPremisesGroup), Some(Obstacle::MailEnabledGroup)];
+const OBSTACLES: [Option<Obstacle>; 5] = [
+    None,
+    Some(Obstacle::DynamicGroup),
+    Some(Obstacle::OnPremisesGroup),
+    Some(Obstacle::MailEnabledGroup),
+    Some(Obstacle::NoConnector),
+];
 const ACTIONS: [ApplyAction; 2] = [ApplyAction::RemoveAccess, ApplyAction::DisableAndDeleteUser];
 
 fn every_access() -> Vec<Access> {

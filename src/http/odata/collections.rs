@@ -3,7 +3,10 @@
 
 use crate::{
     http::odata::options::SystemOption,
-    store::filter::{DecisionProperty, DefinitionProperty, FilterOperator, InstanceProperty, StageProperty},
+    store::filter::{
+        ContactedReviewerProperty, DecisionProperty, DefinitionProperty, FilterOperator, InstanceProperty,
+        StageProperty,
+    },
 };
 
 /// What kind of value a property has, hence which literals it can be compared with.
@@ -240,6 +243,42 @@ pub static INSIGHTS: Allowed<InsightProperty> = Allowed {
     filterable: &[],
     orderable: &[],
     selectable: &["id", "insightCreatedDateTime", "lastSignInDateTime"],
+    expandable: &[],
+    ignores_unknown_select: false,
+};
+
+/// INST-CONTACTED
+pub static CONTACTED_REVIEWERS: Allowed<ContactedReviewerProperty> = Allowed {
+    shape: Shape::Collection,
+    filterable: &[
+        Filterable {
+            path: "id",
+            property: ContactedReviewerProperty::Id,
+            kind: PropertyType::Id,
+            operators: EQUALITY,
+            offers_in: true,
+        },
+        Filterable {
+            path: "displayName",
+            property: ContactedReviewerProperty::DisplayName,
+            kind: PropertyType::Text,
+            operators: EQUALITY,
+            offers_in: true,
+        },
+        Filterable {
+            path: "userPrincipalName",
+            property: ContactedReviewerProperty::UserPrincipalName,
+            kind: PropertyType::Text,
+            operators: EQUALITY,
+            offers_in: true,
+        },
+    ],
+    orderable: &[
+        ("displayName", ContactedReviewerProperty::DisplayName),
+        ("userPrincipalName", ContactedReviewerProperty::UserPrincipalName),
+        ("createdDateTime", ContactedReviewerProperty::CreatedDateTime),
+    ],
+    selectable: &["id", "displayName", "userPrincipalName", "createdDateTime"],
     expandable: &[],
     ignores_unknown_select: false,
 };

@@ -31,6 +31,13 @@ impl PgUnitOfWork {
     ) -> Result<HashMap<Uuid, Access>, StoreError> {
         match resource.kind {
             ResourceKind::Group => self.access_to_group(resource.id, principals).await,
+            // LC-APPLY-13
+            ResourceKind::ServicePrincipal
+            | ResourceKind::DirectoryRole
+            | ResourceKind::AccessPackageAssignmentPolicy => {
+                let unconnected = Access::Direct { nested: false, obstacle: Some(Obstacle::NoConnector) };
+                Ok(principals.iter().map(|principal| (*principal, unconnected)).collect())
+            }
         }
     }
 
@@ -38,6 +45,9 @@ impl PgUnitOfWork {
     async fn remove_from(&mut self, resource: &Resource, principals: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
         match resource.kind {
             ResourceKind::Group => self.remove_from_group(resource.id, principals).await,
+            ResourceKind::ServicePrincipal
+            | ResourceKind::DirectoryRole
+            | ResourceKind::AccessPackageAssignmentPolicy => Ok(Vec::new()),
         }
     }
 
