@@ -1,4 +1,4 @@
--- Deciding in bulk, and what a recommendation rests on.
+-- Deciding in bulk, what a recommendation rests on, and carrying decisions out.
 
 -- The decision that the last bulk write took the place of, as it was: an upsert can hand out what it found only through the row
 -- it leaves. The evidence itself is in events (LC-DEC-14).
@@ -42,3 +42,47 @@ $$;
 
 -- The last sign-in as it was when the items were gathered (LC-RCM-02, LC-RCM-11). Null: no information; -infinity: known, and never.
 alter table decision_items add column last_sign_in_at timestamptz;
+
+-- An instance being applied, or applied: for whom, and how far. Items up to applied_through are done or await a deletion.
+create table apply_runs (
+    tenant_id uuid not null,
+    instance_id uuid not null,
+    requested_by_id uuid not null,
+    requested_by_name text not null,
+    requested_by_user_principal_name text not null,
+    applied_through integer not null default 0,
+    primary key (tenant_id, instance_id),
+    foreign key (tenant_id, instance_id) references instances on delete cascade
+);
+
+-- What became of an item that was to be applied; no row means New (LC-APPLY-03).
+create table apply_results (
+    tenant_id uuid not null,
+    instance_id uuid not null,
+    seq integer not null,
+    result text not null,
+    description text,
+    applied_by_id uuid not null,
+    applied_by_name text not null,
+    applied_by_user_principal_name text not null,
+    applied_at timestamptz not null,
+    primary key (tenant_id, instance_id, seq),
+    foreign key (tenant_id, instance_id) references instances on delete cascade,
+    constraint apply_results_result check (result in ('AppliedSuccessfully', 'AppliedWithUnknownFailure',
+        'AppliedSuccessfullyButObjectNotFound', 'ApplyNotSupported'))
+);
+
+-- Accounts that were blocked and will be deleted if they still are by then (LC-APPLY-09).
+create table pending_deletions (
+    tenant_id uuid not null,
+    instance_id uuid not null,
+    seq integer not null,
+    user_id uuid not null,
+    due_at timestamptz not null,
+    primary key (tenant_id, instance_id, seq),
+    foreign key (tenant_id, instance_id) references instances on delete cascade
+);
+
+select raise_tenant_wall('apply_runs');
+select raise_tenant_wall('apply_results');
+select raise_tenant_wall('pending_deletions');

@@ -15,10 +15,23 @@ pub async fn delete_definition(services: &Services, call: &Call, id: DefinitionI
     let (definition, _) = access::definition(&mut *uow, call, Operation::DefinitionDelete, id).await?;
     let locked = uow.definitions().lock(id).await?.ok_or(Refused::NotFound)?;
     call.precondition.check(&entity_tags::of_definition(&locked))?;
+    let pending = uow.apply().pending_deletions(id).await?;
     if !uow.definitions().delete(id).await? {
         return Err(Refused::NotFound);
     }
-    let event = Event {
+    // The accounts stay blocked, and nobody deletes them any more. LC-DEF-33
+    let mut events: Vec<_> = pending
+        .into_iter()
+        .map(|pending| Event {
+            definition_id: Some(id),
+            instance_id: Some(pending.instance),
+            item_seq: Some(pending.seq),
+            before: Some(json!({ "userId": pending.user })),
+            after: Some(json!({ "reason": "the review was deleted" })),
+            ..Event::new(Activity::UserDeletionCancelled)
+        })
+        .collect();
+    events.push(Event {
         definition_id: Some(id),
         before: Some(json!({
             "displayName": definition.draft.display_name,
@@ -26,8 +39,8 @@ pub async fn delete_definition(services: &Services, call: &Call, id: DefinitionI
             "scope": definition.draft.scope.sent.to_string(),
         })),
         ..Event::new(Activity::DeleteReview)
-    };
-    uow.events().append(&call.actor(), &[event]).await?;
+    });
+    uow.events().append(&call.actor(), &events).await?;
     uow.commit().await?;
     Ok(())
 }

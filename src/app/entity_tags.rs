@@ -20,9 +20,13 @@ pub fn of_stage(stage: &Stage) -> EntityTag {
     EntityTag::of(stage.version)
 }
 
-/// An item never changes; its decision does.
+/// An item never changes; its decision does, and at last what became of it.
 pub fn of_item(row: &ItemRow) -> EntityTag {
-    of_decision(row.decision.as_ref())
+    let decision = of_decision(row.decision.as_ref());
+    match &row.applied {
+        None => decision,
+        Some(applied) => EntityTag::of(format_args!("{}-{:x}", decision.opaque(), applied.at.timestamp_micros())),
+    }
 }
 
 /// The decision that an item shows.

@@ -6,8 +6,10 @@
 pub mod accept_recommendations;
 mod access;
 pub mod advance_clock;
+pub mod apply_decisions;
 pub mod batch_record_decisions;
 mod bulk_decisions;
+mod carry_out_decisions;
 mod change_reviewers;
 pub mod contacted_reviewers;
 pub mod create_definition;

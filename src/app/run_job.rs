@@ -2,6 +2,7 @@
 
 use super::{
     Refused, Services,
+    carry_out_decisions::{Work, carry_out},
     open_occurrence::open_occurrence,
     run_review::ReviewRun,
     send_mail::{MailOrder, Sent, send_mail},
@@ -34,6 +35,8 @@ pub async fn run_job(services: &Services, job: &ClaimedJob, public_url: &str) ->
             open_occurrence(services, job, *definition, *occurrence, *start_at).await?;
         }
         Job::CloseStage { instance, stage } => close_stage(services, job, *instance, *stage).await?,
+        Job::ApplyDecisions { instance } => carry_out(services, job, *instance, Work::Apply).await?,
+        Job::DeleteBlockedUsers { instance } => carry_out(services, job, *instance, Work::DeleteUsers).await?,
         Job::RemindStage { instance, stage } => remind_stage(services, job, *instance, *stage).await?,
         Job::SendMail { mail, instance, ordinal, recipient, sequence: _ } => {
             let order = MailOrder { mail: *mail, instance: *instance, ordinal: *ordinal, recipient: *recipient };

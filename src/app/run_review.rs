@@ -341,11 +341,42 @@ impl<'a> ReviewRun<'a> {
                     self.materialise(definition, instance.occurrence + 1).await?;
                 }
                 Status::AutoReviewing => self.decide_by_default(instance).await?,
+                Status::Applying => {
+                    self.events.push(about(Activity::AutoApplyReview, instance));
+                    self.begin_run(instance, &Identity::system()).await?;
+                }
                 _ => {}
             }
         }
         self.uow.instances().update(instance).await?;
         Ok(())
+    }
+
+    /// IN-12, IN-13: an admin has the decisions applied. LC-APPLY-01
+    pub(super) async fn begin_applying(&mut self, instance: &mut Instance, by: &Identity) -> Result<(), StoreError> {
+        self.move_instance(instance, Status::Applying)?;
+        self.begin_run(instance, by).await?;
+        self.uow.instances().update(instance).await
+    }
+
+    async fn begin_run(&mut self, instance: &Instance, by: &Identity) -> Result<(), StoreError> {
+        self.uow.apply().begin_run(instance.id, by).await?;
+        let now = self.uow.now();
+        self.enqueue(Job::ApplyDecisions { instance: instance.id }, now);
+        Ok(())
+    }
+
+    /// IN-14: every item that was to be applied has its final result.
+    pub(super) async fn finish_applying(&mut self, instance: &mut Instance, by: &Identity) -> Result<(), StoreError> {
+        let tally = self.uow.apply().tally(instance.id).await?;
+        let results: serde_json::Map<_, _> =
+            tally.into_iter().map(|(result, count)| (result.as_str().to_owned(), count.into())).collect();
+        self.events.push(Event {
+            after: Some(json!({ "appliedBy": by.id, "results": results })),
+            ..about(Activity::ApplyReview, instance)
+        });
+        self.move_instance(instance, Status::Applied)?;
+        self.uow.instances().update(instance).await
     }
 
     /// N-6 to the creator, N-7 to the additional recipients.

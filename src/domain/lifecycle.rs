@@ -107,12 +107,17 @@ fn check_running(instance: &Instance, operation: &'static str) -> Result<(), Wro
     }
 }
 
-/// The statuses an instance walks when it completes, to its resting place before applying. IN-07, IN-09 to IN-11, LC-CMP-02
+/// The statuses an instance walks when it completes, to its resting place or to applying. IN-07, IN-09 to IN-13, LC-CMP-02,
+/// LC-APPLY-01
 pub fn completion_path(settings: &Settings) -> &'static [Status] {
-    if settings.default_decision_enabled && settings.default_decision != DefaultDecision::None {
-        &[Status::Completing, Status::Completed, Status::AutoReviewing, Status::AutoReviewed]
-    } else {
-        &[Status::Completing, Status::Completed]
+    let decides = settings.default_decision_enabled && settings.default_decision != DefaultDecision::None;
+    match (decides, settings.auto_apply_decisions_enabled) {
+        (true, true) => {
+            &[Status::Completing, Status::Completed, Status::AutoReviewing, Status::AutoReviewed, Status::Applying]
+        }
+        (true, false) => &[Status::Completing, Status::Completed, Status::AutoReviewing, Status::AutoReviewed],
+        (false, true) => &[Status::Completing, Status::Completed, Status::Applying],
+        (false, false) => &[Status::Completing, Status::Completed],
     }
 }
 

@@ -3,6 +3,7 @@
 //! Services in `app` load values, ask this room, and save what it answers. Rule ids (`LC-…`) refer to the
 //! behaviour specification; `docs/architecture.md` says where to find which rule.
 
+pub mod apply;
 pub mod authorization;
 pub mod bulk_decision;
 pub mod decision;
@@ -15,6 +16,7 @@ pub mod event;
 #[cfg(test)]
 mod examples;
 pub mod ids;
+pub mod insight;
 pub mod instance;
 pub mod lifecycle;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Comments on the traits are obligations for every implementation; `pg` is the only one. Reads return domain values, absence is
 //! `None`, also when the row belongs to another tenant. Storage is told ids, times and statuses; it invents none.
 
+pub mod apply;
 pub mod bulk;
 pub mod contacted_reviewers;
 pub mod definition_updates;
@@ -21,10 +22,12 @@ pub use definition_updates::DefinitionUpdateRepository;
 pub use reminders::ReminderRepository;
 
 use crate::domain::{
+    apply::Applied,
     decision::{Decision, Verdict},
     definition::{Definition, Identity},
     event::Event,
     ids::{DefinitionId, InstanceId, ItemSeq, JobId, ObjectId, ReviewerListId, StageId, TenantId},
+    insight::LastSignIn,
     instance::{Instance, Resource},
     lifecycle::{Entry, InstanceProgress},
     recommendation::Recommendation,
@@ -97,6 +100,7 @@ pub trait UnitOfWork: Send {
     fn reviewers(&mut self) -> &mut dyn ReviewerRepository;
     fn items(&mut self) -> &mut dyn ItemRepository;
     fn decisions(&mut self) -> &mut dyn DecisionRepository;
+    fn apply(&mut self) -> &mut dyn apply::ApplyRepository;
     fn bulk_decisions(&mut self) -> &mut dyn bulk::BulkDecisionRepository;
     fn directory(&mut self) -> &mut dyn DirectoryRepository;
     fn events(&mut self) -> &mut dyn EventRepository;
@@ -394,6 +398,10 @@ pub struct ItemRow {
     pub recommendation: Recommendation,
     /// The decision this view shows; `None` is `NotReviewed`.
     pub decision: Option<Decision>,
+    /// What became of it, where the view shows the decision that was applied; `None` is `New`. LC-STAGE-51
+    pub applied: Option<Applied>,
+    /// The last sign-in as it was at the start, where the view shows recommendations; `None` is no information. LC-RCM-10
+    pub last_sign_in: Option<LastSignIn>,
 }
 
 /// Whose eyes the items are seen with.
@@ -586,6 +594,10 @@ pub enum Job {
     OpenInstance { instance: InstanceId },
     /// ST-06: the stage's time is up.
     CloseStage { instance: InstanceId, stage: StageId },
+    /// IN-14: the decisions of an instance are carried out.
+    ApplyDecisions { instance: InstanceId },
+    /// LC-APPLY-09: accounts blocked long enough are deleted.
+    DeleteBlockedUsers { instance: InstanceId },
     /// N-4: the stage is half over.
     RemindStage { instance: InstanceId, stage: StageId },
     /// One mail to one person.
@@ -607,6 +619,8 @@ impl Job {
             Self::OpenOccurrence { .. } => "open_occurrence",
             Self::OpenInstance { .. } => "open_instance",
             Self::CloseStage { .. } => "close_stage",
+            Self::ApplyDecisions { .. } => "apply_decisions",
+            Self::DeleteBlockedUsers { .. } => "delete_blocked_users",
             Self::RemindStage { .. } => "remind_stage",
             Self::SendMail { .. } => "send_mail",
         }
@@ -618,7 +632,9 @@ impl Job {
             Self::OpenOccurrence { definition, occurrence, start_at } => {
                 format!("{definition}/{occurrence}/{}", start_at.timestamp_micros())
             }
-            Self::OpenInstance { instance } => instance.to_string(),
+            Self::OpenInstance { instance }
+            | Self::ApplyDecisions { instance }
+            | Self::DeleteBlockedUsers { instance } => instance.to_string(),
             Self::CloseStage { stage, .. } | Self::RemindStage { stage, .. } => stage.to_string(),
             Self::SendMail { mail, instance, ordinal, recipient, sequence: 0 } => {
                 format!("{}/{instance}/{ordinal}/{recipient}", mail.key())

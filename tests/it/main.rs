@@ -7,6 +7,7 @@ mod support;
 
 mod accept;
 mod api_document;
+mod apply;
 mod authorization;
 mod batch;
 mod contacted_reviewers;
@@ -16,6 +17,7 @@ mod definitions;
 mod directory_import;
 mod etags;
 mod events;
+mod insights;
 mod instance_update;
 mod instances;
 mod items;

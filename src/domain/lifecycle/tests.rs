@@ -112,24 +112,34 @@ fn only_an_instance_in_progress_can_be_stopped() {
     }
 }
 
-/// IN-07, IN-09 to IN-11, LC-CMP-02, LC-INST-21
+/// IN-07, IN-09 to IN-13, LC-CMP-02, LC-INST-21, LC-APPLY-01
 #[test]
-fn completion_passes_auto_review_only_with_a_default_decision() {
-    for enabled in [false, true] {
+fn completion_passes_auto_review_only_with_a_default_decision_and_applies_only_where_it_goes_by_itself() {
+    use Status::{Applying, AutoReviewed, AutoReviewing, Completed, Completing};
+
+    for (enabled, automatic) in [(false, false), (false, true), (true, false), (true, true)] {
         for default_decision in DefaultDecision::ALL {
-            let settings = Settings { default_decision_enabled: enabled, default_decision, ..settings() };
-            let expected: &[Status] = match (enabled, default_decision) {
-                (false, _) | (true, DefaultDecision::None) => &[Status::Completing, Status::Completed],
-                (true, _) => &[Status::Completing, Status::Completed, Status::AutoReviewing, Status::AutoReviewed],
+            let settings = Settings {
+                default_decision_enabled: enabled,
+                default_decision,
+                auto_apply_decisions_enabled: automatic,
+                ..settings()
             };
+            let mut expected = vec![Completing, Completed];
+            if enabled && default_decision != DefaultDecision::None {
+                expected.extend([AutoReviewing, AutoReviewed]);
+            }
+            if automatic {
+                expected.push(Applying);
+            }
 
             assert_eq!(completion_path(&settings), expected);
             let mut from = Status::InProgress;
             for to in expected {
-                assert!(from.instance_may_become(*to), "{from} to {to}");
-                from = *to;
+                assert!(from.instance_may_become(to), "{from} to {to}");
+                from = to;
             }
-            assert!(from.is_at_rest());
+            assert_eq!(from.is_at_rest(), !automatic);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! batchRecordDecisions, acceptRecommendations, resetDecisions: operations on many decisions at once
+//! batchRecordDecisions, acceptRecommendations, resetDecisions, applyDecisions: operations on many decisions at once
 
 use actix_web::{
     HttpResponse, post,
@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     app::{
-        BulkPath, Call, accept_recommendations::accept_recommendations, batch_record_decisions::batch_record_decisions,
-        reset_decisions::reset_decisions,
+        BulkPath, Call, accept_recommendations::accept_recommendations, apply_decisions::apply_decisions,
+        batch_record_decisions::batch_record_decisions, reset_decisions::reset_decisions,
     },
     domain::ids::{DefinitionId, InstanceId},
     http::{Edge, error::ApiError},
@@ -129,5 +129,26 @@ pub(super) async fn reset(
     let (definition, instance) = (id::<DefinitionId>(&path.0)?, id::<InstanceId>(&path.1)?);
     let services = edge.services.clone();
     run(async move { reset_decisions(&services, &call, definition, instance).await }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Carry out the decisions of a review that ended
+///
+/// The work is done behind the answer: the status is `Applying` until every item has its result, then `Applied`.
+#[utoipa::path(
+    tag = "instances",
+    operation_id = "applyDecisions",
+    params(("definition" = String, Path), ("instance" = String, Path)),
+    responses((status = 204), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody))
+)]
+#[post("/v1.0/identityGovernance/accessReviews/definitions/{definition}/instances/{instance}/applyDecisions")]
+pub(super) async fn apply(
+    edge: Data<Edge>,
+    AnyCaller(call): AnyCaller,
+    path: Path<(String, String)>,
+) -> Result<HttpResponse, ApiError> {
+    let (definition, instance) = (id::<DefinitionId>(&path.0)?, id::<InstanceId>(&path.1)?);
+    let services = edge.services.clone();
+    run(async move { apply_decisions(&services, &call, definition, instance).await }).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -211,7 +211,7 @@ pub(super) async fn get_stage(
 }
 
 /// The item as this caller sees it.
-async fn shown(edge: &Edge, call: Call, path: DecisionPath) -> Result<(Instance, ItemRow), ApiError> {
+pub(super) async fn shown(edge: &Edge, call: Call, path: DecisionPath) -> Result<(Instance, ItemRow), ApiError> {
     let services = edge.services.clone();
     run(async move {
         match path.stage {

@@ -6,6 +6,7 @@ mod contacted_reviewers;
 mod decisions;
 mod definitions;
 mod extract;
+mod insights;
 mod instances;
 mod lists;
 mod review_set;
@@ -87,6 +88,11 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(bulk::accept_instance)
         .service(bulk::accept_stage)
         .service(bulk::reset)
+        .service(bulk::apply)
+        .service(insights::list)
+        .service(insights::get)
+        .service(insights::list_stage)
+        .service(insights::get_stage)
         .service(sandbox::advance_clock);
 }
 
@@ -143,6 +149,7 @@ pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
         (format!("{instance}/batchRecordDecisions"), ACTION, OF_ACTIONS),
         (format!("{instance}/acceptRecommendations"), ACTION, OF_ACTIONS),
         (format!("{instance}/resetDecisions"), ACTION, OF_ACTIONS),
+        (format!("{instance}/applyDecisions"), ACTION, OF_ACTIONS),
         (format!("{instance}/contactedReviewers"), READ, OF_REVIEWERS),
         (format!("{instance}/contactedReviewers/{{reviewer}}"), READ, OF_REVIEWERS),
         (format!("{instance}/stages"), READ, OF_STAGES),
@@ -152,8 +159,12 @@ pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
         (format!("{stage}/acceptRecommendations"), ACTION, OF_ACTIONS),
         (format!("{instance}/decisions"), READ, OF_ITEMS),
         (format!("{instance}/decisions/{{item}}"), PATCHABLE, OF_ITEMS),
+        (format!("{instance}/decisions/{{item}}/insights"), READ, OF_ITEMS),
+        (format!("{instance}/decisions/{{item}}/insights/{{insight}}"), READ, OF_ITEMS),
         (format!("{stage}/decisions"), READ, OF_ITEMS),
         (format!("{stage}/decisions/{{item}}"), PATCHABLE, OF_ITEMS),
+        (format!("{stage}/decisions/{{item}}/insights"), READ, OF_ITEMS),
+        (format!("{stage}/decisions/{{item}}/insights/{{insight}}"), READ, OF_ITEMS),
         ("/attestry/v1/sandbox/clock".to_owned(), ACTION, OF_ACTIONS),
     ] {
         config.service(other_methods_because(&path, offered, reason));

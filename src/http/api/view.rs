@@ -5,8 +5,10 @@ use serde_json::{Map, Value, json};
 use crate::{
     app::{entity_tags, get_instance::InstanceView, get_stage::StageView},
     domain::{
+        apply::ApplyResult,
         decision::Verdict,
         definition::Identity,
+        insight::{self, Insight, LastSignIn},
         instance::{Instance, Resource, ResourceKind},
         reviewer_scope::ReviewerScope,
     },
@@ -69,12 +71,11 @@ pub(super) fn stage(view: &StageView) -> Map<String, Value> {
     }))
 }
 
-/// `accessReviewInstanceDecisionItem`. Section 5.1 of the model
-///
-/// Nothing is applied yet, so the apply members are those of an item on which nobody acted. LC-DEC-01
+/// `accessReviewInstanceDecisionItem`. Section 5.1 of the model. Nobody decided, nobody applied: LC-DEC-01
 pub(super) fn item(public_url: &str, instance: &Instance, row: &ItemRow) -> Map<String, Value> {
     let nobody = Identity::nobody();
     let decision = row.decision.as_ref();
+    let applied = row.applied.as_ref();
     let resource = &instance.resource;
     let resource_path = match resource.kind {
         ResourceKind::Group => "groups",
@@ -91,16 +92,37 @@ pub(super) fn item(public_url: &str, instance: &Instance, row: &ItemRow) -> Map<
         "reviewedBy": render_identity(decision.map_or(&nobody, |decision| &decision.decided_by)),
         "reviewedDateTime": decision.map(|decision| render_date_time(decision.decided_at)),
         "recommendation": row.recommendation.as_str(),
-        "applyResult": "New",
-        "applyDescription": null,
-        "appliedBy": render_identity(&nobody),
-        "appliedDateTime": null,
+        "applyResult": applied.map_or(ApplyResult::New, |applied| applied.result).as_str(),
+        "applyDescription": applied.and_then(|applied| applied.description.as_deref()),
+        "appliedBy": render_identity(applied.map_or(&nobody, |applied| &applied.by)),
+        "appliedDateTime": applied.map(|applied| render_date_time(applied.at)),
         "principal": principal(&row.principal),
         "principalLink": principal_link(public_url, &row.principal),
         "resource": decision_resource(resource, row.app_role.as_ref()),
         "resourceLink": format!("{public_url}/v1.0/{resource_path}/{}", resource.id),
         "permission": null,
     }))
+}
+
+/// The insights of an item, `governanceInsight` each. Section 5.5 of the model, LC-RCM-11
+///
+/// Everything is in the row: a page of items needs no further query.
+pub(super) fn insights(instance: &Instance, row: &ItemRow) -> Vec<Map<String, Value>> {
+    let item = instance.item_prefix.item_id(row.seq);
+    insight::insights(row.last_sign_in)
+        .into_iter()
+        .map(|insight| match insight {
+            Insight::SignIn(last) => object(json!({
+                "@odata.type": "#microsoft.graph.userSignInInsight",
+                "id": insight.id(item),
+                "insightCreatedDateTime": render_date_time(instance.start_at),
+                "lastSignInDateTime": match last {
+                    LastSignIn::At(at) => Some(render_date_time(at)),
+                    LastSignIn::Never => None,
+                },
+            })),
+        })
+        .collect()
 }
 
 /// Section 5.3 of the model, M-25. The declared type is the base type, so a derived one is named (CL-17).

@@ -233,6 +233,20 @@ pub static DECISIONS: Allowed<DecisionProperty> = Allowed {
     ignores_unknown_select: true,
 };
 
+/// Insights are neither filtered nor ordered: an item has a handful at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InsightProperty {}
+
+/// DEC-INSIGHTS
+pub static INSIGHTS: Allowed<InsightProperty> = Allowed {
+    shape: Shape::Collection,
+    filterable: &[],
+    orderable: &[],
+    selectable: &["id", "insightCreatedDateTime", "lastSignInDateTime"],
+    expandable: &[],
+    ignores_unknown_select: false,
+};
+
 /// INST-CONTACTED
 pub static CONTACTED_REVIEWERS: Allowed<ContactedReviewerProperty> = Allowed {
     shape: Shape::Collection,
@@ -272,12 +286,13 @@ pub static CONTACTED_REVIEWERS: Allowed<ContactedReviewerProperty> = Allowed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{decision::Verdict, recommendation::Recommendation, status::Status};
+    use crate::domain::{apply::ApplyResult, decision::Verdict, recommendation::Recommendation, status::Status};
 
     #[test]
     fn the_words_a_filter_accepts_are_those_the_domain_knows() {
         assert_eq!(STATUSES, Status::ALL.map(Status::as_str));
         assert_eq!(DECISION_VALUES, Verdict::ALL.map(Verdict::as_str));
+        assert_eq!(APPLY_RESULTS, ApplyResult::ALL.map(ApplyResult::as_str));
         assert_eq!(RECOMMENDATIONS, Recommendation::ALL.map(Recommendation::as_str));
         assert!(STAGE_STATUSES.iter().all(|status| STATUSES.contains(status)));
     }

@@ -1,14 +1,17 @@
 //! Items: gathered set-wise at the start, listed through a view.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::{PgUnitOfWork, decisions::DecisionColumns, error::corrupt, filters, gathering};
 use crate::{
     domain::{
-        definition::MovingDecision,
+        apply::{Applied, ApplyResult},
+        definition::{Identity, MovingDecision},
         ids::{InstanceId, ItemSeq, ObjectId},
+        insight::LastSignIn,
         instance::Instance,
         lifecycle::Entry,
         recommendation::Recommendation,
@@ -32,25 +35,61 @@ struct ItemColumns {
     app_role_name: Option<String>,
     recommendation_code: i16,
     sort_key: Option<String>,
+    sign_in_known: bool,
+    last_sign_in_at: Option<DateTime<Utc>>,
+    apply_result: String,
+    apply_description: Option<String>,
+    applied_by_id: Option<Uuid>,
+    applied_by_name: Option<String>,
+    applied_by_user_principal_name: Option<String>,
+    applied_at: Option<DateTime<Utc>>,
     #[sqlx(flatten)]
     decision: DecisionColumns,
+}
+
+impl ItemColumns {
+    /// What was applied, or `None` when nothing was; anything in between is corrupt.
+    fn applied(&mut self) -> Result<Option<Applied>, StoreError> {
+        match (
+            self.applied_by_id,
+            self.applied_by_name.take(),
+            self.applied_by_user_principal_name.take(),
+            self.applied_at,
+        ) {
+            (Some(id), Some(display_name), Some(user_principal_name), Some(at)) => Ok(Some(Applied {
+                result: ApplyResult::parse(&self.apply_result)
+                    .ok_or_else(|| corrupt("apply_results", "result", self.seq))?,
+                description: self.apply_description.take(),
+                by: Identity { id: ObjectId::new(id), display_name, user_principal_name },
+                at,
+            })),
+            (None, None, None, None) => Ok(None),
+            _ => Err(corrupt("apply_results", "applied_at", self.seq)),
+        }
+    }
+}
+
+/// Reads a stored kind of principal.
+pub(super) fn principal_kind(text: &str, seq: ItemSeq) -> Result<PrincipalKind, StoreError> {
+    match text {
+        "user" => Ok(PrincipalKind::User),
+        "group" => Ok(PrincipalKind::Group),
+        "servicePrincipal" => Ok(PrincipalKind::ServicePrincipal),
+        _ => Err(corrupt("decision_items", "principal_type", seq)),
+    }
 }
 
 impl TryFrom<ItemColumns> for ItemRow {
     type Error = StoreError;
 
-    fn try_from(row: ItemColumns) -> Result<Self, StoreError> {
+    fn try_from(mut row: ItemColumns) -> Result<Self, StoreError> {
+        let applied = row.applied()?;
         Ok(Self {
             seq: row.seq,
             cohort: row.cohort,
             principal: Principal {
                 id: ObjectId::new(row.principal_id),
-                kind: match row.principal_type.as_str() {
-                    "user" => PrincipalKind::User,
-                    "group" => PrincipalKind::Group,
-                    "servicePrincipal" => PrincipalKind::ServicePrincipal,
-                    _ => return Err(corrupt("decision_items", "principal_type", row.seq)),
-                },
+                kind: principal_kind(&row.principal_type, row.seq)?,
                 display_name: row.principal_name,
                 detail: row.principal_detail,
             },
@@ -60,6 +99,12 @@ impl TryFrom<ItemColumns> for ItemRow {
             recommendation: Recommendation::from_code(row.recommendation_code)
                 .ok_or_else(|| corrupt("decision_items", "recommendations", row.seq))?,
             decision: row.decision.into_decision(row.seq)?,
+            applied,
+            last_sign_in: match (row.sign_in_known, row.last_sign_in_at) {
+                (false, _) => None,
+                (true, None) => Some(LastSignIn::Never),
+                (true, Some(at)) => Some(LastSignIn::At(at)),
+            },
         })
     }
 }
@@ -77,7 +122,11 @@ impl ViewQuery<'_> {
             "(select i.seq, i.cohort, i.principal_id, i.principal_type, i.principal_name, i.principal_detail, i.app_role_id, \
              i.app_role_name, \
              d.decision, d.justification, d.decided_by_id, d.decided_by_name, d.decided_by_user_principal_name, d.decided_at, \
-             d.moves_on, coalesce(d.decision, 'NotReviewed') as verdict, 'New' as apply_result, r.code as recommendation_code, \
+             d.moves_on, coalesce(d.decision, 'NotReviewed') as verdict, \
+             coalesce(a.result, 'New') as apply_result, a.description as apply_description, a.applied_by_id, a.applied_by_name, \
+             a.applied_by_user_principal_name, a.applied_at, r.code as recommendation_code, \
+             r.shown and i.last_sign_in_at is not null as sign_in_known, \
+             case when r.shown and isfinite(i.last_sign_in_at) then i.last_sign_in_at end as last_sign_in_at, \
              case r.code when 1 then 'Approve' when 2 then 'Deny' else 'NoInfoAvailable' end as recommendation from ",
         );
         match self.view {
@@ -86,6 +135,7 @@ impl ViewQuery<'_> {
                 self.push_decisions(query, |query| {
                     query.push("d.ordinal = ").push_bind(*ordinal);
                 });
+                self.push_applied(query, reach.is_some());
                 self.push_recommendation(query, |query| {
                     query.push_bind(*ordinal);
                 });
@@ -107,6 +157,7 @@ impl ViewQuery<'_> {
                 self.push_decisions(query, |query| {
                     query.push("d.ordinal <= ").push_bind(*highest);
                 });
+                self.push_applied(query, false);
                 self.push_recommendation(query, |query| {
                     query.push_bind(*highest);
                 });
@@ -132,6 +183,7 @@ impl ViewQuery<'_> {
                 self.push_decisions(query, |query| {
                     query.push(if *histories { "d.ordinal <= i.own" } else { "d.ordinal in (0, i.own)" });
                 });
+                self.push_applied(query, true);
                 self.push_recommendation(query, |query| {
                     query.push("i.own");
                 });
@@ -149,14 +201,28 @@ impl ViewQuery<'_> {
         query.push(" order by d.ordinal desc limit 1) d on true");
     }
 
-    fn push_recommendation(
-        &self,
-        query: &mut QueryBuilder<Postgres>,
-        position: impl FnOnce(&mut QueryBuilder<Postgres>),
-    ) {
+    /// What became of the item. A reviewer sees it only where the decision he sees is the one that was applied: anything else would
+    /// tell him of a decision that is hidden from him. LC-STAGE-51
+    fn push_applied(&self, query: &mut QueryBuilder<Postgres>, masked: bool) {
+        query.push(" left join apply_results a on a.tenant_id = ").push_bind(self.tenant);
+        query.push(" and a.instance_id = ").push_bind(self.instance).push(" and a.seq = i.seq");
+        if masked {
+            query.push(" and d.ordinal = (select max(k.ordinal) from decisions k where k.tenant_id = ");
+            query.push_bind(self.tenant).push(" and k.instance_id = ").push_bind(self.instance);
+            query.push(" and k.seq = i.seq)");
+        }
+    }
+
+    /// What the stage at this position recommends, and whether it shows recommendations at all. LC-RCM-10
+    fn push_recommendation(&self, query: &mut QueryBuilder<Postgres>, position: impl Fn(&mut QueryBuilder<Postgres>)) {
         query.push(" cross join lateral (select coalesce(i.recommendations[");
         position(query);
-        query.push("], 0::smallint) as code) r");
+        query.push(
+            "], 0::smallint) as code, coalesce((select s.recommendations_enabled from stages s where s.tenant_id = ",
+        );
+        query.push_bind(self.tenant).push(" and s.instance_id = ").push_bind(self.instance).push(" and s.ordinal = ");
+        position(query);
+        query.push("), false) as shown) r");
     }
 
     fn push_items_of_instance(&self, query: &mut QueryBuilder<Postgres>) {

@@ -10,7 +10,7 @@ use crate::{
         ContactedReviewerRepository, DecisionRepository, DefinitionRepository, DefinitionUpdateRepository,
         DirectoryRepository, EventRepository, InstanceRepository, ItemRepository, JobRepository, ReminderRepository,
         ReviewerListRepository, ReviewerRepository, StageRepository, StoreError, TenantRepository, UnitOfWork,
-        bulk::BulkDecisionRepository, occurrences::OccurrenceRepository,
+        apply::ApplyRepository, bulk::BulkDecisionRepository, occurrences::OccurrenceRepository,
     },
 };
 
@@ -126,6 +126,10 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn decisions(&mut self) -> &mut dyn DecisionRepository {
+        self
+    }
+
+    fn apply(&mut self) -> &mut dyn ApplyRepository {
         self
     }
 

@@ -1,0 +1,275 @@
+//! The jobs behind `Applying`: carrying decisions out range by range, and deleting accounts that stayed blocked. LC-APPLY
+//!
+//! Each step is a transaction of its own that removes access, records the results and notes how far it came; a worker that dies
+//! is followed by another that goes on behind the last committed step. LC-APPLY-14
+
+use std::collections::HashSet;
+
+use serde_json::json;
+
+use super::{
+    Refused, Services,
+    run_review::{ReviewRun, about},
+};
+use crate::{
+    domain::{
+        apply::{ApplyOutcome, ApplyResult, BLOCKED_FOR, apply_action, plan_apply},
+        event::{Activity, Event},
+        ids::{InstanceId, ItemSeq, ObjectId},
+        instance::Instance,
+        status::Status,
+    },
+    store::{
+        Actor, ClaimedJob, Job, NewJob, Outcome, PrincipalKind, StoreError, UnitOfWork,
+        apply::{ApplyRun, BlockedAccount, ItemResult},
+    },
+};
+
+/// Items of one step.
+const STEP: i32 = 2_000;
+/// After so many tries of a job its items are taken one by one, and one that cannot be applied is given up. LC-APPLY-07
+const TRIES_TOGETHER: i32 = 3;
+
+/// What a job does.
+#[derive(Clone, Copy)]
+pub(super) enum Work {
+    Apply,
+    DeleteUsers,
+}
+
+/// How a step ended.
+enum Step {
+    /// The next one follows.
+    More,
+    /// The job is ended or postponed.
+    Done,
+}
+
+/// Goes on until nothing is left to do now.
+pub(super) async fn carry_out(
+    services: &Services,
+    job: &ClaimedJob,
+    id: InstanceId,
+    work: Work,
+) -> Result<(), Refused> {
+    let mut one_by_one = job.attempt > TRIES_TOGETHER;
+    let mut give_up = false;
+    loop {
+        let size = if one_by_one { 1 } else { STEP };
+        match step(services, job, id, work, size, give_up).await {
+            Ok(Step::Done) => return Ok(()),
+            Ok(Step::More) if give_up => (one_by_one, give_up) = (false, false),
+            Ok(Step::More) => {}
+            Err(Refused::Store(StoreError::Refused { .. } | StoreError::Other(_))) if one_by_one && !give_up => {
+                give_up = true;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn step(
+    services: &Services,
+    job: &ClaimedJob,
+    id: InstanceId,
+    work: Work,
+    size: i32,
+    give_up: bool,
+) -> Result<Step, Refused> {
+    let actor = Actor::system();
+    let mut uow = services.begin(job.tenant).await?;
+    let loaded = match uow.instances().definition_of(id).await? {
+        Some(definition) => match uow.definitions().lock(definition).await? {
+            Some(definition) => uow.instances().lock(id).await?.map(|instance| (definition, instance)),
+            None => None,
+        },
+        None => None,
+    };
+    let Some((definition, mut instance)) = loaded.filter(|(_, instance)| instance.status == Status::Applying) else {
+        uow.jobs().finish(job, Outcome::Obsolete).await?;
+        uow.commit().await?;
+        return Ok(Step::Done);
+    };
+    let run = uow.apply().find_run(id).await?.ok_or(StoreError::Corrupt {
+        table: "apply_runs",
+        column: "instance_id",
+        id: id.to_string(),
+    })?;
+    let nothing_left = match work {
+        Work::Apply => apply_range(&mut *uow, &actor, &instance, &run, size, give_up).await?,
+        Work::DeleteUsers => delete_due(&mut *uow, &actor, &instance, &run, size, give_up).await?,
+    };
+    if !nothing_left {
+        uow.commit().await?;
+        return Ok(Step::More);
+    }
+    match (work, uow.apply().next_deletion(id).await?) {
+        (Work::DeleteUsers, Some(due_at)) => {
+            uow.jobs().postpone(job, due_at).await?;
+            uow.commit().await?;
+            return Ok(Step::Done);
+        }
+        // The accounts' own job ends it.
+        (Work::Apply, Some(_)) => {}
+        (Work::DeleteUsers, None) if run.applied_through < instance.item_count => {}
+        (Work::Apply | Work::DeleteUsers, None) => {
+            let mut review = ReviewRun::new(&mut *uow, &actor);
+            review.finish_applying(&mut instance, &run.by).await?;
+            review.finish(&definition).await?;
+        }
+    }
+    uow.jobs().finish(job, Outcome::Done).await?;
+    uow.commit().await?;
+    Ok(Step::Done)
+}
+
+/// Applies the next items; whether they were the last. With `give_up` nothing is removed, and what was to be is a failure.
+async fn apply_range(
+    uow: &mut dyn UnitOfWork,
+    actor: &Actor,
+    instance: &Instance,
+    run: &ApplyRun,
+    size: i32,
+    give_up: bool,
+) -> Result<bool, StoreError> {
+    let through = run.applied_through.saturating_add(size).min(instance.item_count);
+    let action = apply_action(&instance.settings);
+    let mut results = Vec::new();
+    let mut removals = Vec::new();
+    let mut blocks = Vec::new();
+    let items = uow.apply().items(instance, run.applied_through, through).await?;
+    for item in &items {
+        let mut conclude = |result, description| results.push(ItemResult { seq: item.seq, result, description });
+        match plan_apply(item.decision, action, item.access) {
+            ApplyOutcome::Leave => {}
+            ApplyOutcome::Result(result, description) => conclude(result, description),
+            ApplyOutcome::Remove(_) | ApplyOutcome::BlockAndDelete if give_up => {
+                conclude(ApplyResult::AppliedWithUnknownFailure, None);
+            }
+            ApplyOutcome::Remove(description) => removals.push((item.seq, item.principal.id, description)),
+            ApplyOutcome::BlockAndDelete if item.principal.kind == PrincipalKind::User => {
+                blocks.push((item.seq, item.principal.id));
+            }
+            ApplyOutcome::BlockAndDelete => conclude(ApplyResult::ApplyNotSupported, Some(NO_ACCOUNT)),
+        }
+    }
+    if !removals.is_empty() {
+        let principals: Vec<_> = removals.iter().map(|(_, principal, _)| *principal).collect();
+        let removed: HashSet<_> = uow.apply().remove(&instance.resource, &principals).await?.into_iter().collect();
+        results.extend(removals.into_iter().map(|(seq, principal, description)| {
+            let (result, description) = match removed.contains(&principal) {
+                true => (ApplyResult::AppliedSuccessfully, description),
+                false => (ApplyResult::AppliedSuccessfullyButObjectNotFound, None),
+            };
+            ItemResult { seq, result, description }
+        }));
+    }
+    let mut events = Vec::new();
+    if !blocks.is_empty() {
+        results.extend(block(uow, instance, blocks, &mut events).await?);
+    }
+    let denied: HashSet<_> = items
+        .iter()
+        .filter(|item| item.decision == crate::domain::decision::Verdict::Deny)
+        .map(|item| item.seq)
+        .collect();
+    results.sort_by_key(|item| item.seq);
+    events.extend(results.iter().filter(|item| denied.contains(&item.seq)).map(|item| told(instance, run, item)));
+    uow.apply().record(instance.id, &run.by, &results).await?;
+    uow.apply().advance_run(instance.id, through).await?;
+    uow.events().append(actor, &events).await?;
+    Ok(through == instance.item_count)
+}
+
+const NO_ACCOUNT: &str = "Only users can be blocked and deleted.";
+
+/// Blocks accounts and remembers to delete them; returns the results of those that are not there. LC-APPLY-09
+async fn block(
+    uow: &mut dyn UnitOfWork,
+    instance: &Instance,
+    blocks: Vec<(ItemSeq, ObjectId)>,
+    events: &mut Vec<Event>,
+) -> Result<Vec<ItemResult>, StoreError> {
+    let due_at = uow.now() + BLOCKED_FOR;
+    let users: Vec<_> = blocks.iter().map(|(_, user)| *user).collect();
+    let blocked: HashSet<_> = uow.apply().block(&users).await?.into_iter().collect();
+    let (waiting, gone): (Vec<_>, Vec<_>) = blocks.into_iter().partition(|(_, user)| blocked.contains(user));
+    uow.apply().await_deletions(instance.id, &waiting, due_at).await?;
+    let job = Job::DeleteBlockedUsers { instance: instance.id };
+    uow.jobs().enqueue(&[NewJob { id: super::ids::job(), job, due_at }]).await?;
+    events.extend(waiting.into_iter().map(|(seq, user)| Event {
+        item_seq: Some(seq),
+        after: Some(json!({ "userId": user, "accountEnabled": false, "deletionDateTime": due_at })),
+        ..about(Activity::UserBlocked, instance)
+    }));
+    Ok(gone
+        .into_iter()
+        .map(|(seq, _)| ItemResult {
+            seq,
+            result: ApplyResult::AppliedSuccessfullyButObjectNotFound,
+            description: None,
+        })
+        .collect())
+}
+
+/// Deletes accounts whose time has come and that are still blocked; whether none is left that is due. LC-APPLY-10
+async fn delete_due(
+    uow: &mut dyn UnitOfWork,
+    actor: &Actor,
+    instance: &Instance,
+    run: &ApplyRun,
+    size: i32,
+    give_up: bool,
+) -> Result<bool, StoreError> {
+    let due = uow.apply().due_deletions(instance.id, i64::from(size)).await?;
+    if due.is_empty() {
+        return Ok(true);
+    }
+    let mut users = Vec::new();
+    let mut results = Vec::new();
+    let mut events = Vec::new();
+    for (pending, account) in &due {
+        let mut conclude = |result| results.push(ItemResult { seq: pending.seq, result, description: None });
+        match account {
+            BlockedAccount::StillBlocked if give_up => conclude(ApplyResult::AppliedWithUnknownFailure),
+            BlockedAccount::StillBlocked => {
+                users.push(pending.user);
+                conclude(ApplyResult::AppliedSuccessfully);
+                events.push(Event {
+                    item_seq: Some(pending.seq),
+                    before: Some(json!({ "userId": pending.user })),
+                    ..about(Activity::UserDeleted, instance)
+                });
+            }
+            BlockedAccount::Gone => conclude(ApplyResult::AppliedSuccessfullyButObjectNotFound),
+            // He was spared on purpose: the item is new again. LC-APPLY-10
+            BlockedAccount::Unblocked => events.push(Event {
+                item_seq: Some(pending.seq),
+                before: Some(json!({ "userId": pending.user })),
+                after: Some(json!({ "reason": "the account was unblocked" })),
+                ..about(Activity::UserDeletionCancelled, instance)
+            }),
+        }
+    }
+    if !users.is_empty() {
+        uow.apply().delete_users(&users).await?;
+    }
+    let settled: Vec<_> = due.iter().map(|(pending, _)| pending.seq).collect();
+    uow.apply().settle_deletions(instance.id, &settled).await?;
+    events.extend(results.iter().map(|item| told(instance, run, item)));
+    uow.apply().record(instance.id, &run.by, &results).await?;
+    uow.events().append(actor, &events).await?;
+    Ok(false)
+}
+
+fn told(instance: &Instance, run: &ApplyRun, item: &ItemResult) -> Event {
+    Event {
+        item_seq: Some(item.seq),
+        after: Some(json!({
+            "applyResult": item.result.as_str(),
+            "applyDescription": item.description,
+            "appliedBy": run.by.id,
+        })),
+        ..about(Activity::ApplyDecision, instance)
+    }
+}

@@ -1,0 +1,106 @@
+//! What carrying decisions out asks of storage. The directory is ours, so access is removed in the unit that records the result.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::{Principal, StoreError};
+use crate::domain::{
+    apply::{Access, ApplyResult},
+    decision::Verdict,
+    definition::Identity,
+    ids::{DefinitionId, InstanceId, ItemSeq, ObjectId},
+    instance::{Instance, Resource},
+};
+
+/// An instance being applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApplyRun {
+    /// Who had it applied; shown as `appliedBy`. LC-APPLY-06
+    pub by: Identity,
+    /// Items up to this one are done or await a deletion.
+    pub applied_through: ItemSeq,
+}
+
+/// An item with a decision, and how its principal holds access now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ItemToApply {
+    pub seq: ItemSeq,
+    pub principal: Principal,
+    /// The effective decision. LC-STAGE-41
+    pub decision: Verdict,
+    pub access: Access,
+}
+
+/// The result of an item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ItemResult {
+    pub seq: ItemSeq,
+    /// Never [`ApplyResult::New`].
+    pub result: ApplyResult,
+    pub description: Option<&'static str>,
+}
+
+/// A blocked account that is to be deleted. LC-APPLY-09
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PendingDeletion {
+    pub instance: InstanceId,
+    pub seq: ItemSeq,
+    pub user: ObjectId,
+}
+
+/// What became of an account since it was blocked. LC-APPLY-10
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockedAccount {
+    StillBlocked,
+    Unblocked,
+    /// Somebody else deleted it.
+    Gone,
+}
+
+/// Each method is one statement whatever the number of items.
+#[async_trait]
+pub trait ApplyRepository: Send {
+    /// Records that an instance is being applied, and for whom; once per instance.
+    async fn begin_run(&mut self, instance: InstanceId, by: &Identity) -> Result<(), StoreError>;
+    /// `None` when the instance was never applied.
+    async fn find_run(&mut self, instance: InstanceId) -> Result<Option<ApplyRun>, StoreError>;
+    /// Notes how far the run has come.
+    async fn advance_run(&mut self, instance: InstanceId, through: ItemSeq) -> Result<(), StoreError>;
+    /// The items behind `after` up to `through` that somebody, or the system, decided, in order.
+    async fn items(
+        &mut self,
+        instance: &Instance,
+        after: ItemSeq,
+        through: ItemSeq,
+    ) -> Result<Vec<ItemToApply>, StoreError>;
+    /// Takes the principals' own assignments to the resource away; returns those who had one.
+    async fn remove(&mut self, resource: &Resource, principals: &[ObjectId]) -> Result<Vec<ObjectId>, StoreError>;
+    /// Stores the items' results at the unit's instant.
+    async fn record(&mut self, instance: InstanceId, by: &Identity, results: &[ItemResult]) -> Result<(), StoreError>;
+    /// How often each result was recorded.
+    async fn tally(&mut self, instance: InstanceId) -> Result<Vec<(ApplyResult, i64)>, StoreError>;
+    /// Blocks the sign-in of these users; returns those who exist.
+    async fn block(&mut self, users: &[ObjectId]) -> Result<Vec<ObjectId>, StoreError>;
+    /// Remembers to delete these blocked users at `due_at`.
+    async fn await_deletions(
+        &mut self,
+        instance: InstanceId,
+        items: &[(ItemSeq, ObjectId)],
+        due_at: DateTime<Utc>,
+    ) -> Result<(), StoreError>;
+    /// When the instance's next deletion is due; `None` when none is pending.
+    async fn next_deletion(&mut self, instance: InstanceId) -> Result<Option<DateTime<Utc>>, StoreError>;
+    /// Up to `limit` deletions that are due, in order of their items, and what became of the accounts; which stay as they are
+    /// until the unit ends.
+    async fn due_deletions(
+        &mut self,
+        instance: InstanceId,
+        limit: i64,
+    ) -> Result<Vec<(PendingDeletion, BlockedAccount)>, StoreError>;
+    /// Deletes users from the directory with everything that names them there.
+    async fn delete_users(&mut self, users: &[ObjectId]) -> Result<(), StoreError>;
+    /// Forgets deletions that were done or are not to be done.
+    async fn settle_deletions(&mut self, instance: InstanceId, items: &[ItemSeq]) -> Result<(), StoreError>;
+    /// What is pending in all instances of a definition. LC-DEF-33
+    async fn pending_deletions(&mut self, definition: DefinitionId) -> Result<Vec<PendingDeletion>, StoreError>;
+}

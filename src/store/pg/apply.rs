@@ -1,0 +1,490 @@
+//! Carrying decisions out on the directory: facts, removals and results, a range of items at a time.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{PgUnitOfWork, error::corrupt, items::principal_kind};
+use crate::{
+    domain::{
+        apply::{Access, ApplyResult, Obstacle},
+        decision::Verdict,
+        definition::Identity,
+        ids::{DefinitionId, InstanceId, ItemSeq, ObjectId},
+        instance::{Instance, Resource, ResourceKind},
+    },
+    store::{
+        Principal, StoreError,
+        apply::{ApplyRepository, ApplyRun, BlockedAccount, ItemResult, ItemToApply, PendingDeletion},
+    },
+};
+
+impl PgUnitOfWork {
+    /// How principals hold access to a resource now. The one place that knows the kinds of resources, with [`Self::remove_from`]
+    /// below.
+    async fn access_to(
+        &mut self,
+        resource: &Resource,
+        principals: &[Uuid],
+    ) -> Result<HashMap<Uuid, Access>, StoreError> {
+        match resource.kind {
+            ResourceKind::Group => self.access_to_group(resource.id, principals).await,
+            // LC-APPLY-13
+            ResourceKind::ServicePrincipal
+            | ResourceKind::DirectoryRole
+            | ResourceKind::AccessPackageAssignmentPolicy => {
+                let unconnected = Access::Direct { nested: false, obstacle: Some(Obstacle::NoConnector) };
+                Ok(principals.iter().map(|principal| (*principal, unconnected)).collect())
+            }
+        }
+    }
+
+    /// Takes principals' own assignments away; returns whose.
+    async fn remove_from(&mut self, resource: &Resource, principals: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
+        match resource.kind {
+            ResourceKind::Group => self.remove_from_group(resource.id, principals).await,
+            ResourceKind::ServicePrincipal
+            | ResourceKind::DirectoryRole
+            | ResourceKind::AccessPackageAssignmentPolicy => Ok(Vec::new()),
+        }
+    }
+
+    /// LC-APPLY-04, LC-APPLY-05
+    async fn access_to_group(
+        &mut self,
+        group: ObjectId,
+        principals: &[Uuid],
+    ) -> Result<HashMap<Uuid, Access>, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let rows = sqlx::query!(
+            r#"
+            with recursive nested (group_id) as (
+                select m.member_id
+                  from group_members m
+                 where m.tenant_id = $1
+                   and m.group_id = $2
+                   and m.member_type = 'group'
+                 union
+                select m.member_id
+                  from nested n
+                  join group_members m
+                    on m.tenant_id = $1
+                   and m.group_id = n.group_id
+                   and m.member_type = 'group'
+            )
+            select p.principal_id as "principal_id!",
+                   'DynamicMembership' = any(g.group_types) as "dynamic!",
+                   g.on_premises_sync_enabled as "on_premises!",
+                   g.mail_enabled and 'Unified' <> all(g.group_types) as "mail_enabled!",
+                   exists (
+                       select
+                         from group_members m
+                        where m.tenant_id = $1
+                          and m.group_id = $2
+                          and m.member_id = p.principal_id) as "direct!",
+                   exists (
+                       select
+                         from nested n
+                         join group_members m
+                           on m.tenant_id = $1
+                          and m.group_id = n.group_id
+                          and m.member_id = p.principal_id) as "nested!"
+              from unnest($3::uuid[]) as p (principal_id)
+              join groups g on g.tenant_id = $1 and g.group_id = $2
+            "#,
+            tenant,
+            group.as_uuid(),
+            principals,
+        )
+        .fetch_all(self.connection()?)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| {
+                let obstacle = match row {
+                    _ if row.dynamic => Some(Obstacle::DynamicGroup),
+                    _ if row.on_premises => Some(Obstacle::OnPremisesGroup),
+                    _ if row.mail_enabled => Some(Obstacle::MailEnabledGroup),
+                    _ => None,
+                };
+                let access = match (row.direct, row.nested) {
+                    (true, nested) => Access::Direct { nested, obstacle },
+                    (false, true) => Access::Nested,
+                    (false, false) => Access::Gone,
+                };
+                (row.principal_id, access)
+            })
+            .collect())
+    }
+
+    async fn remove_from_group(&mut self, group: ObjectId, principals: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        Ok(sqlx::query_scalar!(
+            r#"
+            delete from group_members
+             where tenant_id = $1
+               and group_id = $2
+               and member_id = any($3)
+            returning member_id
+            "#,
+            tenant,
+            group.as_uuid(),
+            principals,
+        )
+        .fetch_all(self.connection()?)
+        .await?)
+    }
+}
+
+#[async_trait]
+impl ApplyRepository for PgUnitOfWork {
+    async fn begin_run(&mut self, instance: InstanceId, by: &Identity) -> Result<(), StoreError> {
+        let tenant = self.tenant.as_uuid();
+        sqlx::query!(
+            r#"
+            insert into apply_runs
+                (tenant_id, instance_id, requested_by_id, requested_by_name, requested_by_user_principal_name)
+            values ($1, $2, $3, $4, $5)
+            "#,
+            tenant,
+            instance.as_uuid(),
+            by.id.as_uuid(),
+            by.display_name,
+            by.user_principal_name,
+        )
+        .execute(self.connection()?)
+        .await?;
+        Ok(())
+    }
+
+    async fn find_run(&mut self, instance: InstanceId) -> Result<Option<ApplyRun>, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let row = sqlx::query!(
+            r#"
+            select requested_by_id, requested_by_name, requested_by_user_principal_name, applied_through
+              from apply_runs
+             where tenant_id = $1
+               and instance_id = $2
+            "#,
+            tenant,
+            instance.as_uuid(),
+        )
+        .fetch_optional(self.connection()?)
+        .await?;
+        Ok(row.map(|row| ApplyRun {
+            by: Identity {
+                id: ObjectId::new(row.requested_by_id),
+                display_name: row.requested_by_name,
+                user_principal_name: row.requested_by_user_principal_name,
+            },
+            applied_through: row.applied_through,
+        }))
+    }
+
+    async fn advance_run(&mut self, instance: InstanceId, through: ItemSeq) -> Result<(), StoreError> {
+        let tenant = self.tenant.as_uuid();
+        sqlx::query!(
+            "update apply_runs set applied_through = $3 where tenant_id = $1 and instance_id = $2",
+            tenant,
+            instance.as_uuid(),
+            through,
+        )
+        .execute(self.connection()?)
+        .await?;
+        Ok(())
+    }
+
+    async fn items(
+        &mut self,
+        instance: &Instance,
+        after: ItemSeq,
+        through: ItemSeq,
+    ) -> Result<Vec<ItemToApply>, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let rows = sqlx::query!(
+            r#"
+            select distinct on (d.seq)
+                   d.seq, d.decision, i.principal_id, i.principal_type, i.principal_name, i.principal_detail
+              from decisions d
+              join decision_items i
+                on i.tenant_id = d.tenant_id
+               and i.instance_id = d.instance_id
+               and i.seq = d.seq
+             where d.tenant_id = $1
+               and d.instance_id = $2
+               and d.seq > $3
+               and d.seq <= $4
+             order by d.seq, d.ordinal desc
+            "#,
+            tenant,
+            instance.id.as_uuid(),
+            after,
+            through,
+        )
+        .fetch_all(self.connection()?)
+        .await?;
+        let principals: Vec<_> = rows.iter().map(|row| row.principal_id).collect();
+        let access = self.access_to(&instance.resource, &principals).await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(ItemToApply {
+                    seq: row.seq,
+                    principal: Principal {
+                        id: ObjectId::new(row.principal_id),
+                        kind: principal_kind(&row.principal_type, row.seq)?,
+                        display_name: row.principal_name,
+                        detail: row.principal_detail,
+                    },
+                    decision: Verdict::parse(&row.decision).ok_or_else(|| corrupt("decisions", "decision", row.seq))?,
+                    access: access.get(&row.principal_id).copied().unwrap_or(Access::Gone),
+                })
+            })
+            .collect()
+    }
+
+    async fn remove(&mut self, resource: &Resource, principals: &[ObjectId]) -> Result<Vec<ObjectId>, StoreError> {
+        let removed = self.remove_from(resource, &uuids(principals)).await?;
+        Ok(removed.into_iter().map(ObjectId::new).collect())
+    }
+
+    async fn record(&mut self, instance: InstanceId, by: &Identity, results: &[ItemResult]) -> Result<(), StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let now = self.now;
+        let seqs: Vec<_> = results.iter().map(|item| item.seq).collect();
+        let words: Vec<_> = results.iter().map(|item| item.result.as_str().to_owned()).collect();
+        let descriptions: Vec<_> = results.iter().map(|item| item.description.map(str::to_owned)).collect();
+        sqlx::query!(
+            r#"
+            insert into apply_results
+                (tenant_id, instance_id, seq, result, description, applied_by_id, applied_by_name,
+                 applied_by_user_principal_name, applied_at)
+            select $1, $2, seq, result, description, $6, $7, $8, $9
+              from unnest($3::integer[], $4::text[], $5::text[]) as item (seq, result, description)
+            "#,
+            tenant,
+            instance.as_uuid(),
+            &seqs,
+            &words,
+            &descriptions as &[Option<String>],
+            by.id.as_uuid(),
+            by.display_name,
+            by.user_principal_name,
+            now,
+        )
+        .execute(self.connection()?)
+        .await?;
+        Ok(())
+    }
+
+    async fn tally(&mut self, instance: InstanceId) -> Result<Vec<(ApplyResult, i64)>, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        sqlx::query!(
+            r#"
+            select result, count(*) as "count!"
+              from apply_results
+             where tenant_id = $1
+               and instance_id = $2
+             group by result
+             order by result
+            "#,
+            tenant,
+            instance.as_uuid(),
+        )
+        .fetch_all(self.connection()?)
+        .await?
+        .into_iter()
+        .map(|row| {
+            let result = ApplyResult::parse(&row.result).ok_or_else(|| corrupt("apply_results", "result", instance))?;
+            Ok((result, row.count))
+        })
+        .collect()
+    }
+
+    async fn block(&mut self, users: &[ObjectId]) -> Result<Vec<ObjectId>, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let blocked = sqlx::query_scalar!(
+            r#"
+            update users
+               set account_enabled = false
+             where tenant_id = $1
+               and user_id = any($2)
+            returning user_id
+            "#,
+            tenant,
+            &uuids(users),
+        )
+        .fetch_all(self.connection()?)
+        .await?;
+        Ok(blocked.into_iter().map(ObjectId::new).collect())
+    }
+
+    async fn await_deletions(
+        &mut self,
+        instance: InstanceId,
+        items: &[(ItemSeq, ObjectId)],
+        due_at: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let (seqs, users): (Vec<_>, Vec<_>) = items.iter().map(|(seq, user)| (*seq, user.as_uuid())).unzip();
+        sqlx::query!(
+            r#"
+            insert into pending_deletions (tenant_id, instance_id, seq, user_id, due_at)
+            select $1, $2, seq, user_id, $5
+              from unnest($3::integer[], $4::uuid[]) as item (seq, user_id)
+            "#,
+            tenant,
+            instance.as_uuid(),
+            &seqs,
+            &users,
+            due_at,
+        )
+        .execute(self.connection()?)
+        .await?;
+        Ok(())
+    }
+
+    async fn next_deletion(&mut self, instance: InstanceId) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        Ok(sqlx::query_scalar!(
+            "select min(due_at) from pending_deletions where tenant_id = $1 and instance_id = $2",
+            tenant,
+            instance.as_uuid(),
+        )
+        .fetch_one(self.connection()?)
+        .await?)
+    }
+
+    async fn due_deletions(
+        &mut self,
+        instance: InstanceId,
+        limit: i64,
+    ) -> Result<Vec<(PendingDeletion, BlockedAccount)>, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let now = self.now;
+        let rows = sqlx::query!(
+            r#"
+            with due as (
+                select seq, user_id
+                  from pending_deletions
+                 where tenant_id = $1
+                   and instance_id = $2
+                   and due_at <= $3
+                 order by seq
+                 limit $4
+            ), held as materialized (
+                select u.user_id, u.account_enabled
+                  from users u
+                 where u.tenant_id = $1
+                   and u.user_id in (select user_id from due)
+                 order by u.user_id
+                   for update
+            )
+            select d.seq, d.user_id, h.account_enabled as "account_enabled?"
+              from due d
+              left join held h on h.user_id = d.user_id
+             order by d.seq
+            "#,
+            tenant,
+            instance.as_uuid(),
+            now,
+            limit,
+        )
+        .fetch_all(self.connection()?)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| {
+                let account = match row.account_enabled {
+                    Some(false) => BlockedAccount::StillBlocked,
+                    Some(true) => BlockedAccount::Unblocked,
+                    None => BlockedAccount::Gone,
+                };
+                (PendingDeletion { instance, seq: row.seq, user: ObjectId::new(row.user_id) }, account)
+            })
+            .collect())
+    }
+
+    async fn delete_users(&mut self, users: &[ObjectId]) -> Result<(), StoreError> {
+        let tenant = self.tenant.as_uuid();
+        sqlx::query!(
+            r#"
+            with memberships as (
+                delete from group_members where tenant_id = $1 and member_id = any($2)
+            ), ownerships as (
+                delete from group_owners where tenant_id = $1 and owner_id = any($2)
+            ), applications as (
+                delete from service_principal_owners where tenant_id = $1 and owner_id = any($2)
+            ), application_roles as (
+                delete from app_role_assignments where tenant_id = $1 and principal_id = any($2)
+            ), roles as (
+                delete from role_assignments where tenant_id = $1 and principal_id = any($2)
+            ), eligibilities as (
+                delete from role_eligibilities where tenant_id = $1 and principal_id = any($2)
+            ), channels as (
+                delete from shared_channel_members where tenant_id = $1 and member_id = any($2)
+            ), packages as (
+                delete from access_package_assignments where tenant_id = $1 and target_id = any($2)
+            ), reports as (
+                update users
+                   set manager_id = null
+                 where tenant_id = $1
+                   and manager_id = any($2)
+                   and user_id <> all($2)
+            )
+            delete from users
+             where tenant_id = $1
+               and user_id = any($2)
+            "#,
+            tenant,
+            &uuids(users),
+        )
+        .execute(self.connection()?)
+        .await?;
+        Ok(())
+    }
+
+    async fn settle_deletions(&mut self, instance: InstanceId, items: &[ItemSeq]) -> Result<(), StoreError> {
+        let tenant = self.tenant.as_uuid();
+        sqlx::query!(
+            "delete from pending_deletions where tenant_id = $1 and instance_id = $2 and seq = any($3)",
+            tenant,
+            instance.as_uuid(),
+            items,
+        )
+        .execute(self.connection()?)
+        .await?;
+        Ok(())
+    }
+
+    async fn pending_deletions(&mut self, definition: DefinitionId) -> Result<Vec<PendingDeletion>, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let rows = sqlx::query!(
+            r#"
+            select p.instance_id, p.seq, p.user_id
+              from instances i
+              join pending_deletions p on p.tenant_id = i.tenant_id and p.instance_id = i.instance_id
+             where i.tenant_id = $1
+               and i.definition_id = $2
+             order by p.instance_id, p.seq
+            "#,
+            tenant,
+            definition.as_uuid(),
+        )
+        .fetch_all(self.connection()?)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| PendingDeletion {
+                instance: InstanceId::new(row.instance_id),
+                seq: row.seq,
+                user: ObjectId::new(row.user_id),
+            })
+            .collect())
+    }
+}
+
+fn uuids(ids: &[ObjectId]) -> Vec<Uuid> {
+    ids.iter().map(|id| id.as_uuid()).collect()
+}
