@@ -4,11 +4,11 @@
 //! is a job enqueued in the same transaction. Dropping a unit of work rolls back, so `?` is safe everywhere.
 
 mod access;
+pub mod add_issuer;
 pub mod advance_clock;
 pub mod create_definition;
 pub mod delete_definition;
 pub mod development_tokens;
-pub mod directory_roles;
 pub mod get_decision;
 pub mod get_definition;
 pub mod get_instance;
@@ -18,14 +18,18 @@ pub mod import_directory;
 pub mod list_decisions;
 pub mod list_definitions;
 pub mod list_instances;
+pub mod list_issuers;
 pub mod list_stages;
 pub mod page_key;
 pub mod record_decision;
+pub mod remove_issuer;
+pub mod resolve_caller;
 pub mod run_job;
 mod run_review;
 pub mod send_mail;
 pub mod stop_instance;
 pub mod stop_stage;
+pub mod update_issuer;
 pub mod update_stage;
 
 use std::sync::Arc;

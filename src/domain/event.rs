@@ -27,6 +27,9 @@ pub enum Activity {
     MailSent,
     MailFailed,
     ClockAdvanced,
+    IssuerAdded,
+    IssuerChanged,
+    IssuerRemoved,
 }
 
 impl Activity {
@@ -50,6 +53,9 @@ impl Activity {
             Self::MailSent => "Mail sent",
             Self::MailFailed => "Mail failed",
             Self::ClockAdvanced => "Clock advanced",
+            Self::IssuerAdded => "Token issuer added",
+            Self::IssuerChanged => "Token issuer changed",
+            Self::IssuerRemoved => "Token issuer removed",
         }
     }
 

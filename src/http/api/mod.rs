@@ -1,10 +1,12 @@
 //! The routes: one handler per operation of the API, registered once for actix and for the API document.
 
 mod bodies;
+mod callers;
 mod decisions;
 mod definitions;
 mod extract;
 mod instances;
+mod issuers;
 mod lists;
 mod sandbox;
 mod schema;
@@ -12,7 +14,7 @@ mod stages;
 mod view;
 
 use actix_web::http::Method;
-pub use extract::DirectoryRoles;
+pub use callers::Callers;
 pub use lists::PageKeys;
 use schema::BearerToken;
 use utoipa::OpenApi;
@@ -67,7 +69,12 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(decisions::list_stage)
         .service(decisions::get_stage)
         .service(decisions::update_stage)
-        .service(sandbox::advance_clock);
+        .service(sandbox::advance_clock)
+        .service(issuers::list)
+        .service(issuers::add)
+        .service(issuers::get)
+        .service(issuers::update)
+        .service(issuers::remove);
 }
 
 /// Answers 405 with `Allow` to all verbs but GET on the functions.
@@ -111,6 +118,8 @@ pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
         (format!("{stage}/decisions"), READ),
         (format!("{stage}/decisions/{{item}}"), PATCHABLE),
         ("/attestry/v1/sandbox/clock".to_owned(), ACTION),
+        ("/attestry/v1/issuers".to_owned(), COLLECTION),
+        ("/attestry/v1/issuers/{issuer}".to_owned(), &[Method::GET, Method::PATCH, Method::DELETE]),
     ] {
         config.service(other_methods(&path, offered));
     }

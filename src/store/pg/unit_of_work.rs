@@ -10,6 +10,7 @@ use crate::{
         DecisionRepository, DefinitionRepository, DirectoryRepository, EventRepository, InstanceRepository,
         ItemRepository, JobRepository, ReviewerListRepository, ReviewerRepository, StageRepository, StoreError,
         TenantRepository, UnitOfWork,
+        issuers::{CallerRepository, IssuerRepository},
     },
 };
 
@@ -141,6 +142,14 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn tenants(&mut self) -> &mut dyn TenantRepository {
+        self
+    }
+
+    fn issuers(&mut self) -> &mut dyn IssuerRepository {
+        self
+    }
+
+    fn callers(&mut self) -> &mut dyn CallerRepository {
         self
     }
 
