@@ -9,6 +9,7 @@ pub mod json_reader;
 pub mod odata;
 pub mod request_ids;
 pub mod server;
+pub mod tls;
 
 use std::sync::Arc;
 
@@ -91,7 +92,8 @@ fn unavailable(error: StoreError) -> SourceUnavailable {
 
 fn trusted(stored: StoredIssuer) -> Result<TrustedIssuer, SourceUnavailable> {
     match stored {
-        StoredIssuer::Registered(TokenIssuer { id, tenant_id, revision, settings, .. }) => {
+        StoredIssuer::Registered(registered) => {
+            let TokenIssuer { id, tenant_id, revision, settings, .. } = *registered;
             Ok(TrustedIssuer { id, revision, tenant_id, settings, fixed_keys: None })
         }
         StoredIssuer::Development(DevelopmentIssuer { id, tenant, issuer, audiences, jwks, algorithms }) => {

@@ -16,7 +16,7 @@ use crate::domain::{
 #[derive(Clone, Debug, PartialEq)]
 pub enum StoredIssuer {
     /// One that a tenant has registered; its keys are fetched from where it says.
-    Registered(TokenIssuer),
+    Registered(Box<TokenIssuer>),
     /// The built-in issuer of a tenant, for development and tests.
     Development(DevelopmentIssuer),
 }

@@ -39,7 +39,7 @@ struct IssuerRow {
 impl IssuerRow {
     fn into_stored(self) -> Result<StoredIssuer, StoreError> {
         match self.jwks {
-            None => Ok(StoredIssuer::Registered(self.into_registered()?)),
+            None => Ok(StoredIssuer::Registered(Box::new(self.into_registered()?))),
             Some(jwks) => Ok(StoredIssuer::Development(DevelopmentIssuer {
                 id: IssuerId::new(self.issuer_id),
                 tenant: TenantId::new(self.tenant_id),
