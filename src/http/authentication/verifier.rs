@@ -166,12 +166,12 @@ impl<S: IssuerSource> TokenVerifier<S> {
         }
 
         claims::check_audience(&claims, &issuer.trusted.settings.audiences)?;
+        let validity = Validity::of(&claims)?;
+        validity.check(now)?;
         let mut caller = assert_caller(&claims, issuer.trusted.tenant_id, &issuer.trusted.settings)?;
         if issuer.is_development() {
             caller.subject = stated(caller.subject, &claims)?;
         }
-        let validity = Validity::of(&claims)?;
-        validity.check(now)?;
         Ok(Verified {
             issuer: iss,
             registration: (issuer.trusted.id, issuer.trusted.revision),
