@@ -92,8 +92,8 @@ async fn a_users_token_counts_with_the_roles_that_its_groups_give() {
     definitions(&x.user("rita", &["g-readers", "g-others"]).await).await.is(200);
     let reader = x.user("rita", &["g-readers"]).await.post("/definitions", &review.body).await;
     reader.refused(403, "Forbidden");
-    definitions(&x.user("carla", &["g-others"]).await).await.refused(403, "Forbidden");
-    definitions(&x.user("carla", &["G-ADMINS", "g-admins "]).await).await.refused(403, "Forbidden");
+    definitions(&x.user("zoe", &["g-others"]).await).await.refused(403, "Forbidden");
+    definitions(&x.user("zoe", &["G-ADMINS", "g-admins "]).await).await.refused(403, "Forbidden");
 
     let created = x.t.events_of("Create access review").await;
     assert_eq!(created[0]["actor_name"], "carla", "the directory's name");

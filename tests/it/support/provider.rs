@@ -40,7 +40,7 @@ impl Provider {
         let ready: Value = serde_json::from_str(&line)
             .expect("the provider says where it is; `npm ci` in tests/openid_provider installs what it needs");
         let text = |name: &str| ready[name].as_str().unwrap().to_owned();
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let http = super::client::http().build().unwrap();
         Self { process, _input: input, issuer: text("issuer"), control: text("control"), http }
     }
 
