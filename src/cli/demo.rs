@@ -25,6 +25,7 @@ use attestry::{
         definition::Definition,
         duration::IsoDuration,
         ids::{DefinitionId, InstanceId, ObjectId, StageId, TenantId},
+        precondition::Precondition,
         status::Status,
         token_issuer::assertion::{self, AssertedCaller, UserKey},
     },
@@ -186,7 +187,7 @@ async fn call_of(services: &Services, tenant: TenantId, user: Uuid) -> anyhow::R
         .await
         .map_err(service::told)
         .with_context(|| format!("{user} is gone from the demo's directory"))?;
-    Ok(Call { caller: Arc::new(caller), request_id: None })
+    Ok(Call { caller: Arc::new(caller), request_id: None, precondition: Precondition::default() })
 }
 
 /// Makes the review unless there is one, and sees to it that it runs before anybody is told of it.

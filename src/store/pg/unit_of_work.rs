@@ -10,6 +10,7 @@ use crate::{
         DecisionRepository, DefinitionRepository, DirectoryRepository, EventRepository, InstanceRepository,
         ItemRepository, JobRepository, ReviewerListRepository, ReviewerRepository, StageRepository, StoreError,
         TenantRepository, UnitOfWork,
+        bulk::BulkDecisionRepository,
         issuers::{CallerRepository, IssuerRepository},
     },
 };
@@ -126,6 +127,10 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn decisions(&mut self) -> &mut dyn DecisionRepository {
+        self
+    }
+
+    fn bulk_decisions(&mut self) -> &mut dyn BulkDecisionRepository {
         self
     }
 
