@@ -4,14 +4,15 @@ use serde_json::json;
 
 use super::{
     Call, Refused, Services,
-    access::{authorize, kind_of_group},
+    access::{authorize, kind_of_scope},
     ids,
     run_review::{ReviewRun, queries},
 };
 use crate::domain::{
     authorization::{Operation, Relation, require_permission},
-    definition::{self, Definition, DefinitionDraft},
+    definition::{self, Definition, DefinitionDraft, Schedule},
     event::{Activity, Event},
+    instance::ResourceKind,
     reviewer_scope::{ReviewerForm, ReviewerScope},
     status::Status,
     violation::Violation,
@@ -23,17 +24,29 @@ use crate::domain::{
 pub async fn create_definition(
     services: &Services,
     call: &Call,
-    draft: DefinitionDraft,
+    mut draft: DefinitionDraft,
 ) -> Result<Definition, Refused> {
     require_permission(&call.caller)?;
     let mut uow = services.begin(call.tenant()).await?;
-    let group = draft.scope.form.group();
-    let kind = kind_of_group(&mut *uow, group).await?;
+    let form = draft.scope.form.clone();
+    let kind = kind_of_scope(&mut *uow, &form).await?;
     authorize(&call.caller, Operation::DefinitionCreate, kind, &Relation::default())?;
 
     let mut violations = definition::validate(&draft);
-    if uow.directory().group(group).await?.is_none() {
-        violations.push(Violation::new("scope.query", format!("there is no group {group}")));
+    // What is wrong is told by the places in the body; what is right is kept in the order of the stages.
+    if violations.is_empty() {
+        draft.order_stages();
+    }
+    if let Some(resource) = form.resource()
+        && uow.directory().resource(&form).await?.is_none()
+    {
+        let kind = match form.resource_kind() {
+            ResourceKind::Group => "group",
+            ResourceKind::ServicePrincipal => "service principal",
+            ResourceKind::DirectoryRole => "directory role",
+            ResourceKind::AccessPackageAssignmentPolicy => "access package assignment policy",
+        };
+        violations.push(Violation::new(draft.scope.resource_path(), format!("there is no {kind} {resource}")));
     }
     let named = named_forms(&draft);
     let forms: Vec<_> = named.iter().map(|(_, form)| form.clone()).collect();
@@ -50,6 +63,7 @@ pub async fn create_definition(
         modified_at: now,
         created_by: call.caller.identity.clone(),
         status: Status::NotStarted,
+        schedule: Schedule::default(),
     };
     if let Some(recurrence) = &definition.draft.settings.recurrence
         && let Some(last) = recurrence.range.as_ref().and_then(|range| range.last_date())
@@ -72,7 +86,7 @@ pub async fn create_definition(
         definition_id: Some(definition.id),
         after: Some(json!({
             "displayName": definition.draft.display_name,
-            "scope": definition.draft.scope.query,
+            "scope": definition.draft.scope.sent.to_string(),
             "reviewers": queries(&definition.draft.reviewer_lists.reviewers),
             "fallbackReviewers": queries(&definition.draft.reviewer_lists.fallback_reviewers),
             "settings": definition.draft.settings,
@@ -88,7 +102,7 @@ pub async fn create_definition(
 }
 
 /// Every reviewer and recipient scope of the draft with the path of its query.
-fn named_forms(draft: &DefinitionDraft) -> Vec<(String, ReviewerForm)> {
+pub(super) fn named_forms(draft: &DefinitionDraft) -> Vec<(String, ReviewerForm)> {
     let lists = std::iter::once((String::new(), &draft.reviewer_lists)).chain(
         draft
             .stages

@@ -9,6 +9,8 @@ pub mod add_issuer;
 pub mod advance_clock;
 pub mod batch_record_decisions;
 mod bulk_decisions;
+mod change_reviewers;
+pub mod contacted_reviewers;
 pub mod create_definition;
 pub mod delete_definition;
 pub mod development_tokens;
@@ -16,6 +18,7 @@ pub mod entity_tags;
 pub mod get_decision;
 pub mod get_definition;
 pub mod get_instance;
+pub mod get_review_set;
 pub mod get_stage;
 pub mod ids;
 pub mod import_directory;
@@ -24,6 +27,7 @@ pub mod list_definitions;
 pub mod list_instances;
 pub mod list_issuers;
 pub mod list_stages;
+mod open_occurrence;
 pub mod page_key;
 pub mod record_decision;
 pub mod remove_issuer;
@@ -32,8 +36,11 @@ pub mod resolve_caller;
 pub mod run_job;
 mod run_review;
 pub mod send_mail;
+pub mod send_reminder;
 pub mod stop_instance;
 pub mod stop_stage;
+pub mod update_definition;
+pub mod update_instance;
 pub mod update_issuer;
 pub mod update_stage;
 
@@ -48,6 +55,7 @@ use crate::{
         authorization::{Caller, CallerKind, Reason},
         ids::TenantId,
         precondition::{Precondition, PreconditionFailed},
+        reminder::TooSoon,
         status::WrongState,
         violation::Violation,
     },
@@ -90,6 +98,9 @@ pub enum Refused {
     /// A fallback reviewer would be removed. LC-SUPD-06
     #[error("{0}")]
     Conflict(String),
+    /// The same was asked for a moment ago.
+    #[error(transparent)]
+    TooOften(#[from] TooSoon),
     /// The object is in another state than the caller demanded with an entity tag. LC-CONC-08
     #[error(transparent)]
     PreconditionFailed(#[from] PreconditionFailed),

@@ -5,9 +5,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 use crate::domain::{
     duration::IsoDuration,
     ids::{DefinitionId, ObjectId},
-    recurrence::{MAX_INTERVAL, shortest_gap_days},
+    recurrence::{self, Anchor, MAX_INTERVAL, shortest_gap_days},
     reviewer_scope::ReviewerLists,
-    scope::{self, ReviewScope, ScopeForm},
+    scope::ReviewScope,
     stage::StageOrdinal,
     status::Status,
     violation::Violation,
@@ -29,6 +29,9 @@ pub const MAX_NOTIFICATION_RECIPIENTS: usize = 100;
 pub const MAX_INSIGHT_SETTINGS: usize = 10;
 /// Longest duration of a stage or an instance and longest look-back, in days: a century, so that no date leaves the calendar.
 pub const MAX_DAYS: u32 = 36_500;
+
+/// Longest look-back of a review of an application, in days. MAX_APP_LOOKBACK
+pub const MAX_APPLICATION_LOOK_BACK_DAYS: u32 = 30;
 
 /// Who did something, as it was at that moment; Graph's `userIdentity`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -91,6 +94,44 @@ pub struct Definition {
     pub created_by: Identity,
     /// Derived, never set by clients. LC-DEF-11
     pub status: Status,
+    /// What updates and stops did to the recurrence.
+    pub schedule: Schedule,
+}
+
+/// How the occurrences go on, as far as the recurrence alone does not tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Schedule {
+    /// From where they are counted; `None`: from the first one, by creation and recurrence.
+    pub counted_from: Option<Anchor>,
+    /// Since when no further occurrence comes. UTC. DEF-STOP
+    pub stopped_at: Option<DateTime<Utc>>,
+}
+
+impl Definition {
+    /// When an occurrence (from 0) starts; `None` when there is none, or none any more. LC-REC-04 to 07
+    pub fn occurrence_start(&self, occurrence: i32) -> Option<DateTime<Utc>> {
+        match self.schedule.stopped_at {
+            None => self.scheduled_start(occurrence),
+            Some(_) => None,
+        }
+    }
+
+    /// The same, whether or not the series was stopped since.
+    pub fn scheduled_start(&self, occurrence: i32) -> Option<DateTime<Utc>> {
+        recurrence::occurrence_start_from(self.draft.settings.recurrence.as_ref(), self.anchor(), occurrence)
+    }
+
+    /// From where the occurrences are counted.
+    pub fn anchor(&self) -> Anchor {
+        let recurrence = self.draft.settings.recurrence.as_ref();
+        let first = || Anchor { occurrence: 0, start_at: recurrence::first_start(recurrence, self.created_at) };
+        self.schedule.counted_from.unwrap_or_else(first)
+    }
+
+    /// Whether more than one occurrence can come. LC-REC-01
+    pub fn is_series(&self) -> bool {
+        self.draft.settings.recurrence.as_ref().is_some_and(|recurrence| recurrence.series().is_some())
+    }
 }
 
 /// `accessReviewScheduleSettings`, defaults filled in. Section 2.2 of the model.
@@ -436,7 +477,7 @@ pub fn validate(draft: &DefinitionDraft) -> Vec<Violation> {
     ] {
         check_length(&mut found, path, text.as_deref().unwrap_or_default(), MAX_DESCRIPTION);
     }
-    check_enumeration(&mut found, draft);
+    check_scope(&mut found, draft);
     check_lists(&mut found, "", &draft.reviewer_lists);
     check_settings(&mut found, draft);
     check_stages(&mut found, &draft.stages, &draft.scope);
@@ -463,15 +504,14 @@ fn check_count(found: &mut Vec<Violation>, path: &str, count: usize, limit: usiz
     }
 }
 
-/// E-03: the companion must name the group under review.
-fn check_enumeration(found: &mut Vec<Violation>, draft: &DefinitionDraft) {
-    let Some(query) = &draft.instance_enumeration_scope else { return };
-    let path = "instanceEnumerationScope.query";
-    match scope::parse_enumerated_group(query, None, None) {
-        Ok(group) if group == draft.scope.form.group() => {}
-        Ok(_) => found.push(Violation::new(path, "must name the same group as scope.query")),
-        Err(error) if error.is_unsupported_query() => found.push(Violation::unsupported_query(path, error.to_string())),
-        Err(error) => found.push(Violation::new(path, error.to_string())),
+/// P-03 with several stages.
+fn check_scope(found: &mut Vec<Violation>, draft: &DefinitionDraft) {
+    let form = &draft.scope.form;
+    if form.is_single_stage_only() && draft.stages.len() > 1 {
+        found.push(Violation::new(
+            "stageSettings",
+            "must have one stage at most: users of shared channels are reviewed in single-stage reviews only",
+        ));
     }
 }
 
@@ -504,10 +544,17 @@ fn check_settings(found: &mut Vec<Violation>, draft: &DefinitionDraft) {
     }
     for (index, action) in settings.apply_actions.iter().enumerate() {
         match action {
-            ApplyAction::DisableAndDeleteUser if !draft.scope.form.is_guests_only() => found.push(Violation::new(
-                format!("settings.applyActions[{index}]"),
-                "disableAndDeleteUserApplyAction needs a scope limited to guests by $filter=(userType eq 'Guest')",
-            )),
+            ApplyAction::DisableAndDeleteUser if !draft.scope.form.permits_disable_and_delete() => {
+                let reason = match draft.scope.form.is_guests_only() {
+                    false => {
+                        "disableAndDeleteUserApplyAction needs a scope limited to guests by $filter=(userType eq 'Guest')"
+                    }
+                    true => {
+                        "disableAndDeleteUserApplyAction goes neither with reviews of many groups nor with role reviews"
+                    }
+                };
+                found.push(Violation::new(format!("settings.applyActions[{index}]"), reason));
+            }
             ApplyAction::DisableAndDeleteUser | ApplyAction::RemoveAccess => {}
         }
     }
@@ -519,7 +566,7 @@ fn check_days(found: &mut Vec<Violation>, path: &str, days: i32, least: i32) {
     }
 }
 
-/// LC-RCM-03, LC-RCM-04. The limit of 30 days concerns application reviews, which no offered scope is.
+/// LC-RCM-03, LC-RCM-04, LC-DEF-06
 fn check_recommendations(
     found: &mut Vec<Violation>,
     prefix: &str,
@@ -527,8 +574,13 @@ fn check_recommendations(
     insights: &[InsightSetting],
     scope: &ReviewScope,
 ) {
+    let is_application = scope.form.is_application_review();
     let mut check_look_back = |path: String, duration: Option<IsoDuration>| {
-        if duration.is_some_and(|duration| duration.exceeds_days(MAX_DAYS)) {
+        let exceeds = |days| duration.is_some_and(|duration| duration.exceeds_days(days));
+        if is_application && exceeds(MAX_APPLICATION_LOOK_BACK_DAYS) {
+            let limit = MAX_APPLICATION_LOOK_BACK_DAYS;
+            found.push(Violation::new(path, format!("must be at most {limit} days in a review of an application")));
+        } else if exceeds(MAX_DAYS) {
             found.push(Violation::new(path, format!("must be at most {MAX_DAYS} days")));
         }
     };
@@ -541,19 +593,14 @@ fn check_recommendations(
     }
     check_count(found, &format!("{prefix}recommendationInsightSettings"), insights.len(), MAX_INSIGHT_SETTINGS);
     for (index, insight) in insights.iter().enumerate() {
-        match (insight, &scope.form) {
-            (
-                InsightSetting::UserLastSignIn { sign_in_scope: SignInScope::Application, .. },
-                ScopeForm::GroupMembers { .. },
-            ) => found.push(Violation::new(
-                format!("{prefix}recommendationInsightSettings[{index}].signInScope"),
-                "must be tenant: application goes with reviews of an application only",
-            )),
-            (
-                InsightSetting::UserLastSignIn { sign_in_scope: SignInScope::Tenant, .. }
-                | InsightSetting::GroupPeerOutlier,
-                ScopeForm::GroupMembers { .. },
-            ) => {}
+        match insight {
+            InsightSetting::UserLastSignIn { sign_in_scope: SignInScope::Application, .. } if !is_application => {
+                found.push(Violation::new(
+                    format!("{prefix}recommendationInsightSettings[{index}].signInScope"),
+                    "must be tenant: application goes with reviews of an application only",
+                ));
+            }
+            InsightSetting::UserLastSignIn { .. } | InsightSetting::GroupPeerOutlier => {}
         }
     }
 }

@@ -7,8 +7,10 @@ pub mod authorization;
 pub mod bulk_decision;
 pub mod decision;
 pub mod definition;
+pub mod definition_update;
 pub mod directory;
 pub mod duration;
+pub mod enumeration;
 pub mod event;
 #[cfg(test)]
 mod examples;
@@ -21,6 +23,7 @@ pub mod precondition;
 pub mod query_text;
 pub mod recommendation;
 pub mod recurrence;
+pub mod reminder;
 pub mod reviewer_reach;
 pub mod reviewer_scope;
 pub mod scope;

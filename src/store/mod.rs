@@ -4,25 +4,34 @@
 //! `None`, also when the row belongs to another tenant. Storage is told ids, times and statuses; it invents none.
 
 pub mod bulk;
+pub mod contacted_reviewers;
+pub mod definition_updates;
 pub mod directory_import;
 pub mod filter;
 pub mod issuers;
+pub mod occurrences;
 pub mod pg;
+pub mod reminders;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
+
+pub use contacted_reviewers::{ContactedReviewerCursor, ContactedReviewerFilter, ContactedReviewerRepository};
+pub use definition_updates::DefinitionUpdateRepository;
+pub use reminders::ReminderRepository;
 
 use crate::domain::{
     decision::{Decision, Verdict},
     definition::{Definition, Identity},
     event::Event,
     ids::{DefinitionId, InstanceId, ItemSeq, JobId, ObjectId, ReviewerListId, StageId, TenantId},
-    instance::Instance,
+    instance::{Instance, Resource},
     lifecycle::{Entry, InstanceProgress},
     recommendation::Recommendation,
     reviewer_reach::{Cohort, ReviewerReach},
     reviewer_scope::{ReviewerForm, ReviewerLists},
+    scope::ScopeForm,
     stage::{PlannedStage, Stage, StageOrdinal},
     status::Status,
 };
@@ -96,6 +105,10 @@ pub trait UnitOfWork: Send {
     fn tenants(&mut self) -> &mut dyn TenantRepository;
     fn issuers(&mut self) -> &mut dyn issuers::IssuerRepository;
     fn callers(&mut self) -> &mut dyn issuers::CallerRepository;
+    fn occurrences(&mut self) -> &mut dyn occurrences::OccurrenceRepository;
+    fn definition_updates(&mut self) -> &mut dyn DefinitionUpdateRepository;
+    fn reminders(&mut self) -> &mut dyn ReminderRepository;
+    fn contacted_reviewers(&mut self) -> &mut dyn ContactedReviewerRepository;
     /// Makes everything permanent at once. [`StoreError::Unknown`] when the answer got lost.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }
@@ -198,7 +211,7 @@ pub trait InstanceRepository: Send {
     async fn lock(&mut self, id: InstanceId) -> Result<Option<Instance>, StoreError>;
     /// Stores status, dates, item count and errors, and counts the version up.
     async fn update(&mut self, instance: &mut Instance) -> Result<(), StoreError>;
-    /// Occurrence and status of every instance of a definition.
+    /// What a definition's status follows from: for every status that an instance of it has, the latest occurrence with one.
     async fn progress(&mut self, definition: DefinitionId) -> Result<Vec<InstanceProgress>, StoreError>;
     /// By start unless ordered otherwise, id last.
     async fn page(
@@ -329,6 +342,8 @@ pub struct Gathering {
     pub recommendation_cutoffs: Vec<Option<DateTime<Utc>>>,
     /// Each person alone, because some stage is a self-review; else everybody with the same manager together.
     pub one_cohort_per_principal: bool,
+    /// Groups and service principals are left out: everybody reviews himself, and nobody stands in. LC-REV-06
+    pub users_only: bool,
 }
 
 /// A principal under review. Section 5.2 of the model.
@@ -339,6 +354,14 @@ pub struct Principal {
     pub display_name: String,
     /// User principal name of a user, application id of a service principal, else empty.
     pub detail: String,
+}
+
+/// The role by which somebody has access to an application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantedRole {
+    pub id: ObjectId,
+    /// With several roles the names of all; empty when nothing is told of them.
+    pub display_name: String,
 }
 
 /// What a principal is.
@@ -355,6 +378,8 @@ pub struct ItemRow {
     pub seq: ItemSeq,
     pub cohort: Cohort,
     pub principal: Principal,
+    /// Only in reviews of applications.
+    pub app_role: Option<GrantedRole>,
     pub recommendation: Recommendation,
     /// The decision this view shows; `None` is `NotReviewed`.
     pub decision: Option<Decision>,
@@ -452,6 +477,9 @@ pub trait DecisionRepository: Send {
 pub trait DirectoryRepository: Send {
     /// Which of these scopes name an object that is not there; positions into `forms`. LC-SUPD-12, A-13
     async fn missing(&mut self, forms: &[ReviewerForm]) -> Result<Vec<usize>, StoreError>;
+    /// The resource of a review, as its scope names it; `None` when there is none, or when every group of an enumeration is one.
+    /// A directory role is named by its id or its template's.
+    async fn resource(&mut self, form: &ScopeForm) -> Result<Option<Resource>, StoreError>;
     /// What a review needs to know of a group; `None` when there is none.
     async fn group(&mut self, id: ObjectId) -> Result<Option<GroupFacts>, StoreError>;
     /// Those of the groups to which directory roles can be assigned. LC-AUTH-01
@@ -540,20 +568,35 @@ pub trait EventRepository: Send {
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Job {
+    /// The time of an occurrence of an all-groups review has come. The start makes it unique, so that a definition that is given
+    /// another one can have another job.
+    OpenOccurrence { definition: DefinitionId, occurrence: i32, start_at: DateTime<Utc> },
     /// IN-02: the instance's time has come.
     OpenInstance { instance: InstanceId },
     /// ST-06: the stage's time is up.
     CloseStage { instance: InstanceId, stage: StageId },
+    /// N-4: the stage is half over.
+    RemindStage { instance: InstanceId, stage: StageId },
     /// One mail to one person.
-    SendMail { mail: MailKind, instance: InstanceId, ordinal: StageOrdinal, recipient: ObjectId },
+    SendMail {
+        mail: MailKind,
+        instance: InstanceId,
+        ordinal: StageOrdinal,
+        recipient: ObjectId,
+        /// Tells mails of one kind to one person apart; 0 where there is one at most. LC-NOTE-08
+        #[serde(default)]
+        sequence: i32,
+    },
 }
 
 impl Job {
     /// The kind as stored.
     pub const fn kind(&self) -> &'static str {
         match self {
+            Self::OpenOccurrence { .. } => "open_occurrence",
             Self::OpenInstance { .. } => "open_instance",
             Self::CloseStage { .. } => "close_stage",
+            Self::RemindStage { .. } => "remind_stage",
             Self::SendMail { .. } => "send_mail",
         }
     }
@@ -561,10 +604,16 @@ impl Job {
     /// What makes it unique within its kind.
     pub fn key(&self) -> String {
         match self {
+            Self::OpenOccurrence { definition, occurrence, start_at } => {
+                format!("{definition}/{occurrence}/{}", start_at.timestamp_micros())
+            }
             Self::OpenInstance { instance } => instance.to_string(),
-            Self::CloseStage { stage, .. } => stage.to_string(),
-            Self::SendMail { mail, instance, ordinal, recipient } => {
+            Self::CloseStage { stage, .. } | Self::RemindStage { stage, .. } => stage.to_string(),
+            Self::SendMail { mail, instance, ordinal, recipient, sequence: 0 } => {
                 format!("{}/{instance}/{ordinal}/{recipient}", mail.key())
+            }
+            Self::SendMail { mail, instance, ordinal, recipient, sequence } => {
+                format!("{}/{instance}/{ordinal}/{recipient}/{sequence}", mail.key())
             }
         }
     }
@@ -576,6 +625,8 @@ impl Job {
 pub enum MailKind {
     /// N-1, N-2, N-3: one of these at most per stage and person. LC-SUPD-22
     Started,
+    /// N-4, and with a sequence number N-5
+    Reminder,
     /// N-6
     Completed,
     /// N-7
@@ -587,6 +638,7 @@ impl MailKind {
     pub const fn key(self) -> &'static str {
         match self {
             Self::Started => "started",
+            Self::Reminder => "reminder",
             Self::Completed => "completed",
             Self::CompletedAdditional => "completed_additional",
         }
@@ -643,6 +695,10 @@ impl Outcome {
 pub trait JobRepository: Send {
     /// Enqueues; passes over those whose kind and key were ever enqueued.
     async fn enqueue(&mut self, jobs: &[NewJob]) -> Result<(), StoreError>;
+    /// Enqueues; one whose kind and key were enqueued before falls due anew, also when it had ended. A lease stays.
+    async fn reschedule(&mut self, jobs: &[NewJob]) -> Result<(), StoreError>;
+    /// Ends, as obsolete, what nobody is working on; whoever works on one finds out by himself.
+    async fn cancel(&mut self, jobs: &[Job]) -> Result<(), StoreError>;
     /// Ends a claimed job within this unit. [`StoreError::LeaseLost`] when somebody else has it by now.
     async fn finish(&mut self, job: &ClaimedJob, outcome: Outcome) -> Result<(), StoreError>;
     /// Gives a claimed job back within this unit because its time moved to `due_at`. [`StoreError::LeaseLost`] as above.

@@ -4,18 +4,23 @@
 
 mod bulk;
 mod callers;
+mod contacted_reviewers;
 mod decisions;
+mod definition_updates;
 mod definitions;
 mod directory;
 pub mod directory_import;
 mod error;
 mod events;
 mod filters;
+mod gathering;
 mod instances;
 mod issuers;
 mod items;
 mod jobs;
 pub mod migrate;
+mod occurrences;
+mod reminders;
 mod reviewer_lists;
 mod reviewers;
 mod stages;

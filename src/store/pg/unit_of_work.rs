@@ -7,11 +7,12 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Row, pool::PoolConnect
 use crate::{
     domain::ids::TenantId,
     store::{
-        DecisionRepository, DefinitionRepository, DirectoryRepository, EventRepository, InstanceRepository,
-        ItemRepository, JobRepository, ReviewerListRepository, ReviewerRepository, StageRepository, StoreError,
-        TenantRepository, UnitOfWork,
+        ContactedReviewerRepository, DecisionRepository, DefinitionRepository, DefinitionUpdateRepository,
+        DirectoryRepository, EventRepository, InstanceRepository, ItemRepository, JobRepository, ReminderRepository,
+        ReviewerListRepository, ReviewerRepository, StageRepository, StoreError, TenantRepository, UnitOfWork,
         bulk::BulkDecisionRepository,
         issuers::{CallerRepository, IssuerRepository},
+        occurrences::OccurrenceRepository,
     },
 };
 
@@ -155,6 +156,22 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn callers(&mut self) -> &mut dyn CallerRepository {
+        self
+    }
+
+    fn occurrences(&mut self) -> &mut dyn OccurrenceRepository {
+        self
+    }
+
+    fn definition_updates(&mut self) -> &mut dyn DefinitionUpdateRepository {
+        self
+    }
+
+    fn reminders(&mut self) -> &mut dyn ReminderRepository {
+        self
+    }
+
+    fn contacted_reviewers(&mut self) -> &mut dyn ContactedReviewerRepository {
         self
     }
 
