@@ -46,6 +46,9 @@ pub enum Activity {
     MailSent,
     MailFailed,
     ClockAdvanced,
+    IssuerAdded,
+    IssuerChanged,
+    IssuerRemoved,
 }
 
 impl Activity {
@@ -87,6 +90,9 @@ impl Activity {
             Self::MailSent => "Mail sent",
             Self::MailFailed => "Mail failed",
             Self::ClockAdvanced => "Clock advanced",
+            Self::IssuerAdded => "Token issuer added",
+            Self::IssuerChanged => "Token issuer changed",
+            Self::IssuerRemoved => "Token issuer removed",
         }
     }
 
