@@ -22,6 +22,7 @@ pub mod list_instances;
 pub mod list_stages;
 pub mod page_key;
 pub mod record_decision;
+mod repeats;
 pub mod run_job;
 mod run_review;
 pub mod send_mail;
@@ -39,6 +40,7 @@ use crate::{
         authorization::{Caller, CallerKind, Reason},
         ids::TenantId,
         precondition::{Precondition, PreconditionFailed},
+        repeat::RepeatKey,
         status::WrongState,
         violation::Violation,
     },
@@ -78,7 +80,7 @@ pub enum Refused {
     /// The body breaks a rule.
     #[error("the request is not valid")]
     Invalid(Vec<Violation>),
-    /// A fallback reviewer would be removed. LC-SUPD-06
+    /// A fallback reviewer would be removed, or a creation key was used for something else. LC-SUPD-06, LC-CONC-09
     #[error("{0}")]
     Conflict(String),
     /// The object is in another state than the caller demanded with an entity tag. LC-CONC-08
@@ -103,6 +105,8 @@ pub struct Call {
     pub request_id: Option<uuid::Uuid>,
     /// What must hold of the object he changes. Use cases that change one check it with the row locked.
     pub precondition: Precondition,
+    /// Marks a create that he may send again; use cases that create answer it as the first time.
+    pub repeat_key: Option<RepeatKey>,
 }
 
 impl Call {

@@ -33,6 +33,9 @@ Further settings, from the environment or (in lower case, without ATTESTRY_) fro
   ATTESTRY_MAIL_FROM       sender of mails; needed with a mail server
   ATTESTRY_DEV_ISSUER      1: make and accept tokens of the built-in issuer; not for production
   ATTESTRY_QUOTAS          on or off: throttling of requests [default: on]
+  ATTESTRY_QUOTA_READS     reading requests each caller may make in 10 seconds [default: 10000]
+  ATTESTRY_QUOTA_WRITES    changing requests each caller may make in 10 seconds [default: 5000]
+  ATTESTRY_ALLOWED_ORIGINS origins whose pages may call from a browser, such as https://admin.example [default: none]
   ATTESTRY_WORKERS         jobs at the same time [default: 4]
   ATTESTRY_DRAIN_SECONDS   how long requests are still accepted after the signal to stop [default: 0]
   ATTESTRY_PG_BINDIR       where the private PostgreSQL's programs are, if not found by themselves";

@@ -20,6 +20,7 @@ pub mod precondition;
 pub mod query_text;
 pub mod recommendation;
 pub mod recurrence;
+pub mod repeat;
 pub mod reviewer_reach;
 pub mod reviewer_scope;
 pub mod scope;

@@ -2,12 +2,18 @@
 
 pub mod api;
 pub mod authentication;
+pub mod batch;
 pub mod conventions;
 pub mod definitions;
+pub mod documents;
 pub mod error;
 pub mod in_process;
 pub mod json_reader;
+pub mod metadata;
 pub mod odata;
+pub mod origins;
+pub mod quotas;
+pub mod request_body;
 pub mod request_ids;
 pub mod server;
 pub mod tls;
@@ -32,6 +38,10 @@ pub struct Edge {
     pub roles: api::DirectoryRoles,
     /// What seals continuation tokens.
     pub page_keys: api::PageKeys,
+    /// How many requests a caller may make; `None` counts nothing.
+    pub quotas: Option<quotas::Quotas>,
+    /// Origins whose pages may call from a browser.
+    pub allowed_origins: Vec<String>,
 }
 
 impl Edge {
@@ -43,7 +53,23 @@ impl Edge {
             public_url: public_url.trim_end_matches('/').to_owned(),
             roles: api::DirectoryRoles::default(),
             page_keys: api::PageKeys::default(),
+            quotas: None,
+            allowed_origins: Vec::new(),
         }
+    }
+
+    /// The same, with requests throttled.
+    #[must_use]
+    pub fn with_quotas(mut self, settings: Option<quotas::QuotaSettings>) -> Self {
+        self.quotas = settings.map(quotas::Quotas::new);
+        self
+    }
+
+    /// The same, open to pages of these origins: scheme, host and port, without a slash at the end.
+    #[must_use]
+    pub fn with_allowed_origins(mut self, origins: Vec<String>) -> Self {
+        self.allowed_origins = origins;
+        self
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod directory_import;
 pub mod filter;
+pub mod first_answers;
 pub mod pg;
 
 use async_trait::async_trait;
@@ -90,6 +91,7 @@ pub trait UnitOfWork: Send {
     fn directory(&mut self) -> &mut dyn DirectoryRepository;
     fn events(&mut self) -> &mut dyn EventRepository;
     fn jobs(&mut self) -> &mut dyn JobRepository;
+    fn first_answers(&mut self) -> &mut dyn first_answers::FirstAnswerRepository;
     fn tenants(&mut self) -> &mut dyn TenantRepository;
     /// Makes everything permanent at once. [`StoreError::Unknown`] when the answer got lost.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;

@@ -94,6 +94,8 @@ async fn busy_tenant(database: &Database) -> (Tenant, Review) {
     t.import(&format!("{}\n", json!({ "type": "user", "id": object_id("ben"), "manager": object_id("noor") }))).await;
     t.advance("P3D").await;
     review.decide(&t.as_user("mia"), "ana", "Deny").await.is(204);
+    let keyed = t.as_admin().request(reqwest::Method::POST, "/definitions").header("idempotency-key", "k");
+    assert_eq!(keyed.json(t.review().body()).send().await.unwrap().status().as_u16(), 201);
     (t, review)
 }
 

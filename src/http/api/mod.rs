@@ -1,8 +1,10 @@
 //! The routes: one handler per operation of the API, registered once for actix and for the API document.
 
+mod batch;
 mod bodies;
 mod decisions;
 mod definitions;
+pub mod document;
 mod extract;
 mod instances;
 mod lists;
@@ -26,6 +28,9 @@ use crate::{
 
 /// Below this everything of Graph's access reviews lives.
 const ROOT: &str = "/v1.0/identityGovernance/accessReviews";
+
+/// Its requests are counted one by one instead.
+const BATCH: &str = "/v1.0/$batch";
 
 /// The API document without its paths, which come from the registration in [`routes`].
 #[derive(OpenApi)]
@@ -67,6 +72,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(decisions::list_stage)
         .service(decisions::get_stage)
         .service(decisions::update_stage)
+        .service(batch::batch)
         .service(sandbox::advance_clock);
 }
 
@@ -110,6 +116,7 @@ pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
         (format!("{instance}/decisions/{{item}}"), PATCHABLE),
         (format!("{stage}/decisions"), READ),
         (format!("{stage}/decisions/{{item}}"), PATCHABLE),
+        (BATCH.to_owned(), ACTION),
         ("/attestry/v1/sandbox/clock".to_owned(), ACTION),
     ] {
         config.service(other_methods(&path, offered));

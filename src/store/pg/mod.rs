@@ -9,6 +9,7 @@ pub mod directory_import;
 mod error;
 mod events;
 mod filters;
+mod first_answers;
 mod instances;
 mod issuers;
 mod items;

@@ -9,7 +9,7 @@ use crate::{
     store::{
         DecisionRepository, DefinitionRepository, DirectoryRepository, EventRepository, InstanceRepository,
         ItemRepository, JobRepository, ReviewerListRepository, ReviewerRepository, StageRepository, StoreError,
-        TenantRepository, UnitOfWork,
+        TenantRepository, UnitOfWork, first_answers::FirstAnswerRepository,
     },
 };
 
@@ -137,6 +137,10 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn jobs(&mut self) -> &mut dyn JobRepository {
+        self
+    }
+
+    fn first_answers(&mut self) -> &mut dyn FirstAnswerRepository {
         self
     }
 
