@@ -3,8 +3,11 @@
 //! Only this room draws ids. No network call happens between `begin` and `commit`, and everything that happens outside (mail)
 //! is a job enqueued in the same transaction. Dropping a unit of work rolls back, so `?` is safe everywhere.
 
+pub mod accept_recommendations;
 mod access;
 pub mod advance_clock;
+pub mod batch_record_decisions;
+mod bulk_decisions;
 pub mod create_definition;
 pub mod delete_definition;
 pub mod development_tokens;
@@ -23,6 +26,7 @@ pub mod list_stages;
 pub mod page_key;
 pub mod record_decision;
 mod repeats;
+pub mod reset_decisions;
 pub mod run_job;
 mod run_review;
 pub mod send_mail;
@@ -33,6 +37,7 @@ pub mod update_stage;
 use std::sync::Arc;
 
 pub use access::StagePath;
+pub use bulk_decisions::BulkPath;
 use tokio::sync::Notify;
 
 use crate::{

@@ -4,6 +4,7 @@
 //! behaviour specification; `docs/architecture.md` says where to find which rule.
 
 pub mod authorization;
+pub mod bulk_decision;
 pub mod decision;
 pub mod definition;
 pub mod directory;

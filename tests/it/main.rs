@@ -5,8 +5,10 @@
 mod smtp_sink;
 mod support;
 
+mod accept;
 mod api_document;
 mod authorization;
+mod batch;
 mod batch_requests;
 mod decisions;
 mod definitions;
@@ -26,6 +28,7 @@ mod paging;
 mod pool;
 mod protocol;
 mod races;
+mod reset;
 mod reviewers;
 mod sandbox;
 mod smoke;

@@ -14,7 +14,7 @@ async fn asked(t: &Tenant, method: Method, origin: &str) -> (u16, HeaderMap) {
 #[tokio::test]
 async fn a_page_of_an_allowed_origin_may_call_and_no_other() {
     let origins = vec!["https://admin.example".to_owned()];
-    let t = Tenant::with_finance().await.served_by(|edge| edge.with_allowed_origins(origins));
+    let t = Tenant::with_finance().await.set_up_with(|edge| edge.with_allowed_origins(origins));
 
     let (status, headers) = asked(&t, Method::OPTIONS, "https://admin.example").await;
     assert_eq!((status, &headers["access-control-allow-origin"]), (204, &"https://admin.example".parse().unwrap()));

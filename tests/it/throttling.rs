@@ -10,7 +10,7 @@ use crate::support::{Answer, Tenant};
 async fn throttled(reads: u32, writes: u32) -> Tenant {
     let count = |count| NonZeroU32::new(count).unwrap();
     let settings = QuotaSettings { reads: count(reads), writes: count(writes) };
-    Tenant::with_finance().await.served_by(|edge| edge.with_quotas(Some(settings)))
+    Tenant::with_finance().await.set_up_with(|edge| edge.with_quotas(Some(settings)))
 }
 
 fn header(answer: &Answer, name: &str) -> Option<u32> {

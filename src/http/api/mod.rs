@@ -2,6 +2,7 @@
 
 mod batch;
 mod bodies;
+mod bulk;
 mod decisions;
 mod definitions;
 pub mod document;
@@ -73,6 +74,11 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(decisions::get_stage)
         .service(decisions::update_stage)
         .service(batch::batch)
+        .service(bulk::batch_instance)
+        .service(bulk::batch_stage)
+        .service(bulk::accept_instance)
+        .service(bulk::accept_stage)
+        .service(bulk::reset)
         .service(sandbox::advance_clock);
 }
 
@@ -109,9 +115,14 @@ pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
         (format!("{definition}/instances"), READ),
         (instance.clone(), READ),
         (format!("{instance}/stop"), ACTION),
+        (format!("{instance}/batchRecordDecisions"), ACTION),
+        (format!("{instance}/acceptRecommendations"), ACTION),
+        (format!("{instance}/resetDecisions"), ACTION),
         (format!("{instance}/stages"), READ),
         (stage.clone(), PATCHABLE),
         (format!("{stage}/stop"), ACTION),
+        (format!("{stage}/batchRecordDecisions"), ACTION),
+        (format!("{stage}/acceptRecommendations"), ACTION),
         (format!("{instance}/decisions"), READ),
         (format!("{instance}/decisions/{{item}}"), PATCHABLE),
         (format!("{stage}/decisions"), READ),

@@ -106,7 +106,7 @@ impl Tenant {
     }
 
     /// The same tenant behind a service that is set up otherwise.
-    pub fn served_by(mut self, set_up: impl FnOnce(Edge) -> Edge) -> Self {
+    pub fn set_up_with(mut self, set_up: impl FnOnce(Edge) -> Edge) -> Self {
         self._server =
             server::Running::start(set_up(Edge::new(self.services.clone(), true, "https://reviews.example")));
         self.base_url = self._server.url();
