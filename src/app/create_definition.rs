@@ -11,7 +11,7 @@ use super::{
 };
 use crate::domain::{
     authorization::{Operation, Relation, require_permission},
-    definition::{self, Definition, DefinitionDraft},
+    definition::{self, Definition, DefinitionDraft, Schedule},
     event::{Activity, Event},
     repeat::Creates,
     reviewer_scope::{ReviewerForm, ReviewerScope},
@@ -25,7 +25,7 @@ use crate::domain::{
 pub async fn create_definition(
     services: &Services,
     call: &Call,
-    draft: DefinitionDraft,
+    mut draft: DefinitionDraft,
     tell: fn(&Definition) -> Value,
 ) -> Result<Value, Refused> {
     require_permission(&call.caller)?;
@@ -38,6 +38,10 @@ pub async fn create_definition(
     }
 
     let mut violations = definition::validate(&draft);
+    // What is wrong is told by the places in the body; what is right is kept in the order of the stages.
+    if violations.is_empty() {
+        draft.order_stages();
+    }
     if uow.directory().group(group).await?.is_none() {
         violations.push(Violation::new("scope.query", format!("there is no group {group}")));
     }
@@ -56,6 +60,7 @@ pub async fn create_definition(
         modified_at: now,
         created_by: call.caller.identity.clone(),
         status: Status::NotStarted,
+        schedule: Schedule::default(),
     };
     if let Some(recurrence) = &definition.draft.settings.recurrence
         && let Some(last) = recurrence.range.as_ref().and_then(|range| range.last_date())
@@ -94,7 +99,7 @@ pub async fn create_definition(
 }
 
 /// Every reviewer and recipient scope of the draft with the path of its query.
-fn named_forms(draft: &DefinitionDraft) -> Vec<(String, ReviewerForm)> {
+pub(super) fn named_forms(draft: &DefinitionDraft) -> Vec<(String, ReviewerForm)> {
     let lists = std::iter::once((String::new(), &draft.reviewer_lists)).chain(
         draft
             .stages

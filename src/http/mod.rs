@@ -6,6 +6,7 @@ pub mod batch;
 pub mod conventions;
 pub mod definitions;
 pub mod documents;
+pub mod echo;
 pub mod error;
 pub mod in_process;
 pub mod json_reader;

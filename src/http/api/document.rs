@@ -41,7 +41,7 @@ impl Addressed {
     fn of(path: &str) -> Self {
         let Some(path) = path.strip_prefix(super::ROOT) else { return Self::Other };
         let mut parent = "";
-        let mut current = Self::Other;
+        let mut current = if path.is_empty() { Self::Entity("accessReviewSet") } else { Self::Other };
         for segment in path.split('/').filter(|segment| !segment.is_empty()) {
             current = match (segment, current) {
                 ("$count", Self::Collection(_)) => Self::Count,
@@ -185,6 +185,9 @@ fn complete_operation(method: &str, addressed: &Addressed, path: &str, operation
         answer(responses, status, content);
     }
     for (status, response) in responses.as_object_mut().into_iter().flatten() {
+        if !["204", "304"].contains(&status.as_str()) && response.get("content").is_none() {
+            response["content"] = json!({ JSON: { "schema": { "type": "object" } } });
+        }
         if response["description"].as_str().is_none_or(str::is_empty) {
             let status = status.parse().ok().and_then(|status| StatusCode::from_u16(status).ok());
             response["description"] = status.and_then(|status| status.canonical_reason()).unwrap_or("Answer").into();
