@@ -10,9 +10,8 @@ use actix_web::{
     },
     web::{self, Data, ServiceConfig},
 };
-use serde_json::json;
 
-use crate::http::{Edge, metadata::csdl, request_ids::other_methods, server::api_document};
+use crate::http::{Edge, api::document::ApiDocument, metadata::csdl, request_ids::other_methods, server::api_document};
 
 const PAGE: &str = include_str!("documents/page.html");
 const SCRIPT: &str = include_str!("documents/page.js");
@@ -38,10 +37,8 @@ pub fn documents(config: &mut ServiceConfig) {
 
 /// The API document; its server is this one under its public address.
 async fn api(edge: Data<Edge>) -> HttpResponse {
-    static DOCUMENT: OnceLock<serde_json::Value> = OnceLock::new();
-    let document = DOCUMENT.get_or_init(|| serde_json::to_value(api_document()).unwrap_or_default());
-    let mut document = document.clone();
-    document["servers"] = json!([{ "url": edge.public_url }]);
+    static DOCUMENT: OnceLock<ApiDocument> = OnceLock::new();
+    let document = DOCUMENT.get_or_init(api_document).served_at(&edge.public_url);
     HttpResponse::Ok().content_type("application/json").body(document.to_string())
 }
 

@@ -163,7 +163,7 @@ pub fn application(
 }
 
 /// The API document, from the same registration as the routes.
-pub fn api_document() -> utoipa::openapi::OpenApi {
+pub fn api_document() -> api::document::ApiDocument {
     let mut base = api::Document::openapi();
     base.info.version = env!("CARGO_PKG_VERSION").to_owned();
     let (_app, document) = App::new().into_utoipa_app().openapi(base).configure(api::routes).split_for_parts();

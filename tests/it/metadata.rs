@@ -75,6 +75,8 @@ async fn every_property_of_an_answer_is_declared_with_its_kind() {
         .stages(&[stage(1, 3, &[manager()], &[user("sam")], &["Deny"]), stage(2, 3, &[user("olga")], &[], &[])])
         .running()
         .await;
+    let occurrence = t.as_admin().get(&format!("{}/instances", review.path())).await.rows()[0]["id"].clone();
+    let review = review.occurrence(occurrence.as_str().unwrap());
     review.decide(&t.as_user("mia"), "ana", "Approve").await.is(204);
     let stage = review.stage_path(1).await;
     let mut faults = Vec::new();

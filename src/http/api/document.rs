@@ -1,13 +1,36 @@
 //! Completes the API document: what holds of every operation by its path and verb stands here once, not at each handler.
 
 use actix_web::http::StatusCode;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::openapi::OpenApi;
 
 use crate::http::metadata::schemas::{component, reference, schemas};
 
+/// The whole document.
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub struct ApiDocument(Value);
+
+impl ApiDocument {
+    /// As people read it.
+    ///
+    /// # Errors
+    /// Never in practice; it is JSON already.
+    pub fn to_pretty_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string_pretty(&self.0)
+    }
+
+    /// The same for a service at this address.
+    pub fn served_at(&self, public_url: &str) -> Value {
+        let mut document = self.0.clone();
+        document["servers"] = json!([{ "url": public_url }]);
+        document
+    }
+}
+
 /// The document with every parameter, status and schema.
-pub fn complete(document: &OpenApi) -> OpenApi {
+pub fn complete(document: &OpenApi) -> ApiDocument {
     let mut value = serde_json::to_value(document).unwrap_or_default();
     if let Some(components) = value.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
         components.extend(schemas());
@@ -22,7 +45,7 @@ pub fn complete(document: &OpenApi) -> OpenApi {
             }
         }
     }
-    serde_json::from_value(value).expect("only what the specification knows was added; a test makes the document")
+    ApiDocument(value)
 }
 
 /// What a path names.
