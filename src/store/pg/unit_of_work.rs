@@ -10,7 +10,7 @@ use crate::{
         ContactedReviewerRepository, DecisionRepository, DefinitionRepository, DefinitionUpdateRepository,
         DirectoryRepository, EventRepository, InstanceRepository, ItemRepository, JobRepository, ReminderRepository,
         ReviewerListRepository, ReviewerRepository, StageRepository, StoreError, TenantRepository, UnitOfWork,
-        bulk::BulkDecisionRepository, first_answers::FirstAnswerRepository,
+        bulk::BulkDecisionRepository, first_answers::FirstAnswerRepository, occurrences::OccurrenceRepository,
     },
 };
 
@@ -150,6 +150,10 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn tenants(&mut self) -> &mut dyn TenantRepository {
+        self
+    }
+
+    fn occurrences(&mut self) -> &mut dyn OccurrenceRepository {
         self
     }
 
