@@ -17,7 +17,7 @@ const DEFAULT_QUOTA_READS: NonZeroU32 = NonZeroU32::new(10_000).expect("more tha
 const DEFAULT_QUOTA_WRITES: NonZeroU32 = NonZeroU32::new(5_000).expect("more than zero");
 
 /// Every setting, by its key in the file.
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 20] = [
     "listen",
     "database_url",
     "data_dir",
@@ -27,6 +27,8 @@ const KEYS: [&str; 18] = [
     "smtp_url",
     "mail_from",
     "dev_issuer",
+    "allow_http_issuers",
+    "allow_private_issuers",
     "quotas",
     "quota_reads",
     "quota_writes",
@@ -113,6 +115,10 @@ pub struct Config {
     pub mail: Option<MailConfig>,
     /// Whether tokens of the built-in issuer are made and accepted.
     pub dev_issuer: bool,
+    /// Whether tokens' issuers are called over plain http too, not only on this machine.
+    pub allow_http_issuers: bool,
+    /// Whether tokens' issuers are called that are not on the public internet.
+    pub allow_private_issuers: bool,
     /// Whether requests are throttled.
     pub quotas: bool,
     /// Reading requests in ten seconds that each caller may make.
@@ -264,6 +270,8 @@ impl Config {
             tls,
             mail,
             dev_issuer: switch("dev_issuer", take("dev_issuer"), false)?,
+            allow_http_issuers: switch("allow_http_issuers", take("allow_http_issuers"), false)?,
+            allow_private_issuers: switch("allow_private_issuers", take("allow_private_issuers"), false)?,
             quotas: switch("quotas", take("quotas"), true)?,
             quota_reads: quota("quota_reads", take("quota_reads"), DEFAULT_QUOTA_READS)?,
             quota_writes: quota("quota_writes", take("quota_writes"), DEFAULT_QUOTA_WRITES)?,

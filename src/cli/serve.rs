@@ -65,13 +65,15 @@ pub async fn serve(
 
     let quotas = config.quotas.then_some(QuotaSettings { reads: config.quota_reads, writes: config.quota_writes });
     let edge = Edge::new(services.clone(), config.dev_issuer, &public_url)
+        .allowing(service::address_policy(config))
         .with_quotas(quotas)
         .with_allowed_origins(config.allowed_origins.clone());
     let edge = Data::new(edge);
     let probes = Arc::new(Probes::new({
-        let store = store.clone();
+        let (store, edge) = (store.clone(), edge.clone());
         move || {
             observe(&store);
+            telemetry::issuer_keys_age(edge.tokens.oldest_keys());
             metrics.render()
         }
     }));

@@ -10,7 +10,10 @@ use crate::{
         ContactedReviewerRepository, DecisionRepository, DefinitionRepository, DefinitionUpdateRepository,
         DirectoryRepository, EventRepository, InstanceRepository, ItemRepository, JobRepository, ReminderRepository,
         ReviewerListRepository, ReviewerRepository, StageRepository, StoreError, TenantRepository, UnitOfWork,
-        bulk::BulkDecisionRepository, first_answers::FirstAnswerRepository, occurrences::OccurrenceRepository,
+        bulk::BulkDecisionRepository,
+        first_answers::FirstAnswerRepository,
+        issuers::{CallerRepository, IssuerRepository},
+        occurrences::OccurrenceRepository,
     },
 };
 
@@ -150,6 +153,14 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn tenants(&mut self) -> &mut dyn TenantRepository {
+        self
+    }
+
+    fn issuers(&mut self) -> &mut dyn IssuerRepository {
+        self
+    }
+
+    fn callers(&mut self) -> &mut dyn CallerRepository {
         self
     }
 
