@@ -3,7 +3,7 @@
 //! Every setting has one name: `public-url` is the flag `--public-url`, the variable `ATTESTRY_PUBLIC_URL` and the key
 //! `public_url` of the file. An empty value counts as none.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -11,8 +11,13 @@ use url::Url;
 /// What is logged unless configured: our own events, and of others only what is wrong.
 pub const DEFAULT_LOG: &str = "warn,sqlx=error,attestry=info";
 
+/// Reading requests in ten seconds that each caller may make unless configured.
+const DEFAULT_QUOTA_READS: NonZeroU32 = NonZeroU32::new(10_000).expect("more than zero");
+/// Changing requests in ten seconds that each caller may make unless configured.
+const DEFAULT_QUOTA_WRITES: NonZeroU32 = NonZeroU32::new(5_000).expect("more than zero");
+
 /// Every setting, by its key in the file.
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 20] = [
     "listen",
     "database_url",
     "data_dir",
@@ -25,6 +30,9 @@ const KEYS: [&str; 17] = [
     "allow_http_issuers",
     "allow_private_issuers",
     "quotas",
+    "quota_reads",
+    "quota_writes",
+    "allowed_origins",
     "max_connections",
     "workers",
     "drain_seconds",
@@ -113,6 +121,12 @@ pub struct Config {
     pub allow_private_issuers: bool,
     /// Whether requests are throttled.
     pub quotas: bool,
+    /// Reading requests in ten seconds that each caller may make.
+    pub quota_reads: NonZeroU32,
+    /// Changing requests in ten seconds that each caller may make.
+    pub quota_writes: NonZeroU32,
+    /// Origins whose pages may call from a browser, such as `https://admin.example`.
+    pub allowed_origins: Vec<String>,
     /// Database connections at most.
     pub max_connections: u32,
     /// Jobs worked on at the same time by this process.
@@ -259,6 +273,9 @@ impl Config {
             allow_http_issuers: switch("allow_http_issuers", take("allow_http_issuers"), false)?,
             allow_private_issuers: switch("allow_private_issuers", take("allow_private_issuers"), false)?,
             quotas: switch("quotas", take("quotas"), true)?,
+            quota_reads: quota("quota_reads", take("quota_reads"), DEFAULT_QUOTA_READS)?,
+            quota_writes: quota("quota_writes", take("quota_writes"), DEFAULT_QUOTA_WRITES)?,
+            allowed_origins: origins(take("allowed_origins"))?,
             max_connections: number("max_connections", take("max_connections"), 20, 2..=1_000)?,
             workers: number("workers", take("workers"), 4, 1..=256)? as usize,
             drain: Duration::from_secs(number("drain_seconds", take("drain_seconds"), 0, 0..=600)?.into()),
@@ -344,6 +361,25 @@ fn switch(key: &'static str, value: Option<String>, default: bool) -> Result<boo
         Some("0" | "off" | "false" | "no") => Ok(false),
         Some(_) => Err(ConfigError::Value { key, wanted: "on or off" }),
     }
+}
+
+fn quota(key: &'static str, value: Option<String>, default: NonZeroU32) -> Result<NonZeroU32, ConfigError> {
+    let Some(value) = value else { return Ok(default) };
+    let within = value.parse::<NonZeroU32>().ok().filter(|number| number.get() <= 1_000_000);
+    within.ok_or(ConfigError::Value { key, wanted: "a whole number from 1 to 1000000" })
+}
+
+/// Origins between commas, as browsers send them.
+fn origins(value: Option<String>) -> Result<Vec<String>, ConfigError> {
+    let Some(value) = value else { return Ok(Vec::new()) };
+    let origin = |text: &str| {
+        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+        let origin = url.origin().ascii_serialization();
+        (text.trim_end_matches('/').eq_ignore_ascii_case(&origin)).then_some(origin)
+    };
+    let listed = value.split(',').map(str::trim).filter(|text| !text.is_empty());
+    let wanted = "origins such as https://admin.example, with commas between them";
+    listed.map(|text| origin(text).ok_or(ConfigError::Value { key: "allowed_origins", wanted })).collect()
 }
 
 fn number(
@@ -447,6 +483,10 @@ mod tests {
             ("max_connections", "-4"),
             ("drain_seconds", "1h"),
             ("log_format", "xml"),
+            ("quota_reads", "0"),
+            ("quota_writes", "many"),
+            ("allowed_origins", "https://admin.example/path"),
+            ("allowed_origins", "*"),
         ] {
             let refused = configured(&[(key, value)]).expect_err("a bad value");
             assert!(refused.to_string().starts_with(&variable(key)), "{refused}");

@@ -1,11 +1,12 @@
 //! DEF-CREATE: stores the blueprint and shows its first occurrence. LC-DEF-01 to 06
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     Call, Refused, Services,
     access::{authorize, kind_of_scope},
     ids,
+    repeats::{commit_with_answer, earlier_answer},
     run_review::{ReviewRun, queries},
 };
 use crate::domain::{
@@ -13,6 +14,7 @@ use crate::domain::{
     definition::{self, Definition, DefinitionDraft, Schedule},
     event::{Activity, Event},
     instance::ResourceKind,
+    repeat::Creates,
     reviewer_scope::{ReviewerForm, ReviewerScope},
     status::Status,
     violation::Violation,
@@ -20,17 +22,21 @@ use crate::domain::{
 
 /// Creates a definition.
 ///
-/// [`Refused::Invalid`] names every rule the draft breaks and every object it names that is not there.
+/// Answers what `tell` tells of it, or told when the call's key came for the first time. [`Refused::Invalid`] names every rule the draft breaks and every object it names that is not there.
 pub async fn create_definition(
     services: &Services,
     call: &Call,
     mut draft: DefinitionDraft,
-) -> Result<Definition, Refused> {
+    tell: fn(&Definition) -> Value,
+) -> Result<Value, Refused> {
     require_permission(&call.caller)?;
     let mut uow = services.begin(call.tenant()).await?;
     let form = draft.scope.form.clone();
     let kind = kind_of_scope(&mut *uow, &form).await?;
     authorize(&call.caller, Operation::DefinitionCreate, kind, &Relation::default())?;
+    if let Some(answer) = earlier_answer(&mut *uow, call, Creates::Definition).await? {
+        return Ok(answer);
+    }
 
     let mut violations = definition::validate(&draft);
     // What is wrong is told by the places in the body; what is right is kept in the order of the stages.
@@ -96,9 +102,9 @@ pub async fn create_definition(
     });
     run.materialise(&definition, 0).await?;
     run.finish(&definition).await?;
-    uow.commit().await?;
+    let answer = commit_with_answer(services, uow, call, Creates::Definition, tell(&definition)).await?;
     services.work.notify_waiters();
-    Ok(definition)
+    Ok(answer)
 }
 
 /// Every reviewer and recipient scope of the draft with the path of its query.

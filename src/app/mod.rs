@@ -33,6 +33,7 @@ mod open_occurrence;
 pub mod page_key;
 pub mod record_decision;
 pub mod remove_issuer;
+mod repeats;
 pub mod reset_decisions;
 pub mod resolve_caller;
 pub mod run_job;
@@ -58,6 +59,7 @@ use crate::{
         ids::TenantId,
         precondition::{Precondition, PreconditionFailed},
         reminder::TooSoon,
+        repeat::RepeatKey,
         status::WrongState,
         violation::Violation,
     },
@@ -97,7 +99,7 @@ pub enum Refused {
     /// The body breaks a rule.
     #[error("the request is not valid")]
     Invalid(Vec<Violation>),
-    /// A fallback reviewer would be removed. LC-SUPD-06
+    /// A fallback reviewer would be removed, or a creation key was used for something else. LC-SUPD-06, LC-CONC-09
     #[error("{0}")]
     Conflict(String),
     /// The same was asked for a moment ago.
@@ -125,6 +127,8 @@ pub struct Call {
     pub request_id: Option<uuid::Uuid>,
     /// What must hold of the object he changes. Use cases that change one check it with the row locked.
     pub precondition: Precondition,
+    /// Marks a create that he may send again; use cases that create answer it as the first time.
+    pub repeat_key: Option<RepeatKey>,
 }
 
 impl Call {

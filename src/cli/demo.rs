@@ -29,7 +29,7 @@ use attestry::{
         status::Status,
         token_issuer::assertion::{self, AssertedCaller, UserKey},
     },
-    http::definitions::body::parse_create,
+    http::definitions::{body::parse_create, view::render},
     jobs::run_due_jobs,
     store::{Actor, Page, Tenant, pg::PgStore},
 };
@@ -187,7 +187,7 @@ async fn call_of(services: &Services, tenant: TenantId, user: Uuid) -> anyhow::R
         .await
         .map_err(service::told)
         .with_context(|| format!("{user} is gone from the demo's directory"))?;
-    Ok(Call { caller: Arc::new(caller), request_id: None, precondition: Precondition::default() })
+    Ok(Call { caller: Arc::new(caller), request_id: None, precondition: Precondition::default(), repeat_key: None })
 }
 
 /// Makes the review unless there is one, and sees to it that it runs before anybody is told of it.
@@ -196,7 +196,7 @@ async fn review(services: &Services, admin: &Call, public_url: &str) -> anyhow::
         tracing::info!("creating the demo's review");
         let draft = parse_create(&definition())
             .map_err(|violations| anyhow!("the demo's review is malformed: {violations:?}"))?;
-        create_definition(services, admin, draft).await.map_err(service::told)?;
+        create_definition(services, admin, draft, render).await.map_err(service::told)?;
     }
     run_due_jobs(services, Some(admin.caller.tenant_id), public_url).await?;
     if instance_of(services, admin).await?.is_some_and(|(_, _, status)| status == Status::NotStarted) {

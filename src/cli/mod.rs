@@ -36,6 +36,9 @@ Further settings, from the environment or (in lower case, without ATTESTRY_) fro
   ATTESTRY_ALLOW_PRIVATE_ISSUERS  1: call OpenID providers that are not on the public internet
   ATTESTRY_ALLOW_HTTP_ISSUERS     1: call them over plain http, too
   ATTESTRY_QUOTAS          on or off: throttling of requests [default: on]
+  ATTESTRY_QUOTA_READS     reading requests each caller may make in 10 seconds [default: 10000]
+  ATTESTRY_QUOTA_WRITES    changing requests each caller may make in 10 seconds [default: 5000]
+  ATTESTRY_ALLOWED_ORIGINS origins whose pages may call from a browser, such as https://admin.example [default: none]
   ATTESTRY_WORKERS         jobs at the same time [default: 4]
   ATTESTRY_DRAIN_SECONDS   how long requests are still accepted after the signal to stop [default: 0]
   ATTESTRY_PG_BINDIR       where the private PostgreSQL's programs are, if not found by themselves";

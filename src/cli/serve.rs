@@ -9,6 +9,7 @@ use attestry::{
     config::Config,
     http::{
         Edge,
+        quotas::QuotaSettings,
         server::{self, Entrance, Probes},
         tls,
     },
@@ -62,9 +63,12 @@ pub async fn serve(
         tracing::warn!("the built-in token issuer is switched on (ATTESTRY_DEV_ISSUER): not for production");
     }
 
-    let edge = Data::new(
-        Edge::new(services.clone(), config.dev_issuer, &public_url).allowing(service::address_policy(config)),
-    );
+    let quotas = config.quotas.then_some(QuotaSettings { reads: config.quota_reads, writes: config.quota_writes });
+    let edge = Edge::new(services.clone(), config.dev_issuer, &public_url)
+        .allowing(service::address_policy(config))
+        .with_quotas(quotas)
+        .with_allowed_origins(config.allowed_origins.clone());
+    let edge = Data::new(edge);
     let probes = Arc::new(Probes::new({
         let (store, edge) = (store.clone(), edge.clone());
         move || {

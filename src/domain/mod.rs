@@ -26,6 +26,7 @@ pub mod query_text;
 pub mod recommendation;
 pub mod recurrence;
 pub mod reminder;
+pub mod repeat;
 pub mod reviewer_reach;
 pub mod reviewer_scope;
 pub mod scope;

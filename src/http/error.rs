@@ -6,7 +6,7 @@ use actix_web::{
     HttpResponse, ResponseError,
     http::{
         Method, StatusCode,
-        header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
+        header::{ACCEPT_ENCODING, ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
     },
 };
 use serde_json::{Map, Value, json};
@@ -214,6 +214,13 @@ impl ApiError {
     /// 415.
     pub fn unsupported_media_type(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::UnsupportedMediaType, message)
+    }
+
+    /// 415 for a body packed in a way that is not offered; `offered` goes into `Accept-Encoding`.
+    pub fn unsupported_content_encoding(offered: &'static str) -> Self {
+        let message = format!("The body's Content-Encoding is not supported; supported: {offered}.");
+        Self::new(ErrorCode::UnsupportedMediaType, message)
+            .with_header(ACCEPT_ENCODING, HeaderValue::from_static(offered))
     }
 
     /// 413. `limit_bytes` is the size that would have been accepted, unpacked.

@@ -2,14 +2,20 @@
 
 pub mod api;
 pub mod authentication;
+pub mod batch;
 pub mod conventions;
 pub mod definitions;
+pub mod documents;
 pub mod echo;
 pub mod error;
 pub mod in_process;
 pub mod issuers;
 pub mod json_reader;
+pub mod metadata;
 pub mod odata;
+pub mod origins;
+pub mod quotas;
+pub mod request_body;
 pub mod request_ids;
 pub mod server;
 pub mod tls;
@@ -41,6 +47,10 @@ pub struct Edge {
     pub callers: api::Callers,
     /// What seals continuation tokens.
     pub page_keys: api::PageKeys,
+    /// How many requests a caller may make; `None` counts nothing.
+    pub quotas: Option<quotas::Quotas>,
+    /// Origins whose pages may call from a browser.
+    pub allowed_origins: Vec<String>,
     /// Which addresses tenants may give.
     pub address_policy: AddressPolicy,
     accept_development_issuers: bool,
@@ -58,7 +68,23 @@ impl Edge {
             page_keys: api::PageKeys::default(),
             address_policy,
             accept_development_issuers,
+            quotas: None,
+            allowed_origins: Vec::new(),
         }
+    }
+
+    /// The same, with requests throttled.
+    #[must_use]
+    pub fn with_quotas(mut self, settings: Option<quotas::QuotaSettings>) -> Self {
+        self.quotas = settings.map(quotas::Quotas::new);
+        self
+    }
+
+    /// The same, open to pages of these origins: scheme, host and port, without a slash at the end.
+    #[must_use]
+    pub fn with_allowed_origins(mut self, origins: Vec<String>) -> Self {
+        self.allowed_origins = origins;
+        self
     }
 
     /// The edge, calling OpenID providers wherever the operator allows.

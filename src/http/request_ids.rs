@@ -26,6 +26,7 @@ use uuid::Uuid;
 use crate::http::{
     error::{ApiError, ErrorCode, InnerError},
     odata::render::JSON_CONTENT_TYPE,
+    quotas::Allowance,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
@@ -70,13 +71,23 @@ where
     match outcome.unwrap_or_else(|_| Err(ApiError::internal("a handler panicked").into())) {
         Ok(answer) => {
             let (request, response) = answer.into_parts();
-            Ok(ServiceResponse::new(request, finish(response.map_into_boxed_body(), &ids)))
+            let mut response = finish(response.map_into_boxed_body(), &ids);
+            if let Some(allowance) = request.extensions().get::<Allowance>() {
+                allowance.tell(response.headers_mut());
+            }
+            Ok(ServiceResponse::new(request, response))
         }
         Err(error) => {
             let message = error.to_string();
             Err(InternalError::from_response(message, finish(HttpResponse::from_error(error), &ids)).into())
         }
     }
+}
+
+/// An answer that no application gave, completed as if one had: as that to a request with these headers.
+pub fn finished(response: HttpResponse, headers: Option<&HeaderMap>) -> HttpResponse {
+    let ids = headers.map_or_else(|| RequestIds::of(&HeaderMap::new()), RequestIds::of);
+    finish(response, &ids)
 }
 
 /// A resource that refuses every verb but the offered ones, which are registered before it on resources of their own, and tells

@@ -19,7 +19,7 @@ use actix_web::{
         header::{CONNECTION, HeaderValue},
     },
     middleware::{Compress, Next, from_fn},
-    web::{self, Data, PayloadConfig},
+    web::{self, Data},
 };
 use serde_json::json;
 use tracing::{Span, field::Empty};
@@ -31,16 +31,16 @@ use crate::{
     http::{
         Edge, api,
         conventions::conventions,
+        documents::documents,
         in_process::InProcess,
         odata::canonicalize,
+        origins::origins,
         request_ids::{RequestIds, request_ids},
     },
     store::Readiness,
     telemetry,
 };
 
-/// The longest body of a request, unpacked.
-const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 /// How long an idle connection is kept for the client's next request.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a client may take to send a request's head; also the first, so a silent connection does not last.
@@ -145,17 +145,17 @@ pub fn application(
 > {
     let (app, _document) = App::new().into_utoipa_app().configure(api::routes).split_for_parts();
     app.configure(api::refusals)
+        .configure(documents)
         .app_data(Data::new(InProcess::new(edge.clone(), probes.clone())))
         .app_data(edge)
         .app_data(probes)
-        .app_data(PayloadConfig::new(MAX_BODY_BYTES))
-        .app_data(web::JsonConfig::default().limit(MAX_BODY_BYTES))
         .route("/healthz", web::get().to(alive))
         .route("/readyz", web::get().to(ready))
         .route("/metrics", web::get().to(metrics))
         // The last one is the outermost.
         .wrap(from_fn(canonicalize))
         .wrap(from_fn(conventions))
+        .wrap(from_fn(origins))
         .wrap(TracingLogger::<RequestSpan>::new())
         .wrap(from_fn(measured))
         .wrap(from_fn(request_ids))
@@ -163,11 +163,11 @@ pub fn application(
 }
 
 /// The API document, from the same registration as the routes.
-pub fn api_document() -> utoipa::openapi::OpenApi {
+pub fn api_document() -> api::document::ApiDocument {
     let mut base = api::Document::openapi();
     base.info.version = env!("CARGO_PKG_VERSION").to_owned();
     let (_app, document) = App::new().into_utoipa_app().openapi(base).configure(api::routes).split_for_parts();
-    document
+    api::document::complete(&document)
 }
 
 async fn alive() -> HttpResponse {

@@ -9,6 +9,7 @@ pub mod contacted_reviewers;
 pub mod definition_updates;
 pub mod directory_import;
 pub mod filter;
+pub mod first_answers;
 pub mod issuers;
 pub mod occurrences;
 pub mod pg;
@@ -106,6 +107,7 @@ pub trait UnitOfWork: Send {
     fn directory(&mut self) -> &mut dyn DirectoryRepository;
     fn events(&mut self) -> &mut dyn EventRepository;
     fn jobs(&mut self) -> &mut dyn JobRepository;
+    fn first_answers(&mut self) -> &mut dyn first_answers::FirstAnswerRepository;
     fn tenants(&mut self) -> &mut dyn TenantRepository;
     fn issuers(&mut self) -> &mut dyn issuers::IssuerRepository;
     fn callers(&mut self) -> &mut dyn issuers::CallerRepository;

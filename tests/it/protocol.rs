@@ -43,6 +43,10 @@ async fn paths(review: &Review) -> Vec<(String, &'static str)> {
         (format!("{stage}/decisions"), "GET"),
         (format!("{stage}/decisions/{MINE}"), "GET"),
         (format!("{stage}/decisions/{item}"), "GET, PATCH"),
+        ("//v1.0/$batch".to_owned(), "POST"),
+        ("//v1.0/$metadata".to_owned(), "GET"),
+        ("//openapi.json".to_owned(), "GET"),
+        ("//docs".to_owned(), "GET"),
         ("//attestry/v1/sandbox/clock".to_owned(), "POST"),
     ]
 }
@@ -343,4 +347,164 @@ async fn select_leaves_what_it_names_and_annotations() {
     assert_eq!(scope.body["scope"]["@odata.type"], "#microsoft.graph.accessReviewQueryScope");
     let everything = t.as_admin().get(&format!("{}?$select=*", review.path())).await.is(200);
     assert_eq!(everything.body["displayName"], "Finance-ERP");
+}
+
+/// HEAD is GET without the body, on every path that is read.
+#[tokio::test]
+async fn head_tells_what_get_would_without_the_body() {
+    let t = Tenant::with_finance().await;
+    let review = two_stages(&t).await;
+    for (path, allow) in paths(&review).await {
+        if !allow.contains("GET") {
+            continue;
+        }
+        let get = t.as_admin().request(Method::GET, &path).send().await.unwrap();
+        let head = t.as_admin().request(Method::HEAD, &path).send().await.unwrap();
+
+        assert_eq!(head.status(), get.status(), "{path}");
+        for name in ["content-type", "content-length", "etag"] {
+            assert_eq!(head.headers().get(name), get.headers().get(name), "{name} of {path}");
+        }
+        assert!(head.bytes().await.unwrap().is_empty(), "{path}");
+    }
+    let refused = t.with_authorization(None).request(Method::HEAD, "/definitions").send().await.unwrap();
+    assert_eq!(refused.status(), 401);
+}
+
+/// Section 6 of the OData digest
+#[tokio::test]
+async fn a_change_answers_as_much_as_the_client_prefers() {
+    let t = Tenant::with_finance().await;
+    let prefer = async |client: crate::support::Client,
+                        method: Method,
+                        path: &str,
+                        preference: &str,
+                        body: &serde_json::Value| {
+        Answer::of(client.request(method, path).header("prefer", preference).json(body).send().await.unwrap()).await
+    };
+    let created = prefer(t.as_admin(), Method::POST, "/definitions", "return=minimal", t.review().body()).await.is(204);
+    assert_eq!(created.body, serde_json::Value::Null);
+    assert_eq!(created.headers["preference-applied"], "return=minimal");
+    assert_eq!(created.headers["odata-entityid"], created.headers["location"]);
+    t.as_admin().get(created.headers["location"].to_str().unwrap()).await.is(200);
+
+    let review = two_stages(&t).await;
+    let stage = review.stage_path(1).await;
+    let body = json!({ "reviewers": [user("mia")] });
+    let minimal = prefer(t.as_admin(), Method::PATCH, &stage, "return=minimal", &body).await.is(204);
+    assert!(!minimal.headers.contains_key("content-type"));
+    let whole = prefer(t.as_admin(), Method::PATCH, &stage, "return=representation", &body).await.is(200);
+    assert_eq!(whole.headers["preference-applied"], "return=representation");
+
+    let item = format!("{stage}/decisions/{}", review.item_id("ana").await);
+    let answer = json!({ "decision": "Approve", "justification": "needed" });
+    let plain = t.as_user("mia").patch(&item, &answer).await.is(204);
+    assert!(!plain.headers.contains_key("preference-applied"));
+    let shown = prefer(t.as_user("mia"), Method::PATCH, &item, "return=representation", &answer).await.is(200);
+    assert_eq!(shown.headers["preference-applied"], "return=representation");
+    assert_eq!(shown.body, t.as_user("mia").get(&item).await.body);
+    assert_eq!(shown.headers["etag"], shown.text("@odata.etag").as_str());
+
+    let refused = prefer(t.as_reader(), Method::PATCH, &stage, "return=representation", &body).await;
+    assert!(!refused.refused(403, "Forbidden").headers.contains_key("preference-applied"));
+}
+
+fn packed(text: &str, format: &str) -> Vec<u8> {
+    use std::io::Write;
+
+    use flate2::{
+        Compression,
+        write::{DeflateEncoder, GzEncoder, ZlibEncoder},
+    };
+    let (bytes, level) = (text.as_bytes(), Compression::fast());
+    match format {
+        "gzip" => {
+            let mut to = GzEncoder::new(Vec::new(), level);
+            to.write_all(bytes).unwrap();
+            to.finish().unwrap()
+        }
+        "deflate" => {
+            let mut to = ZlibEncoder::new(Vec::new(), level);
+            to.write_all(bytes).unwrap();
+            to.finish().unwrap()
+        }
+        _ => {
+            let mut to = DeflateEncoder::new(Vec::new(), level);
+            to.write_all(bytes).unwrap();
+            to.finish().unwrap()
+        }
+    }
+}
+
+/// CL-08
+#[tokio::test]
+async fn packed_bodies_are_read_up_to_their_unpacked_limit() {
+    let t = Tenant::with_finance().await;
+    let send = async |encoding: &str, body: Vec<u8>| {
+        let request = t.as_admin().request(Method::POST, "/definitions").header("content-type", "application/json");
+        Answer::of(request.header("content-encoding", encoding).body(body).send().await.unwrap()).await
+    };
+    let body = t.review().body().to_string();
+    for (encoding, format) in
+        [("gzip", "gzip"), ("GZIP", "gzip"), ("x-gzip", "gzip"), ("deflate", "deflate"), ("deflate", "raw")]
+    {
+        send(encoding, packed(&body, format)).await.is(201);
+    }
+    send("identity", body.clone().into()).await.is(201);
+    let refused = send("br", body.clone().into()).await.refused(415, "UnsupportedMediaType");
+    assert_eq!(refused.headers["accept-encoding"], "gzip, deflate");
+    send("gzip", body.into()).await.refused(400, "BadRequest");
+    send("gzip", packed("{", "gzip")[..8].to_vec()).await.refused(400, "BadRequest");
+
+    let bomb = packed(&" ".repeat(64 * 1024 * 1024), "gzip");
+    assert!(bomb.len() < 1024 * 1024);
+    send("gzip", bomb).await.refused(413, "RequestEntityTooLarge");
+    send("identity", vec![b' '; 4 * 1024 * 1024 + 1]).await.refused(413, "RequestEntityTooLarge");
+}
+
+#[tokio::test]
+async fn answers_are_packed_for_who_reads_gzip() {
+    let t = Tenant::with_finance().await;
+    two_stages(&t).await;
+    let answer =
+        t.as_admin().request(Method::GET, "/definitions").header("accept-encoding", "gzip").send().await.unwrap();
+    assert_eq!(answer.headers()["content-encoding"], "gzip");
+    let packed = answer.bytes().await.unwrap();
+    let unpacked: serde_json::Value = serde_json::from_reader(flate2::read::GzDecoder::new(&packed[..])).unwrap();
+    assert_eq!(unpacked["value"].as_array().unwrap().len(), 1);
+}
+
+/// CL-07, CL-10, CL-11, CL-32
+#[tokio::test]
+async fn whatever_a_client_sends_is_answered_in_one_form() {
+    let t = Tenant::with_finance().await;
+    for accept in
+        ["*/*", "application/json;odata.metadata=none", "application/xml", "text/html, application/json;q=0.5"]
+    {
+        let answer = t.as_admin().request(Method::GET, "/definitions").header("accept", accept).send().await.unwrap();
+        assert!(answer.headers()["content-type"].to_str().unwrap().starts_with("application/json"), "{accept}");
+    }
+    for (path, status, code) in [
+        ("/definitions/%", 404, "ResourceNotFound"),
+        ("/definitions/%zz", 404, "ResourceNotFound"),
+        ("/definitions/%ff%fe", 404, "ResourceNotFound"),
+        ("/definitions/%00", 404, "ResourceNotFound"),
+        ("/%ff", 404, "ResourceNotFound"),
+    ] {
+        t.as_admin().get(path).await.refused(status, code);
+    }
+    for query in ["$filter=%ff", "%ff=1&$top=%ff", "$top=%"] {
+        let answer = t.as_admin().get(&format!("/definitions?{query}")).await;
+        assert!(answer.status < 500, "{query}");
+        if answer.status != 200 {
+            let status = answer.status;
+            answer.refused(status, "BadRequest");
+        }
+    }
+    let long = t.as_admin().get(&format!("/definitions?x={}", "y".repeat(60_000))).await;
+    assert!(matches!(long.status, 200 | 400 | 414), "{}", long.status);
+    let anonymous = t.with_authorization(None).get("/definitions").await.refused(401, "InvalidAuthenticationToken");
+    let challenge = anonymous.headers["www-authenticate"].to_str().unwrap();
+    assert!(challenge.starts_with("Bearer") && !challenge.contains("claims="), "{challenge}");
+    assert!(anonymous.message().to_lowercase().contains("https"), "{}", anonymous.message());
 }

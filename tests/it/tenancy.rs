@@ -95,6 +95,9 @@ async fn busy_tenant(database: &Database) -> (Tenant, Review) {
     t.advance("P3D").await;
     review.decide(&t.as_user("mia"), "ana", "Deny").await.is(204);
     apply_elsewhere(&t).await;
+    let keyed = t.as_admin().request(reqwest::Method::POST, "/definitions").header("idempotency-key", "k");
+    let keyed = crate::support::Answer::of(keyed.json(t.review().body()).send().await.unwrap()).await.is(201);
+    t.as_admin().delete(&format!("/definitions/{}", keyed.text("id"))).await.is(204);
     (t, review)
 }
 

@@ -6,6 +6,7 @@ use actix_web::{
     patch, post, put,
     web::{Data, Path},
 };
+use serde_json::Value;
 
 use super::{
     ROOT,
@@ -94,10 +95,11 @@ pub(super) async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let draft = parse_create(&body).map_err(ApiError::bad_request)?;
     let services = edge.services.clone();
-    let definition = run(async move { create_definition(&services, &call, draft).await }).await?;
+    let definition = object(run(async move { create_definition(&services, &call, draft, render).await }).await?);
+    let id = definition.get("id").and_then(Value::as_str).unwrap_or_default();
+    let location = format!("{}{ROOT}/definitions/{id}", edge.public_url);
     let context = entity_context(&edge.public_url, &[], "definitions", None);
-    let mut response = json_response(StatusCode::CREATED, &entity(context, object(render(&definition))));
-    let location = format!("{}{ROOT}/definitions/{}", edge.public_url, definition.id);
+    let mut response = json_response(StatusCode::CREATED, &entity(context, definition));
     response.headers_mut().insert(LOCATION, location.try_into().map_err(ApiError::internal)?);
     Ok(response)
 }

@@ -9,26 +9,32 @@ use actix_web::{
         Method,
         header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, IF_MATCH, IF_NONE_MATCH},
     },
-    web::{Bytes, Data},
+    web::Data,
 };
 use chrono::Utc;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::{
     app::{Call, Refused},
-    domain::precondition::{Precondition, TagList},
+    domain::{
+        precondition::{Precondition, TagList},
+        repeat::{BodyDigest, RepeatKey},
+    },
     http::{
         Edge,
         error::{ApiError, ErrorCode},
-        json_reader,
+        json_reader, request_body,
         request_ids::RequestIds,
     },
 };
 
 type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
 
-/// The largest body that is read, unpacked.
-const BODY_LIMIT: usize = 4 * 1024 * 1024;
+/// The longest key of a create.
+const REPEAT_KEY_LIMIT: usize = 255;
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
 
 /// An authenticated caller of any kind; what he may do is the use case's matter.
 pub(super) struct AnyCaller(pub Call);
@@ -45,8 +51,17 @@ impl FromRequest for AnyCaller {
             let asserted = edge.tokens.authenticate(header, real_time()).await?;
             let request_id = request.extensions().get::<RequestIds>().map(|ids| ids.request_id);
             let caller = edge.callers.caller(&edge.services, &asserted).await?;
+            if let Some(quotas) = &edge.quotas
+                && request.path() != super::BATCH
+            {
+                let allowance = quotas.take(&caller, request.method());
+                request.extensions_mut().insert(allowance);
+                if let Some(seconds) = allowance.retry_after() {
+                    return Err(ApiError::too_many_requests(seconds));
+                }
+            }
             let precondition = precondition(&request)?;
-            Ok(Self(Call { caller, request_id, precondition }))
+            Ok(Self(Call { caller, request_id, precondition, repeat_key: None }))
         })
     }
 }
@@ -69,6 +84,43 @@ fn precondition(request: &HttpRequest) -> Result<Precondition, ApiError> {
         },
     };
     Ok(Precondition { if_match: list(IF_MATCH)?, if_none_match: list(IF_NONE_MATCH)? })
+}
+
+/// How a create is marked as one that may come again: by `Idempotency-Key`, else by a `client-request-id` that is a GUID, as
+/// clients are told to make for each call. What is no GUID may well be the same on all calls. LC-CONC-09
+fn repeat_key(request: &HttpRequest, body: &Value) -> Result<Option<RepeatKey>, ApiError> {
+    if request.method() != Method::POST {
+        return Ok(None);
+    }
+    let headers = request.headers();
+    let text = match (headers.get(IDEMPOTENCY_KEY), headers.get(CLIENT_REQUEST_ID)) {
+        (Some(key), _) => match key.to_str() {
+            Ok(text) if (1..=REPEAT_KEY_LIMIT).contains(&text.len()) => Some(text),
+            _ => {
+                let message = format!("Idempotency-Key must be 1 to {REPEAT_KEY_LIMIT} printable characters.");
+                return Err(ApiError::new(ErrorCode::BadRequest, message).with_target("Idempotency-Key"));
+            }
+        },
+        (None, Some(id)) => id.to_str().ok().filter(|text| uuid::Uuid::try_parse(text).is_ok()),
+        (None, None) => None,
+    };
+    Ok(text.map(|text| RepeatKey { text: text.to_owned(), body_digest: digest(body) }))
+}
+
+/// A digest that does not depend on the order of members.
+fn digest(body: &Value) -> BodyDigest {
+    fn sorted(value: &Value) -> Value {
+        match value {
+            Value::Object(members) => {
+                let mut members: Vec<_> = members.iter().map(|(name, value)| (name.clone(), sorted(value))).collect();
+                members.sort_by(|(left, _), (right, _)| left.cmp(right));
+                Value::Object(members.into_iter().collect())
+            }
+            Value::Array(values) => values.iter().map(sorted).collect(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+        }
+    }
+    Sha256::digest(sorted(body).to_string()).into()
 }
 
 /// A token expires by real time, whatever a sandbox tenant's clock says.
@@ -94,9 +146,11 @@ impl FromRequest for CallerWithBody {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let caller = AnyCaller::from_request(request, payload);
         let body = JsonBody::from_request(request, payload);
+        let request = request.clone();
         Box::pin(async move {
-            let AnyCaller(call) = caller.await?;
+            let AnyCaller(mut call) = caller.await?;
             let JsonBody(body) = body.await?;
+            call.repeat_key = repeat_key(&request, &body)?;
             Ok(Self(call, body))
         })
     }
@@ -115,15 +169,12 @@ impl FromRequest for JsonBody {
             .get(CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
             .map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
-        let body = Bytes::from_request(request, payload);
+        let (request, mut payload) = (request.clone(), payload.take());
         Box::pin(async move {
             if media_type.as_deref() != Some("application/json") {
                 return Err(ApiError::unsupported_media_type("a body must be application/json"));
             }
-            let bytes = body.await.map_err(|error| match error.as_response_error().status_code().as_u16() {
-                413 => ApiError::payload_too_large(BODY_LIMIT),
-                _ => ApiError::bad_request(vec![crate::domain::violation::Violation::new("", error.to_string())]),
-            })?;
+            let bytes = request_body::read(request.headers(), &mut payload).await?;
             Ok(Self(json_reader::parse(&bytes).map_err(ApiError::bad_request)?))
         })
     }

@@ -1,11 +1,13 @@
 //! The routes: one handler per operation of the API, registered once for actix and for the API document.
 
+mod batch;
 mod bodies;
 mod bulk;
 mod callers;
 mod contacted_reviewers;
 mod decisions;
 mod definitions;
+pub mod document;
 mod extract;
 mod insights;
 mod instances;
@@ -35,6 +37,9 @@ use crate::{
 
 /// Below this everything of Graph's access reviews lives.
 const ROOT: &str = "/v1.0/identityGovernance/accessReviews";
+
+/// Its requests are counted one by one instead.
+const BATCH: &str = "/v1.0/$batch";
 
 /// The API document without its paths, which come from the registration in [`routes`].
 #[derive(OpenApi)]
@@ -85,6 +90,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(decisions::list_stage)
         .service(decisions::get_stage)
         .service(decisions::update_stage)
+        .service(batch::batch)
         .service(bulk::batch_instance)
         .service(bulk::batch_stage)
         .service(bulk::accept_instance)
@@ -173,6 +179,7 @@ pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
         (format!("{stage}/decisions/{{item}}"), PATCHABLE, OF_ITEMS),
         (format!("{stage}/decisions/{{item}}/insights"), READ, OF_ITEMS),
         (format!("{stage}/decisions/{{item}}/insights/{{insight}}"), READ, OF_ITEMS),
+        (BATCH.to_owned(), ACTION, OF_ACTIONS),
         ("/attestry/v1/sandbox/clock".to_owned(), ACTION, OF_ACTIONS),
         ("/attestry/v1/issuers".to_owned(), COLLECTION, OF_ISSUERS),
         ("/attestry/v1/issuers/{issuer}".to_owned(), &[Method::GET, Method::PATCH, Method::DELETE], OF_ISSUERS),

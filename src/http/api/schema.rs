@@ -120,6 +120,51 @@ pub(super) struct DefinitionCreate {
     additional_notification_recipients: (),
 }
 
+/// Up to 20 requests.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read by the document only")]
+pub(super) struct BatchRequests {
+    #[schema(min_items = 1, max_items = 20)]
+    requests: Vec<BatchRequest>,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read by the document only")]
+#[schema(rename_all = "camelCase")]
+struct BatchRequest {
+    /// Unique in the batch without regard to letter case.
+    #[schema(example = "1")]
+    id: String,
+    #[schema(example = "GET")]
+    method: String,
+    /// Relative to `/v1.0`, or absolute to this service.
+    #[schema(example = "/identityGovernance/accessReviews/definitions?$top=1")]
+    url: String,
+    headers: Option<std::collections::BTreeMap<String, String>>,
+    /// JSON as JSON, text as text, everything else as base64; needs a `Content-Type` in `headers`.
+    #[schema(value_type = Option<Value>)]
+    body: (),
+    /// Requests that must succeed before this one is made.
+    depends_on: Option<Vec<String>>,
+}
+
+/// The answers, in the order of the requests.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read by the document only")]
+pub(super) struct BatchAnswers {
+    responses: Vec<BatchAnswer>,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read by the document only")]
+struct BatchAnswer {
+    id: String,
+    status: u16,
+    headers: std::collections::BTreeMap<String, String>,
+    #[schema(value_type = Option<Value>)]
+    body: (),
+}
+
 /// `accessReviewScheduleDefinition`, as far as it can change: what is left out stays. Section 2.1 of the model
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "read by the document only")]

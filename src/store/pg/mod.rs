@@ -14,6 +14,7 @@ pub mod directory_import;
 mod error;
 mod events;
 mod filters;
+mod first_answers;
 mod gathering;
 mod instances;
 mod issuers;

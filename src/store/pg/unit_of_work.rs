@@ -12,6 +12,7 @@ use crate::{
         ReviewerListRepository, ReviewerRepository, StageRepository, StoreError, TenantRepository, UnitOfWork,
         apply::ApplyRepository,
         bulk::BulkDecisionRepository,
+        first_answers::FirstAnswerRepository,
         issuers::{CallerRepository, IssuerRepository},
         occurrences::OccurrenceRepository,
     },
@@ -149,6 +150,10 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn jobs(&mut self) -> &mut dyn JobRepository {
+        self
+    }
+
+    fn first_answers(&mut self) -> &mut dyn FirstAnswerRepository {
         self
     }
 

@@ -111,6 +111,14 @@ impl Tenant {
         Self { id, services, database, base_url: server.url(), key: generated.key, _server: server }
     }
 
+    /// The same tenant behind a service that is set up otherwise.
+    pub fn set_up_with(mut self, set_up: impl FnOnce(Edge) -> Edge) -> Self {
+        self._server =
+            server::Running::start(set_up(Edge::new(self.services.clone(), true, "https://reviews.example")));
+        self.base_url = self._server.url();
+        self
+    }
+
     /// Imports directory objects, one JSON object per line.
     pub async fn import(&self, lines: &str) -> ImportReport {
         self.try_import(lines).await.unwrap()

@@ -98,6 +98,11 @@ impl<'a> ReviewBuilder<'a> {
         self.with("stageSettings", json!(stages))
     }
 
+    /// The body of its creation.
+    pub fn body(&self) -> &Value {
+        &self.body
+    }
+
     /// Sends it as the admin and hands out the answer as it is.
     pub async fn send(self) -> Answer {
         self.tenant.as_admin().post("/definitions", &self.body).await
