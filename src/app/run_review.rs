@@ -14,12 +14,11 @@ use crate::{
         definition::{DefaultDecision, Definition, DefinitionDraft, Identity},
         event::{Activity, Event},
         ids::{InstanceId, ReviewerListId},
-        instance::{Instance, InstanceError, Resource, ResourceKind},
+        instance::{Instance, InstanceError, Resource},
         lifecycle::{self, Entry, Next, Start},
         recommendation::inactivity_cutoff,
         recurrence,
         reviewer_scope::ReviewerScope,
-        scope::ScopeForm,
         stage::{PlannedStage, Stage, StageOrdinal},
         status::Status,
     },
@@ -85,8 +84,9 @@ impl<'a> ReviewRun<'a> {
         let draft = &definition.draft;
         let recurrence = draft.settings.recurrence.as_ref();
         let end_at = recurrence::instance_end(start_at, draft.total_duration_days(), recurrence);
-        let group = draft.scope.form.group();
-        let facts = self.uow.directory().group(group).await?;
+        let Some(resource) = draft.scope.form.resource() else { return Ok(()) };
+        let kind = draft.scope.form.resource_kind();
+        let name = self.uow.directory().resource_name(kind, resource).await?;
         let instance = Instance {
             // A one-time review of one resource has one instance, under the definition's own id. LC-INST-03
             id: if definition.is_series() { ids::instance() } else { InstanceId::new(definition.id.as_uuid()) },
@@ -96,11 +96,7 @@ impl<'a> ReviewRun<'a> {
             start_at,
             end_at,
             scope: draft.scope.normalised(),
-            resource: Resource {
-                id: group,
-                display_name: facts.map(|facts| facts.display_name).unwrap_or_default(),
-                kind: ResourceKind::Group,
-            },
+            resource: Resource { id: resource, display_name: name.unwrap_or_default(), kind },
             settings: draft.settings.clone(),
             multi_stage: draft.is_multi_stage(),
             item_count: 0,
@@ -250,11 +246,10 @@ impl<'a> ReviewRun<'a> {
         let last_shown = recommendation_cutoffs.iter().rev().find_map(|cutoff| *cutoff);
         let own = inactivity_cutoff(instance.start_at, settings.recommendation_look_back_duration.as_ref());
         recommendation_cutoffs.push(Some(last_shown.unwrap_or(own)));
-        let ScopeForm::GroupMembers { .. } = instance.scope.form;
         Ok(Gathering {
             inactive_before: instance
                 .scope
-                .inactive_duration
+                .inactive_for(settings.recommendation_look_back_duration)
                 .map(|duration| duration.before(instance.start_at))
                 .filter(|cutoff| *cutoff < instance.start_at),
             recommendation_cutoffs,

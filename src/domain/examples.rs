@@ -8,7 +8,7 @@ use crate::domain::{
     definition::{DefaultDecision, Identity, Settings},
     ids::{DefinitionId, InstanceId, ItemPrefix, ObjectId, StageId},
     instance::{Instance, Resource, ResourceKind},
-    scope::{MemberKind, ReviewScope, ScopeForm},
+    scope::{MemberKind, ReviewScope, ScopeForm, SentScope},
     stage::{PlannedStage, Stage, StageOrdinal},
     status::Status,
 };
@@ -84,11 +84,9 @@ pub fn instance(status: Status) -> Instance {
         start_at: at("2025-01-06T09:00:00Z"),
         end_at: at("2025-01-16T09:00:00Z"),
         scope: ReviewScope {
-            query: format!("/groups/{group}/transitiveMembers"),
-            query_type: "MicrosoftGraph".to_owned(),
-            query_root: None,
-            inactive_duration: None,
+            sent: SentScope::query(format!("/groups/{group}/transitiveMembers"), None),
             form: ScopeForm::GroupMembers { group, transitive: true, members: MemberKind::Users },
+            inactivity: None,
         },
         resource: Resource { id: group, display_name: "Finance-ERP".to_owned(), kind: ResourceKind::Group },
         settings: settings(),

@@ -51,19 +51,29 @@ pub struct Resource {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResourceKind {
     Group,
+    ServicePrincipal,
+    DirectoryRole,
+    AccessPackageAssignmentPolicy,
 }
 
 impl ResourceKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] =
+        [Self::Group, Self::ServicePrincipal, Self::DirectoryRole, Self::AccessPackageAssignmentPolicy];
+
     /// The wire spelling.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Group => "Group",
+            Self::ServicePrincipal => "ServicePrincipal",
+            Self::DirectoryRole => "DirectoryRole",
+            Self::AccessPackageAssignmentPolicy => "AccessPackageAssignmentPolicy",
         }
     }
 
     /// Reads the wire spelling.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Group].into_iter().find(|kind| kind.as_str() == text)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 }
 

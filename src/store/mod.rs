@@ -24,7 +24,7 @@ use crate::domain::{
     definition::{Definition, Identity},
     event::Event,
     ids::{DefinitionId, InstanceId, ItemSeq, JobId, ObjectId, ReviewerListId, StageId, TenantId},
-    instance::Instance,
+    instance::{Instance, ResourceKind},
     lifecycle::{Entry, InstanceProgress},
     recommendation::Recommendation,
     reviewer_reach::{Cohort, ReviewerReach},
@@ -473,6 +473,9 @@ pub trait DecisionRepository: Send {
 pub trait DirectoryRepository: Send {
     /// Which of these scopes name an object that is not there; positions into `forms`. LC-SUPD-12, A-13
     async fn missing(&mut self, forms: &[ReviewerForm]) -> Result<Vec<usize>, StoreError>;
+    /// The name of the resource of a review; `None` when there is none. A directory role is found by its id or its template's,
+    /// and a policy has the name of its access package.
+    async fn resource_name(&mut self, kind: ResourceKind, id: ObjectId) -> Result<Option<String>, StoreError>;
     /// What a review needs to know of a group; `None` when there is none.
     async fn group(&mut self, id: ObjectId) -> Result<Option<GroupFacts>, StoreError>;
     /// Those of the groups to which directory roles can be assigned. LC-AUTH-01

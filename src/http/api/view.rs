@@ -7,12 +7,12 @@ use crate::{
     domain::{
         decision::Verdict,
         definition::Identity,
-        instance::{Instance, ResourceKind},
+        instance::{Instance, Resource, ResourceKind},
         reviewer_scope::ReviewerScope,
     },
-    http::definitions::view::{
-        render_date_time, render_identity, render_instance_reviewer_scope, render_instance_scope,
-        render_reviewer_scopes,
+    http::definitions::{
+        scopes::render_scope,
+        view::{render_date_time, render_identity, render_instance_reviewer_scope, render_reviewer_scopes},
     },
     store::{ItemRow, Principal, PrincipalKind},
 };
@@ -48,7 +48,7 @@ pub(super) fn instance(view: &InstanceView) -> Map<String, Value> {
         "startDateTime": render_date_time(instance.start_at),
         "endDateTime": render_date_time(instance.end_at),
         "status": instance.status.as_str(),
-        "scope": render_instance_scope(&instance.scope),
+        "scope": render_scope(&instance.scope.normalised().sent),
         "reviewers": scopes(&lists.reviewers),
         "fallbackReviewers": scopes(&lists.fallback_reviewers),
         "errors": errors,
@@ -78,6 +78,9 @@ pub(super) fn item(public_url: &str, instance: &Instance, row: &ItemRow) -> Map<
     let resource = &instance.resource;
     let resource_path = match resource.kind {
         ResourceKind::Group => "groups",
+        ResourceKind::ServicePrincipal => "servicePrincipals",
+        ResourceKind::DirectoryRole => "roleManagement/directory/roleDefinitions",
+        ResourceKind::AccessPackageAssignmentPolicy => "identityGovernance/entitlementManagement/assignmentPolicies",
     };
     object(json!({
         "@odata.etag": entity_tags::of_item(row).to_string(),
@@ -94,14 +97,26 @@ pub(super) fn item(public_url: &str, instance: &Instance, row: &ItemRow) -> Map<
         "appliedDateTime": null,
         "principal": principal(&row.principal),
         "principalLink": principal_link(public_url, &row.principal),
-        "resource": {
-            "id": resource.id,
-            "displayName": resource.display_name,
-            "type": resource.kind.as_str(),
-        },
+        "resource": decision_resource(resource),
         "resourceLink": format!("{public_url}/v1.0/{resource_path}/{}", resource.id),
         "permission": null,
     }))
+}
+
+/// Section 5.3 of the model, M-25. The declared type is the base type, so a derived one is named (CL-17); it comes last.
+fn decision_resource(resource: &Resource) -> Value {
+    let mut shown = json!({
+        "id": resource.id,
+        "displayName": resource.display_name,
+        "type": resource.kind.as_str(),
+    });
+    let derived = match resource.kind {
+        ResourceKind::Group | ResourceKind::DirectoryRole => return shown,
+        ResourceKind::ServicePrincipal => "ServicePrincipalResource",
+        ResourceKind::AccessPackageAssignmentPolicy => "AccessPackageAssignmentPolicyResource",
+    };
+    shown["@odata.type"] = json!(format!("#microsoft.graph.accessReviewInstanceDecisionItem{derived}"));
+    shown
 }
 
 /// Section 5.2 of the model, M-24

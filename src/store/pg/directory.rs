@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::PgUnitOfWork;
 use crate::{
-    domain::{definition::Identity, ids::ObjectId, reviewer_scope::ReviewerForm},
+    domain::{definition::Identity, ids::ObjectId, instance::ResourceKind, reviewer_scope::ReviewerForm},
     store::{DirectoryRepository, GroupFacts, MailAddress, StoreError},
 };
 
@@ -40,6 +40,46 @@ impl DirectoryRepository for PgUnitOfWork {
         .fetch_all(self.connection()?)
         .await?;
         Ok(positions.into_iter().filter_map(|position| usize::try_from(position - 1).ok()).collect())
+    }
+
+    async fn resource_name(&mut self, kind: ResourceKind, id: ObjectId) -> Result<Option<String>, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let name = sqlx::query_scalar!(
+            r#"
+            select display_name as "display_name!"
+              from (select display_name
+                      from groups
+                     where $3 = 'Group'
+                       and tenant_id = $1
+                       and group_id = $2
+                     union all
+                    select display_name
+                      from service_principals
+                     where $3 = 'ServicePrincipal'
+                       and tenant_id = $1
+                       and service_principal_id = $2
+                     union all
+                    select display_name
+                      from directory_roles
+                     where $3 = 'DirectoryRole'
+                       and tenant_id = $1
+                       and (role_id = $2 or role_template_id = $2)
+                     union all
+                    select k.display_name
+                      from access_package_policies p
+                      join access_packages k on k.tenant_id = p.tenant_id and k.access_package_id = p.access_package_id
+                     where $3 = 'AccessPackageAssignmentPolicy'
+                       and p.tenant_id = $1
+                       and p.policy_id = $2) as known
+             limit 1
+            "#,
+            tenant,
+            id.as_uuid(),
+            kind.as_str(),
+        )
+        .fetch_optional(self.connection()?)
+        .await?;
+        Ok(name)
     }
 
     async fn group(&mut self, id: ObjectId) -> Result<Option<GroupFacts>, StoreError> {

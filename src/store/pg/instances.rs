@@ -13,6 +13,7 @@ use crate::{
         instance::{Instance, InstanceError, Resource, ResourceKind},
         lifecycle::InstanceProgress,
         reviewer_scope::ReviewerLists,
+        scope::SentScope,
     },
     store::{
         InstanceCursor, InstanceFilter, InstanceRepository, Page, ReviewerListRepository, Slice, StoreError,
@@ -28,10 +29,7 @@ pub(super) struct InstanceRow {
     pub(super) status: String,
     pub(super) start_at: DateTime<Utc>,
     pub(super) end_at: DateTime<Utc>,
-    pub(super) scope_query: String,
-    pub(super) scope_query_type: String,
-    pub(super) scope_query_root: Option<String>,
-    pub(super) scope_inactive_duration: Option<String>,
+    pub(super) scope: Json<SentScope>,
     pub(super) resource_id: Uuid,
     pub(super) resource_type: String,
     pub(super) resource_name: String,
@@ -55,14 +53,7 @@ impl TryFrom<InstanceRow> for Instance {
             status: row.status.parse().map_err(|_| corrupt("instances", "status", id))?,
             start_at: row.start_at,
             end_at: row.end_at,
-            scope: scope_from_row(
-                "instances",
-                id,
-                &row.scope_query,
-                &row.scope_query_type,
-                row.scope_query_root.as_deref(),
-                row.scope_inactive_duration.as_deref(),
-            )?,
+            scope: scope_from_row("instances", id, row.scope.0, None)?,
             resource: Resource {
                 id: ObjectId::new(row.resource_id),
                 display_name: row.resource_name,
@@ -79,8 +70,7 @@ impl TryFrom<InstanceRow> for Instance {
     }
 }
 
-const COLUMNS: &str = "instance_id, definition_id, occurrence, status, start_at, end_at, scope_query, scope_query_type, \
-     scope_query_root, scope_inactive_duration, resource_id, resource_type, resource_name, settings, multi_stage, item_count, \
+const COLUMNS: &str = "instance_id, definition_id, occurrence, status, start_at, end_at, scope, resource_id, resource_type, resource_name, settings, multi_stage, item_count, \
      item_prefix, errors, version";
 
 #[async_trait]
@@ -110,14 +100,13 @@ impl InstanceRepository for PgUnitOfWork {
             return Ok(false);
         }
         self.replace(list, lists).await?;
-        let inactive_duration = instance.scope.inactive_duration.map(|duration| duration.to_string());
         sqlx::query!(
             r#"
             insert into instances
-                (tenant_id, instance_id, definition_id, occurrence, status, start_at, end_at, scope_query,
-                 scope_query_type, scope_query_root, scope_inactive_duration, resource_id, resource_type, resource_name,
-                 settings, multi_stage, reviewer_list_id, item_prefix, errors, created_at)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+                (tenant_id, instance_id, definition_id, occurrence, status, start_at, end_at, scope,
+                 scope_query, resource_id, resource_type, resource_name, settings, multi_stage, reviewer_list_id,
+                 item_prefix, errors, created_at)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
             "#,
             tenant,
             instance.id.as_uuid(),
@@ -126,10 +115,8 @@ impl InstanceRepository for PgUnitOfWork {
             instance.status.as_str(),
             instance.start_at,
             instance.end_at,
-            instance.scope.query,
-            instance.scope.query_type,
-            instance.scope.query_root,
-            inactive_duration,
+            Json(&instance.scope.sent) as _,
+            instance.scope.sent.query_text(),
             instance.resource.id.as_uuid(),
             instance.resource.kind.as_str(),
             instance.resource.display_name,
@@ -150,8 +137,8 @@ impl InstanceRepository for PgUnitOfWork {
         sqlx::query_as!(
             InstanceRow,
             r#"
-            select instance_id, definition_id, occurrence, status, start_at, end_at, scope_query, scope_query_type,
-                   scope_query_root, scope_inactive_duration, resource_id, resource_type, resource_name,
+            select instance_id, definition_id, occurrence, status, start_at, end_at,
+                   scope as "scope: Json<SentScope>", resource_id, resource_type, resource_name,
                    settings as "settings: Json<Settings>", multi_stage, item_count, item_prefix,
                    errors as "errors: Json<Vec<InstanceError>>", version
               from instances
@@ -186,8 +173,8 @@ impl InstanceRepository for PgUnitOfWork {
         sqlx::query_as!(
             InstanceRow,
             r#"
-            select instance_id, definition_id, occurrence, status, start_at, end_at, scope_query, scope_query_type,
-                   scope_query_root, scope_inactive_duration, resource_id, resource_type, resource_name,
+            select instance_id, definition_id, occurrence, status, start_at, end_at,
+                   scope as "scope: Json<SentScope>", resource_id, resource_type, resource_name,
                    settings as "settings: Json<Settings>", multi_stage, item_count, item_prefix,
                    errors as "errors: Json<Vec<InstanceError>>", version
               from instances

@@ -237,7 +237,10 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &ItemFilter) {
 impl ItemRepository for PgUnitOfWork {
     async fn gather(&mut self, instance: &Instance, gathering: &Gathering) -> Result<i32, StoreError> {
         let tenant = self.tenant.as_uuid();
-        let ScopeForm::GroupMembers { group, transitive, members } = instance.scope.form;
+        let ScopeForm::GroupMembers { group, transitive, members } = instance.scope.form else {
+            // no definition of such a scope is stored: ScopeForm::not_gathered_yet
+            return Err(corrupt("instances", "scope", instance.id));
+        };
         let (guests_only, with_groups) = match members {
             MemberKind::UsersAndGroups => (false, true),
             MemberKind::Users => (false, false),
