@@ -40,6 +40,15 @@ pub enum DecisionProperty {
     Recommendation,
 }
 
+/// Properties of a contacted reviewer that can be filtered or ordered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ContactedReviewerProperty {
+    Id,
+    DisplayName,
+    UserPrincipalName,
+    CreatedDateTime,
+}
+
 /// How a property is compared with a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FilterOperator {

@@ -1,9 +1,9 @@
-//! DEF-LIST, DEF-MINE, DEF-CREATE, DEF-GET, DEF-DELETE
+//! DEF-LIST, DEF-MINE, DEF-CREATE, DEF-GET, DEF-UPDATE, DEF-STOP, DEF-DELETE
 
 use actix_web::{
     HttpRequest, HttpResponse, delete, get,
     http::{StatusCode, header::LOCATION},
-    post,
+    patch, post, put,
     web::{Data, Path},
 };
 
@@ -11,20 +11,22 @@ use super::{
     ROOT,
     extract::{AnyCaller, CallerWithBody, id, run},
     lists::ListCall,
-    schema::{DefinitionCreate, ErrorBody},
+    schema::{DefinitionCreate, DefinitionPatch, ErrorBody},
     view::object,
 };
 use crate::{
     app::{
+        Call,
         create_definition::create_definition,
         delete_definition::delete_definition,
         get_definition::get_definition,
         list_definitions::{DefinitionList, list_definitions},
+        update_definition::{Wanted, stop_definition, update_definition},
     },
     domain::ids::DefinitionId,
     http::{
         Edge,
-        definitions::{body::parse_create, view::render},
+        definitions::{body::parse_create, update as bodies, view::render},
         error::ApiError,
         odata::{
             collections::DEFINITIONS,
@@ -120,6 +122,68 @@ pub(super) async fn get(
     let select = options.select.as_deref();
     let context = entity_context(&edge.public_url, &[], "definitions", select);
     Ok(json_response(StatusCode::OK, &entity(context, project(object(render(&definition)), select))))
+}
+
+/// Replace a definition
+///
+/// Running instances keep what they started with; the one that waits for its start follows.
+#[utoipa::path(
+    tag = "definitions",
+    operation_id = "replaceDefinition",
+    params(("definition" = String, Path)),
+    request_body = DefinitionCreate,
+    responses((status = 204), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody), (status = 415, body = ErrorBody))
+)]
+#[put("/v1.0/identityGovernance/accessReviews/definitions/{definition}")]
+pub(super) async fn replace(
+    edge: Data<Edge>,
+    path: Path<String>,
+    CallerWithBody(call, body): CallerWithBody,
+) -> Result<HttpResponse, ApiError> {
+    change(edge, path, call, Box::new(move |stored| bodies::replace(&body, stored))).await
+}
+
+/// Change parts of a definition
+///
+/// What is left out stays; collections are replaced.
+#[utoipa::path(
+    tag = "definitions",
+    operation_id = "updateDefinition",
+    params(("definition" = String, Path)),
+    request_body = DefinitionPatch,
+    responses((status = 204), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody), (status = 415, body = ErrorBody))
+)]
+#[patch("/v1.0/identityGovernance/accessReviews/definitions/{definition}")]
+pub(super) async fn update(
+    edge: Data<Edge>,
+    path: Path<String>,
+    CallerWithBody(call, body): CallerWithBody,
+) -> Result<HttpResponse, ApiError> {
+    change(edge, path, call, Box::new(move |stored| bodies::merge(&body, stored))).await
+}
+
+async fn change(edge: Data<Edge>, path: Path<String>, call: Call, wanted: Wanted) -> Result<HttpResponse, ApiError> {
+    let (services, definition) = (edge.services.clone(), id::<DefinitionId>(&path)?);
+    run(async move { update_definition(&services, &call, definition, wanted).await }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Stop the creation of further instances
+#[utoipa::path(
+    tag = "definitions",
+    operation_id = "stopDefinition",
+    params(("definition" = String, Path)),
+    responses((status = 204), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody))
+)]
+#[post("/v1.0/identityGovernance/accessReviews/definitions/{definition}/stop")]
+pub(super) async fn stop(
+    edge: Data<Edge>,
+    AnyCaller(call): AnyCaller,
+    path: Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let (services, definition) = (edge.services.clone(), id::<DefinitionId>(&path)?);
+    run(async move { stop_definition(&services, &call, definition).await }).await?;
+    Ok(HttpResponse::NoContent().finish())
 }
 
 /// Delete a definition

@@ -2,4 +2,5 @@
 
 pub mod body;
 pub mod scopes;
+pub mod update;
 pub mod view;

@@ -3,7 +3,10 @@
 
 use crate::{
     http::odata::options::SystemOption,
-    store::filter::{DecisionProperty, DefinitionProperty, FilterOperator, InstanceProperty, StageProperty},
+    store::filter::{
+        ContactedReviewerProperty, DecisionProperty, DefinitionProperty, FilterOperator, InstanceProperty,
+        StageProperty,
+    },
 };
 
 /// What kind of value a property has, hence which literals it can be compared with.
@@ -228,6 +231,42 @@ pub static DECISIONS: Allowed<DecisionProperty> = Allowed {
     ],
     expandable: &[],
     ignores_unknown_select: true,
+};
+
+/// INST-CONTACTED
+pub static CONTACTED_REVIEWERS: Allowed<ContactedReviewerProperty> = Allowed {
+    shape: Shape::Collection,
+    filterable: &[
+        Filterable {
+            path: "id",
+            property: ContactedReviewerProperty::Id,
+            kind: PropertyType::Id,
+            operators: EQUALITY,
+            offers_in: true,
+        },
+        Filterable {
+            path: "displayName",
+            property: ContactedReviewerProperty::DisplayName,
+            kind: PropertyType::Text,
+            operators: EQUALITY,
+            offers_in: true,
+        },
+        Filterable {
+            path: "userPrincipalName",
+            property: ContactedReviewerProperty::UserPrincipalName,
+            kind: PropertyType::Text,
+            operators: EQUALITY,
+            offers_in: true,
+        },
+    ],
+    orderable: &[
+        ("displayName", ContactedReviewerProperty::DisplayName),
+        ("userPrincipalName", ContactedReviewerProperty::UserPrincipalName),
+        ("createdDateTime", ContactedReviewerProperty::CreatedDateTime),
+    ],
+    selectable: &["id", "displayName", "userPrincipalName", "createdDateTime"],
+    expandable: &[],
+    ignores_unknown_select: false,
 };
 
 #[cfg(test)]
