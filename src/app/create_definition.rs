@@ -38,8 +38,7 @@ pub async fn create_definition(
         draft.order_stages();
     }
     if let Some(resource) = form.resource()
-        && form.not_gathered_yet().is_none()
-        && uow.directory().resource_name(form.resource_kind(), resource).await?.is_none()
+        && uow.directory().resource(&form).await?.is_none()
     {
         let kind = match form.resource_kind() {
             ResourceKind::Group => "group",

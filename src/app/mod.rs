@@ -26,6 +26,7 @@ pub mod list_decisions;
 pub mod list_definitions;
 pub mod list_instances;
 pub mod list_stages;
+mod open_occurrence;
 pub mod page_key;
 pub mod record_decision;
 pub mod reset_decisions;

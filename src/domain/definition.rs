@@ -5,7 +5,6 @@ use chrono::{DateTime, NaiveDate, Utc};
 use crate::domain::{
     duration::IsoDuration,
     ids::{DefinitionId, ObjectId},
-    query_text,
     recurrence::{self, Anchor, MAX_INTERVAL, shortest_gap_days},
     reviewer_scope::ReviewerLists,
     scope::ReviewScope,
@@ -505,18 +504,9 @@ fn check_count(found: &mut Vec<Violation>, path: &str, count: usize, limit: usiz
     }
 }
 
-/// Forms whose items are not gathered yet; P-03 with several stages.
+/// P-03 with several stages.
 fn check_scope(found: &mut Vec<Violation>, draft: &DefinitionDraft) {
     let form = &draft.scope.form;
-    if let Some(what) = form.not_gathered_yet() {
-        let path = match draft.scope.sent.query_text() {
-            Some(_) => "scope.query",
-            None => "scope",
-        };
-        let reason =
-            format!("reviews of {what} are not offered yet (`{}`)", query_text::quoted(&draft.scope.sent.to_string()));
-        found.push(Violation::unsupported_query(path, reason));
-    }
     if form.is_single_stage_only() && draft.stages.len() > 1 {
         found.push(Violation::new(
             "stageSettings",

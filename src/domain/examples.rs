@@ -88,7 +88,12 @@ pub fn instance(status: Status) -> Instance {
             form: ScopeForm::GroupMembers { group, transitive: true, members: MemberKind::Users },
             inactivity: None,
         },
-        resource: Resource { id: group, display_name: "Finance-ERP".to_owned(), kind: ResourceKind::Group },
+        resource: Resource {
+            id: group,
+            display_name: "Finance-ERP".to_owned(),
+            kind: ResourceKind::Group,
+            detail: None,
+        },
         settings: settings(),
         multi_stage: true,
         item_count: 0,

@@ -45,6 +45,17 @@ pub struct Resource {
     /// Snapshot of its name.
     pub display_name: String,
     pub kind: ResourceKind,
+    /// Only of a service principal and of an assignment policy.
+    pub detail: Option<ResourceDetail>,
+}
+
+/// What a resource belongs to: the application of a service principal, the access package of an assignment policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceDetail {
+    /// `appId`, `accessPackageId`
+    pub id: ObjectId,
+    /// Snapshot of the access package's name; of an application empty.
+    pub display_name: String,
 }
 
 /// `type` of a resource. The wire spelling is the variant's name.

@@ -31,6 +31,7 @@ mod reminders;
 mod reset;
 mod reviewers;
 mod sandbox;
+mod scope_forms;
 mod scopes;
 mod smoke;
 mod stage_update;

@@ -193,22 +193,6 @@ impl ReviewScope {
 }
 
 impl ScopeForm {
-    /// What the review cannot do yet, to say so in a refusal; `None` for the forms whose items the service gathers.
-    ///
-    /// The one switch between the grammar, which knows every form, and the engine: definitions of a form are refused while
-    /// this names it. Whoever teaches the engine a form (its items in `store/pg/items.rs`, its instances in
-    /// `app/run_review.rs`) takes it out here.
-    pub const fn not_gathered_yet(&self) -> Option<&'static str> {
-        match self {
-            Self::GroupMembers { .. } => None,
-            Self::EveryGroupMembers { .. } => Some("the members of every group of an enumeration"),
-            Self::TeamAndSharedChannels { .. } => Some("shared channels"),
-            Self::ApplicationAssignments { .. } => Some("application assignments"),
-            Self::RoleHolders { .. } => Some("directory roles"),
-            Self::AccessPackageAssignments { .. } => Some("access package assignments"),
-        }
-    }
-
     /// The kind of the resource under review; for an all-groups review that of each instance.
     pub const fn resource_kind(&self) -> ResourceKind {
         match self {
@@ -276,6 +260,11 @@ impl ScopeForm {
     /// Whether only service principals are under review, who have no manager and cannot review themselves. A-46
     pub const fn is_service_principals_only(&self) -> bool {
         matches!(self, Self::RoleHolders { holders: RoleHolders::ServicePrincipals, .. })
+    }
+
+    /// Whether users of a team's shared channels who are not in the team can be under review. LC-REV-07
+    pub const fn has_direct_connect(&self) -> bool {
+        matches!(self, Self::TeamAndSharedChannels { .. })
     }
 
     /// Whether the review must have one stage. P-03, LC-DEF-07

@@ -10,10 +10,11 @@ use crate::{
     domain::{
         definition::Settings,
         ids::{DefinitionId, InstanceId, ItemPrefix, ObjectId, ReviewerListId},
-        instance::{Instance, InstanceError, Resource, ResourceKind},
+        instance::{Instance, InstanceError, Resource, ResourceDetail, ResourceKind},
         lifecycle::InstanceProgress,
         reviewer_scope::ReviewerLists,
         scope::SentScope,
+        status::Status,
     },
     store::{
         InstanceCursor, InstanceFilter, InstanceRepository, Page, ReviewerListRepository, Slice, StoreError,
@@ -33,6 +34,8 @@ pub(super) struct InstanceRow {
     pub(super) resource_id: Uuid,
     pub(super) resource_type: String,
     pub(super) resource_name: String,
+    pub(super) resource_detail_id: Option<Uuid>,
+    pub(super) resource_detail_name: Option<String>,
     pub(super) settings: Json<Settings>,
     pub(super) multi_stage: bool,
     pub(super) item_count: i32,
@@ -59,6 +62,10 @@ impl TryFrom<InstanceRow> for Instance {
                 display_name: row.resource_name,
                 kind: ResourceKind::parse(&row.resource_type)
                     .ok_or_else(|| corrupt("instances", "resource_type", id))?,
+                detail: row.resource_detail_id.map(|detail| ResourceDetail {
+                    id: ObjectId::new(detail),
+                    display_name: row.resource_detail_name.unwrap_or_default(),
+                }),
             },
             settings: row.settings.0,
             multi_stage: row.multi_stage,
@@ -70,7 +77,8 @@ impl TryFrom<InstanceRow> for Instance {
     }
 }
 
-const COLUMNS: &str = "instance_id, definition_id, occurrence, status, start_at, end_at, scope, resource_id, resource_type, resource_name, settings, multi_stage, item_count, \
+const COLUMNS: &str = "instance_id, definition_id, occurrence, status, start_at, end_at, scope, resource_id, resource_type, \
+     resource_name, resource_detail_id, resource_detail_name, settings, multi_stage, item_count, \
      item_prefix, errors, version";
 
 #[async_trait]
@@ -100,13 +108,14 @@ impl InstanceRepository for PgUnitOfWork {
             return Ok(false);
         }
         self.replace(list, lists).await?;
+        let detail = instance.resource.detail.as_ref();
         sqlx::query!(
             r#"
             insert into instances
                 (tenant_id, instance_id, definition_id, occurrence, status, start_at, end_at, scope,
                  scope_query, resource_id, resource_type, resource_name, settings, multi_stage, reviewer_list_id,
-                 item_prefix, errors, created_at)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+                 item_prefix, errors, created_at, resource_detail_id, resource_detail_name)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
             "#,
             tenant,
             instance.id.as_uuid(),
@@ -126,6 +135,8 @@ impl InstanceRepository for PgUnitOfWork {
             instance.item_prefix.as_uuid(),
             Json(&instance.errors) as _,
             now,
+            detail.map(|detail| detail.id.as_uuid()),
+            detail.map(|detail| detail.display_name.as_str()),
         )
         .execute(self.connection()?)
         .await?;
@@ -139,7 +150,7 @@ impl InstanceRepository for PgUnitOfWork {
             r#"
             select instance_id, definition_id, occurrence, status, start_at, end_at,
                    scope as "scope: Json<SentScope>", resource_id, resource_type, resource_name,
-                   settings as "settings: Json<Settings>", multi_stage, item_count, item_prefix,
+                   resource_detail_id, resource_detail_name, settings as "settings: Json<Settings>", multi_stage, item_count, item_prefix,
                    errors as "errors: Json<Vec<InstanceError>>", version
               from instances
              where tenant_id = $1
@@ -175,7 +186,7 @@ impl InstanceRepository for PgUnitOfWork {
             r#"
             select instance_id, definition_id, occurrence, status, start_at, end_at,
                    scope as "scope: Json<SentScope>", resource_id, resource_type, resource_name,
-                   settings as "settings: Json<Settings>", multi_stage, item_count, item_prefix,
+                   resource_detail_id, resource_detail_name, settings as "settings: Json<Settings>", multi_stage, item_count, item_prefix,
                    errors as "errors: Json<Vec<InstanceError>>", version
               from instances
              where tenant_id = $1
@@ -221,15 +232,23 @@ impl InstanceRepository for PgUnitOfWork {
 
     async fn progress(&mut self, definition: DefinitionId) -> Result<Vec<InstanceProgress>, StoreError> {
         let tenant = self.tenant.as_uuid();
+        let statuses = Status::ALL.map(|status| status.as_str().to_owned());
         sqlx::query!(
             r#"
-            select occurrence, status
-              from instances
-             where tenant_id = $1
-               and definition_id = $2
+            select latest.occurrence, s.status as "status!"
+              from unnest($3::text[]) as s (status)
+             cross join lateral (
+                       select occurrence
+                         from instances
+                        where tenant_id = $1
+                          and definition_id = $2
+                          and status = s.status
+                        order by occurrence desc
+                        limit 1) as latest
             "#,
             tenant,
             definition.as_uuid(),
+            &statuses,
         )
         .fetch_all(self.connection()?)
         .await?
