@@ -273,3 +273,161 @@ async fn a_self_by_type_is_a_self_review() {
     assert_eq!(review.found_by(&t.as_user("ana")).await, ["ana"]);
     assert_eq!(review.found_by(&t.as_user("mia")).await, [] as [&str; 0]);
 }
+
+const MICROSOFT_365_GROUPS: &str = "/groups?$filter=(groupTypes/any(c:c+eq+'Unified'))&$count=true";
+/// With the quote too many that the reference prints.
+const TEAMS: &str =
+    "/groups?$filter=(groupTypes/any(c:c eq 'Unified') and resourceProvisioningOptions/Any(x:x eq 'Team')')";
+
+/// The finance company with an application, a directory role and an access package.
+async fn with_every_resource() -> Tenant {
+    let t = Tenant::with_finance().await;
+    Company::new()
+        .with(json!({ "type": "servicePrincipal", "id": id_of("payroll"), "displayName": "Payroll" }))
+        .with(json!({ "type": "directoryRole", "id": id_of("helpdesk"), "displayName": "Helpdesk" }))
+        .with(json!({ "type": "accessPackage", "id": id_of("kit"), "displayName": "Kit", "catalogId": id_of("shop"),
+            "assignmentPolicies": [{ "id": id_of("staff"), "displayName": "Staff" }] }))
+        .import(&t)
+        .await;
+    t
+}
+
+fn schedule(kind: &str, conditions: &str) -> Value {
+    let role = id_of("helpdesk");
+    query_scope(&format!(
+        "/roleManagement/directory/{kind}?$expand=principal&$filter=({conditions} and roleDefinitionId eq '{role}')"
+    ))
+}
+
+fn application(principals: &[Value]) -> Value {
+    memberships(principals, &[query_scope(&format!("/v1.0/servicePrincipals/{}", id_of("payroll")))])
+}
+
+fn role(principals: &[Value]) -> Value {
+    memberships(
+        principals,
+        &[query_scope(&format!("/beta/roleManagement/directory/roleDefinitions/{}", id_of("helpdesk")))],
+    )
+}
+
+fn shared_channels() -> Value {
+    let team = id_of("finance");
+    memberships(
+        &[query_scope("/users")],
+        &[
+            query_scope(&format!("/groups/{team}/transitiveMembers")),
+            query_scope(&format!("/teams/{team}/channels?$filter=(membershipType eq 'shared')")),
+        ],
+    )
+}
+
+fn through_groups() -> Value {
+    let mut scope = query_scope("./members/microsoft.graph.user");
+    scope["queryRoot"] = json!("/v1.0/groups");
+    scope
+}
+
+/// S-06 to S-13, P-01 to P-07, A-43, E-01, E-02; A-14, CL-17
+#[tokio::test]
+async fn scopes_of_every_other_form_are_answered_as_they_were_sent() {
+    let t = with_every_resource().await;
+    let guests = "$filter=(userType eq 'Guest')";
+    let (kit, policy, catalog) = (id_of("kit"), id_of("staff"), id_of("shop"));
+    let packages = "/identityGovernance/entitlementManagement/accessPackageAssignments";
+    let both = format!("accessPackageId eq '{kit}' and assignmentPolicyId eq '{policy}'");
+    let policy_scope = json!({
+        "@odata.type": scope_type("accessReviewAccessPackageAssignmentPolicyScope"),
+        "scopeType": "accessPackageAssignmentPolicy", "resourceId": policy, "displayName": "Kit",
+        "accessPackageId": kit, "accessPackageDisplayName": "Kit", "catalogId": catalog, "catalogDisplayName": null,
+    });
+    let is_user = "isof(principal,'microsoft.graph.user')";
+    for (scope, enumeration) in [
+        (query_scope("./members/microsoft.graph.user"), Some(MICROSOFT_365_GROUPS)),
+        (query_scope(&format!("./members/microsoft.graph.user/?{guests}")), Some(MICROSOFT_365_GROUPS)),
+        (inactive_scope(&format!("./members/microsoft.graph.user/?$count=true&{guests}"), "P90D"), Some(TEAMS)),
+        (query_scope(&format!("{packages}?$filter=({both} and catalogId eq '{catalog}')")), None),
+        (query_scope(&format!("{packages}?$filter=({both})")), None),
+        (schedule("roleAssignmentScheduleInstances", "isof(principal,'microsoft.graph.servicePrincipal')"), None),
+        (query_scope(&format!("/roleManagement/directory/roleDefinitions/{}", id_of("helpdesk"))), None),
+        (schedule("roleEligibilityScheduleInstances", is_user), None),
+        (schedule("roleAssignmentScheduleInstances", &format!("assignmentType eq 'Assigned' and {is_user}")), None),
+        (query_scope(&format!("/servicePrincipals/{}/appRoleAssignedTo", id_of("payroll"))), None),
+        (application(&[query_scope("/users")]), None),
+        (application(&[query_scope("/v1.0/users"), through_groups()]), None),
+        (shared_channels(), None),
+        (role(&[query_scope(&format!("/users?{guests}"))]), None),
+        (memberships(&[inactive_scope(&format!("/users?{guests}"), "P30D")], &[query_scope("/groups")]), None),
+        (role(&[query_scope("/v1.0/users"), query_scope("/v1.0/groups")]), None),
+        (memberships(&[principal("inactiveUsers")], &[resource("servicePrincipal", "payroll")]), None),
+        (memberships(&[principal("guestUsers")], &[resource("directoryRole", "helpdesk")]), None),
+        (memberships(&[principal("allUsers")], &[resource("accessPackageAssignmentPolicy", "staff")]), None),
+        (memberships(&[principal("guestUsers")], &[policy_scope]), None),
+    ] {
+        let enumeration = enumeration.map(query_scope).unwrap_or_default();
+        let review = t.review().with("scope", scope.clone()).with("instanceEnumerationScope", enumeration.clone());
+
+        let created = review.send().await.is(201).body;
+
+        let read = t.as_admin().get(&format!("/definitions/{}", created["id"].as_str().unwrap())).await.ok().body;
+        assert_eq!((&created["scope"], &read["scope"]), (&scope, &scope));
+        assert_eq!(read["instanceEnumerationScope"], enumeration);
+    }
+}
+
+/// LC-DEF-06, LC-APPLY-08, M-11, A-46, P-03: rules that hang on what is reviewed.
+#[tokio::test]
+async fn settings_that_do_not_go_with_the_scope_are_refused_together() {
+    let t = with_every_resource().await;
+    let guests = "$filter=(userType eq 'Guest')";
+    let disable = json!([{ "@odata.type": scope_type("disableAndDeleteUserApplyAction") }]);
+    let service_principals =
+        schedule("roleAssignmentScheduleInstances", "isof(principal,'microsoft.graph.servicePrincipal')");
+    let review = |scope: Value| t.review().with("scope", scope);
+
+    let of_application = review(application(&[query_scope("/users")]))
+        .setting("recommendationLookBackDuration", json!("P31D"))
+        .setting("applyActions", disable.clone())
+        .send()
+        .await
+        .faults("settings.recommendationLookBackDuration")
+        .faults("settings.applyActions[0]");
+    assert_eq!(of_application.body["error"]["details"].as_array().unwrap().len(), 2);
+
+    review(role(&[query_scope(&format!("/users?{guests}"))]))
+        .setting("applyActions", disable.clone())
+        .send()
+        .await
+        .faults("settings.applyActions[0]");
+    review(query_scope(&format!("./members/microsoft.graph.user/?{guests}")))
+        .with("instanceEnumerationScope", query_scope(MICROSOFT_365_GROUPS))
+        .setting("applyActions", disable)
+        .send()
+        .await
+        .faults("settings.applyActions[0]");
+    let stages = [1, 2].map(|number| crate::support::stage(number, 3, &[user("mia")], &[], &[]));
+    review(shared_channels()).stages(&stages).send().await.faults("stageSettings");
+    review(service_principals.clone()).reviewers(&[]).send().await.faults("reviewers");
+    review(service_principals.clone()).reviewers(&[crate::support::manager()]).send().await.faults("reviewers");
+    review(service_principals).reviewers(&[]).fallbacks(&[user("sam")]).send().await.is(201);
+}
+
+///
+#[tokio::test]
+async fn resources_that_are_not_there_are_named_by_their_path() {
+    let t = with_every_resource().await;
+    let nobody = object_id("nobody at all");
+    for (scope, path) in [
+        (query_scope(&format!("/servicePrincipals/{nobody}/appRoleAssignedTo")), "scope.query"),
+        (query_scope(&format!("/roleManagement/directory/roleDefinitions/{nobody}")), "scope.query"),
+        (
+            memberships(&[query_scope("/users")], &[query_scope(&format!("/servicePrincipals/{nobody}"))]),
+            "scope.resourceScopes[0].query",
+        ),
+        (
+            memberships(&[principal("allUsers")], &[resource("directoryRole", "nobody at all")]),
+            "scope.resourceScopes[0].resourceId",
+        ),
+    ] {
+        t.review().with("scope", scope).send().await.faults(path);
+    }
+}
