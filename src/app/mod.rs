@@ -5,6 +5,7 @@
 
 pub mod accept_recommendations;
 mod access;
+pub mod add_issuer;
 pub mod advance_clock;
 pub mod batch_record_decisions;
 mod bulk_decisions;
@@ -13,7 +14,6 @@ pub mod contacted_reviewers;
 pub mod create_definition;
 pub mod delete_definition;
 pub mod development_tokens;
-pub mod directory_roles;
 pub mod entity_tags;
 pub mod get_decision;
 pub mod get_definition;
@@ -25,11 +25,14 @@ pub mod import_directory;
 pub mod list_decisions;
 pub mod list_definitions;
 pub mod list_instances;
+pub mod list_issuers;
 pub mod list_stages;
 mod open_occurrence;
 pub mod page_key;
 pub mod record_decision;
+pub mod remove_issuer;
 pub mod reset_decisions;
+pub mod resolve_caller;
 pub mod run_job;
 mod run_review;
 pub mod send_mail;
@@ -38,6 +41,7 @@ pub mod stop_instance;
 pub mod stop_stage;
 pub mod update_definition;
 pub mod update_instance;
+pub mod update_issuer;
 pub mod update_stage;
 
 use std::sync::Arc;
