@@ -139,7 +139,11 @@ pub(super) fn missing_text(form: &ReviewerForm) -> String {
         ReviewerForm::User(_) => "user",
         ReviewerForm::GroupMembers(_) | ReviewerForm::GroupOwners(..) => "group",
         ReviewerForm::ServicePrincipalOwners(_) => "service principal",
-        ReviewerForm::ResourceOwners | ReviewerForm::Manager => "object",
+        ReviewerForm::ResourceOwners
+        | ReviewerForm::Manager
+        | ReviewerForm::OneSelf
+        | ReviewerForm::Sponsor
+        | ReviewerForm::ManagerOrSponsor => "object",
     };
     match form.object_id() {
         Some(id) => format!("there is no {kind} {id}"),

@@ -19,7 +19,7 @@ use crate::{
         lifecycle::{self, Entry, Next, Start},
         recommendation::inactivity_cutoff,
         recurrence,
-        reviewer_scope::ReviewerScope,
+        reviewer_scope::{ReviewerLists, ReviewerScope},
         scope::ReviewScope,
         stage::{PlannedStage, Stage, StageOrdinal},
         status::Status,
@@ -233,8 +233,8 @@ impl<'a> ReviewRun<'a> {
     async fn gathering(&mut self, instance: &Instance, first: &StageEntry) -> Result<Gathering, StoreError> {
         let planned = self.uow.stages().planned(instance.id).await?;
         let first_lists = self.uow.reviewer_lists().find(ReviewerListId::of_stage(first.stage.id)).await?;
-        let self_review = first_lists.reviewers.is_empty()
-            || planned.iter().skip(1).any(|stage| stage.reviewer_lists.reviewers.is_empty());
+        let mut lists = std::iter::once(&first_lists).chain(planned.iter().skip(1).map(|stage| &stage.reviewer_lists));
+        let one_cohort_per_principal = lists.any(ReviewerLists::tell_principals_apart);
         let settings = &instance.settings;
         let mut recommendation_cutoffs: Vec<_> = planned
             .iter()
@@ -253,11 +253,11 @@ impl<'a> ReviewRun<'a> {
                 .map(|duration| duration.before(instance.start_at))
                 .filter(|cutoff| *cutoff < instance.start_at),
             recommendation_cutoffs,
-            one_cohort_per_principal: self_review,
+            one_cohort_per_principal,
             users_only: planned.iter().all(|stage| {
-                stage.reviewer_lists.reviewers.is_empty() && stage.reviewer_lists.fallback_reviewers.is_empty()
+                stage.reviewer_lists.is_self_review() && stage.reviewer_lists.fallback_reviewers.is_empty()
             }) && first_lists.fallback_reviewers.is_empty()
-                && first_lists.reviewers.is_empty(),
+                && first_lists.is_self_review(),
         })
     }
 

@@ -478,7 +478,7 @@ pub fn validate(draft: &DefinitionDraft) -> Vec<Violation> {
         check_length(&mut found, path, text.as_deref().unwrap_or_default(), MAX_DESCRIPTION);
     }
     check_scope(&mut found, draft);
-    check_lists(&mut found, "", &draft.reviewer_lists);
+    check_lists(&mut found, "", &draft.reviewer_lists, &draft.scope, draft.stages.is_empty());
     check_settings(&mut found, draft);
     check_stages(&mut found, &draft.stages, &draft.scope);
     check_count(
@@ -515,8 +515,15 @@ fn check_scope(found: &mut Vec<Violation>, draft: &DefinitionDraft) {
     }
 }
 
-/// LC-REV-13
-fn check_lists(found: &mut Vec<Violation>, prefix: &str, lists: &ReviewerLists) {
+/// LC-REV-13, A-46. `counts` says whether the review uses these lists, or those of its stages.
+fn check_lists(found: &mut Vec<Violation>, prefix: &str, lists: &ReviewerLists, scope: &ReviewScope, counts: bool) {
+    let by_item = lists.reviewers.iter().all(|scope| scope.form.is_per_item());
+    if counts && scope.form.is_service_principals_only() && by_item && lists.fallback_reviewers.is_empty() {
+        found.push(Violation::new(
+            format!("{prefix}reviewers"),
+            "must name somebody, or fallbackReviewers must: service principals do not review themselves and have no manager",
+        ));
+    }
     check_count(found, &format!("{prefix}reviewers"), lists.reviewers.len(), MAX_SCOPES_PER_LIST);
     check_count(found, &format!("{prefix}fallbackReviewers"), lists.fallback_reviewers.len(), MAX_SCOPES_PER_LIST);
 }
@@ -631,7 +638,7 @@ fn check_stages(found: &mut Vec<Violation>, stages: &[StageSettings], scope: &Re
             &stage.recommendation_insight_settings,
             scope,
         );
-        check_lists(found, &path(""), &stage.reviewer_lists);
+        check_lists(found, &path(""), &stage.reviewer_lists, scope, true);
     }
     if chain(stages).is_none() {
         let mut predecessor: Option<&str> = None;

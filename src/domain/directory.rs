@@ -211,6 +211,8 @@ pub struct UserRecord {
     pub country: Property<String>,
     /// `manager`: another user.
     pub manager: Property<ObjectId>,
+    /// `sponsors`: all sponsors, each once, ascending. Other users.
+    pub sponsors: Option<Vec<ObjectId>>,
     /// `createdDateTime`, to the microsecond.
     pub created_at: Property<DateTime<Utc>>,
     /// `signInActivity`

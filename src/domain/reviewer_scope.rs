@@ -23,6 +23,84 @@ pub struct ReviewerScope {
     pub query_root: Option<String>,
     /// What the query means.
     pub form: ReviewerForm,
+    /// Present when the client named the reviewer by type. R-09
+    pub typed: Option<TypedReviewer>,
+}
+
+/// A reviewer named by type instead of by query, as sent. R-09
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TypedReviewer {
+    /// `scopeType`
+    pub scope_type: ReviewerScopeType,
+    /// `reviewerId`, as sent.
+    pub reviewer_id: Option<String>,
+    /// Whether a query that means the same came along, so that both are answered. M-12
+    pub beside_query: bool,
+}
+
+/// `accessReviewReviewerScopeType`. R-09
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReviewerScopeType {
+    User,
+    Group,
+    OneSelf,
+    Manager,
+    Sponsor,
+    ResourceOwner,
+    ManagerOrSponsor,
+}
+
+impl ReviewerScopeType {
+    /// Every type.
+    pub const ALL: [Self; 7] = [
+        Self::User,
+        Self::Group,
+        Self::OneSelf,
+        Self::Manager,
+        Self::Sponsor,
+        Self::ResourceOwner,
+        Self::ManagerOrSponsor,
+    ];
+
+    /// The wire spelling.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Group => "group",
+            Self::OneSelf => "self",
+            Self::Manager => "manager",
+            Self::Sponsor => "sponsor",
+            Self::ResourceOwner => "resourceOwner",
+            Self::ManagerOrSponsor => "managerOrSponsor",
+        }
+    }
+
+    /// Reads the wire spelling.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == text)
+    }
+
+    /// Whether it goes with a `reviewerId`.
+    pub const fn names_object(self) -> bool {
+        matches!(self, Self::User | Self::Group)
+    }
+
+    /// The form it stands for; `None` when the id is missing where one is needed, or given where none is.
+    pub const fn form(self, reviewer: Option<ObjectId>) -> Option<ReviewerForm> {
+        match (self, reviewer) {
+            (Self::User, Some(user)) => Some(ReviewerForm::User(user)),
+            (Self::Group, Some(group)) => Some(ReviewerForm::GroupMembers(group)),
+            (Self::OneSelf, None) => Some(ReviewerForm::OneSelf),
+            (Self::Manager, None) => Some(ReviewerForm::Manager),
+            (Self::Sponsor, None) => Some(ReviewerForm::Sponsor),
+            (Self::ResourceOwner, None) => Some(ReviewerForm::ResourceOwners),
+            (Self::ManagerOrSponsor, None) => Some(ReviewerForm::ManagerOrSponsor),
+            (Self::User | Self::Group, None)
+            | (Self::OneSelf | Self::Manager | Self::Sponsor | Self::ResourceOwner | Self::ManagerOrSponsor, Some(_)) => {
+                None
+            }
+        }
+    }
 }
 
 /// The meaning of a reviewer scope. Two scopes are the same reviewer exactly when their forms are equal. LC-SUPD-07
@@ -40,6 +118,12 @@ pub enum ReviewerForm {
     Manager,
     /// R-08 `/servicePrincipals/{sp}/owners`
     ServicePrincipalOwners(ObjectId),
+    /// R-09 `self`: each principal. Stands alone in its list and means the same as an empty one.
+    OneSelf,
+    /// R-09 `sponsor`: the sponsors of each principal.
+    Sponsor,
+    /// R-09 `managerOrSponsor`: the manager of each principal, or the sponsors of one who has none.
+    ManagerOrSponsor,
 }
 
 /// The filter of R-05; both empty means all owners.
@@ -58,6 +142,19 @@ pub struct ReviewerLists {
     pub reviewers: Vec<ReviewerScope>,
     /// Fallback scopes; append-only while their stage lives. LC-INV-03
     pub fallback_reviewers: Vec<ReviewerScope>,
+}
+
+impl ReviewerLists {
+    /// Whether two people with the same manager may have different reviewers: in a self-review, or where sponsors review.
+    pub fn tell_principals_apart(&self) -> bool {
+        let mut scopes = self.reviewers.iter().chain(&self.fallback_reviewers);
+        self.is_self_review() || scopes.any(|scope| scope.form.asks_sponsors())
+    }
+
+    /// Whether each principal reviews himself.
+    pub fn is_self_review(&self) -> bool {
+        self.reviewers.iter().all(|scope| scope.form == ReviewerForm::OneSelf)
+    }
 }
 
 /// Why a reviewer scope was refused. [`ReviewerScopeError::member`] says which of its members is at fault.
@@ -129,7 +226,7 @@ impl ReviewerScope {
             (_, Some(_)) => return Err(ReviewerScopeError::QueryRoot),
             (_, None) => None,
         };
-        Ok(Self { query: query.to_owned(), query_type: MICROSOFT_GRAPH.to_owned(), query_root, form })
+        Ok(Self { query: query.to_owned(), query_type: MICROSOFT_GRAPH.to_owned(), query_root, form, typed: None })
     }
 
     /// The scope that a form has when nobody wrote a query for it: the normalised query.
@@ -138,6 +235,18 @@ impl ReviewerScope {
             query: form.normalised(),
             query_type: MICROSOFT_GRAPH.to_owned(),
             query_root: (form == ReviewerForm::Manager).then(|| DECISIONS_ROOT.to_owned()),
+            typed: match form {
+                ReviewerForm::OneSelf => Some(ReviewerScopeType::OneSelf),
+                ReviewerForm::Sponsor => Some(ReviewerScopeType::Sponsor),
+                ReviewerForm::ManagerOrSponsor => Some(ReviewerScopeType::ManagerOrSponsor),
+                ReviewerForm::User(_)
+                | ReviewerForm::GroupMembers(_)
+                | ReviewerForm::GroupOwners(..)
+                | ReviewerForm::ResourceOwners
+                | ReviewerForm::Manager
+                | ReviewerForm::ServicePrincipalOwners(_) => None,
+            }
+            .map(|scope_type| TypedReviewer { scope_type, reviewer_id: None, beside_query: false }),
             form,
         }
     }
@@ -200,7 +309,8 @@ fn owner_filter(
 }
 
 impl ReviewerForm {
-    /// One spelling per meaning, without version prefix: equal texts are equal forms. LC-SUPD-07
+    /// One spelling per meaning, without version prefix: equal texts are equal forms. A form that has no query, only a type, is
+    /// spelled as that. LC-SUPD-07
     pub fn normalised(&self) -> String {
         match self {
             Self::User(user) => format!("/users/{user}"),
@@ -209,6 +319,7 @@ impl ReviewerForm {
             Self::ResourceOwners => "./owners".to_owned(),
             Self::Manager => "./manager".to_owned(),
             Self::ServicePrincipalOwners(principal) => format!("/servicePrincipals/{principal}/owners"),
+            Self::OneSelf | Self::Sponsor | Self::ManagerOrSponsor => self.kind().to_owned(),
         }
     }
 
@@ -218,7 +329,7 @@ impl ReviewerForm {
             Self::User(id) | Self::GroupMembers(id) | Self::GroupOwners(id, _) | Self::ServicePrincipalOwners(id) => {
                 Some(*id)
             }
-            Self::ResourceOwners | Self::Manager => None,
+            Self::ResourceOwners | Self::Manager | Self::OneSelf | Self::Sponsor | Self::ManagerOrSponsor => None,
         }
     }
 
@@ -230,8 +341,21 @@ impl ReviewerForm {
             | Self::GroupMembers(_)
             | Self::ResourceOwners
             | Self::Manager
-            | Self::ServicePrincipalOwners(_) => None,
+            | Self::ServicePrincipalOwners(_)
+            | Self::OneSelf
+            | Self::Sponsor
+            | Self::ManagerOrSponsor => None,
         }
+    }
+
+    /// Whether it names other people for each item: the item's principal decides who.
+    pub const fn is_per_item(&self) -> bool {
+        matches!(self, Self::Manager | Self::OneSelf | Self::Sponsor | Self::ManagerOrSponsor)
+    }
+
+    /// Whether sponsors may be named: then people with the same manager can have different reviewers.
+    pub const fn asks_sponsors(&self) -> bool {
+        matches!(self, Self::Sponsor | Self::ManagerOrSponsor)
     }
 
     /// The name under which storage keeps the form.
@@ -243,6 +367,9 @@ impl ReviewerForm {
             Self::ResourceOwners => "resourceOwners",
             Self::Manager => "manager",
             Self::ServicePrincipalOwners(_) => "servicePrincipalOwners",
+            Self::OneSelf => "self",
+            Self::Sponsor => "sponsor",
+            Self::ManagerOrSponsor => "managerOrSponsor",
         }
     }
 
@@ -262,6 +389,9 @@ impl ReviewerForm {
             ("servicePrincipalOwners", Some(principal)) => Some(Self::ServicePrincipalOwners(principal)),
             ("resourceOwners", None) => Some(Self::ResourceOwners),
             ("manager", None) => Some(Self::Manager),
+            ("self", None) => Some(Self::OneSelf),
+            ("sponsor", None) => Some(Self::Sponsor),
+            ("managerOrSponsor", None) => Some(Self::ManagerOrSponsor),
             _ => None,
         }
     }
@@ -429,7 +559,8 @@ mod tests {
         assert_eq!(ReviewerForm::from_parts("user", None, None, None), None);
         assert_eq!(ReviewerForm::from_parts("manager", Some(id()), None, None), None);
         assert_eq!(ReviewerForm::from_parts("user", Some(id()), Some("Guest".to_owned()), None), None);
-        assert_eq!(ReviewerForm::from_parts("sponsor", None, None, None), None);
+        assert_eq!(ReviewerForm::from_parts("sponsor", Some(id()), None, None), None);
+        assert_eq!(ReviewerForm::from_parts("boss", None, None, None), None);
     }
 
     fn any_form() -> impl Strategy<Value = ReviewerForm> {
@@ -444,6 +575,9 @@ mod tests {
             Just(ReviewerForm::ResourceOwners),
             Just(ReviewerForm::Manager),
             id().prop_map(ReviewerForm::ServicePrincipalOwners),
+            Just(ReviewerForm::OneSelf),
+            Just(ReviewerForm::Sponsor),
+            Just(ReviewerForm::ManagerOrSponsor),
         ]
     }
 
@@ -452,6 +586,10 @@ mod tests {
         #[test]
         fn the_normalised_query_is_read_back_as_the_same_form(form in any_form(), prefix in prop_oneof![Just(""), Just("/v1.0"), Just("/BETA")]) {
             let scope = ReviewerScope::from_form(form.clone());
+            if let Some(typed) = scope.typed {
+                prop_assert_eq!(typed.scope_type.form(None), Some(form));
+                return Ok(());
+            }
             let query = if scope.query.starts_with('/') { format!("{prefix}{}", scope.query) } else { scope.query.clone() };
             let read = ReviewerScope::parse(&query, Some("microsoftGRAPH"), scope.query_root.as_deref()).unwrap();
 

@@ -100,10 +100,11 @@ pub fn plan_stage_update(
         }
     }
     let runs = stage.status == Status::InProgress;
-    if runs && request.reviewers.as_ref().is_some_and(Vec::is_empty) && !lists.reviewers.is_empty() {
+    let becomes_self_review = request.reviewers.as_ref().is_some_and(|wanted| forms(wanted).is_empty());
+    if runs && becomes_self_review && !lists.is_self_review() {
         violations.push(Violation::new(
             "reviewers",
-            "an empty list would turn the running stage into a self-review; name at least one reviewer",
+            "an empty list, or self, would turn the running stage into a self-review; name at least one reviewer",
         ));
     }
     if !violations.is_empty() {
@@ -155,8 +156,9 @@ pub fn added_forms(lists: &ReviewerLists, request: &StageUpdateRequest) -> Vec<(
     all
 }
 
+/// What the scopes mean; a `self` means the same as nothing. R-09
 fn forms(scopes: &[ReviewerScope]) -> BTreeSet<ReviewerForm> {
-    scopes.iter().map(|scope| scope.form.clone()).collect()
+    scopes.iter().map(|scope| scope.form.clone()).filter(|form| *form != ReviewerForm::OneSelf).collect()
 }
 
 /// The first of each meaning, in the order sent. LC-SUPD-07

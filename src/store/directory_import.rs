@@ -176,6 +176,8 @@ pub struct ImportReport {
     pub directory_roles: ObjectCounts,
     /// Access packages.
     pub access_packages: ObjectCounts,
+    /// Sponsors of users.
+    pub user_sponsors: ListCounts,
     /// Direct members of groups.
     pub group_members: ListCounts,
     /// Owners of groups.

@@ -346,7 +346,7 @@ pub struct Gathering {
     pub inactive_before: Option<DateTime<Utc>>,
     /// One cutoff per stage, then the one of the default decision; `None` gives no information. LC-RCM-10, LC-CMP-06
     pub recommendation_cutoffs: Vec<Option<DateTime<Utc>>>,
-    /// Each person alone, because some stage is a self-review; else everybody with the same manager together.
+    /// Each person alone, because some stage is a self-review or asks sponsors; else everybody with the same manager together.
     pub one_cohort_per_principal: bool,
     /// Groups and service principals are left out: everybody reviews himself, and nobody stands in. LC-REV-06
     pub users_only: bool,

@@ -440,9 +440,7 @@ async fn settings_that_contradict_each_other_are_refused() {
 #[tokio::test]
 async fn an_unknown_query_is_quoted_with_the_queries_that_are_supported() {
     let t = Tenant::with_finance().await;
-    for query in
-        ["/groups/sales/transitiveMembers", "/me", "everybody", "/groups", "/users", "./members/microsoft.graph.user"]
-    {
+    for query in ["/groups/sales/transitiveMembers", "/me", "everybody", "/groups", "/users", "./transitiveMembers"] {
         let answer = refused(&t, &body(&t, "/scope/query", Some(json!(query))), "scope.query").await;
 
         assert_eq!(answer.code(), "UnsupportedQuery", "{query}");

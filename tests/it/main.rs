@@ -40,6 +40,7 @@ mod reset;
 mod reviewers;
 mod sandbox;
 mod scope_forms;
+mod scopes;
 mod smoke;
 mod stage_update;
 mod stages;

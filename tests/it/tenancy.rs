@@ -91,7 +91,12 @@ async fn busy_tenant(database: &Database) -> (Tenant, Review) {
     review.decide(&t.as_user("mia"), "ana", "Approve").await.is(204);
     review.decide(&t.as_user("mia"), "ben", "Approve").await.is(204);
     // Ben has another manager than his cohort in the second stage.
-    t.import(&format!("{}\n", json!({ "type": "user", "id": object_id("ben"), "manager": object_id("noor") }))).await;
+    t.import(&format!(
+        "{}\n",
+        json!({ "type": "user", "id": object_id("ben"), "manager": object_id("noor"),
+        "sponsors": [object_id("mia")] })
+    ))
+    .await;
     t.advance("P3D").await;
     review.decide(&t.as_user("mia"), "ana", "Deny").await.is(204);
     apply_elsewhere(&t).await;

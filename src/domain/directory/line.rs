@@ -48,6 +48,7 @@ const USER_MEMBERS: &[&str] = &[
     "jobTitle",
     "country",
     "manager",
+    "sponsors",
     "createdDateTime",
     "signInActivity",
     "externalUserState",
@@ -355,6 +356,7 @@ struct Members {
     job_title: Option<Scalar>,
     country: Option<Scalar>,
     manager: Option<Scalar>,
+    sponsors: Option<List<ObjectId>>,
     created_date_time: Option<Scalar>,
     sign_in_activity: Option<Fields>,
     group_types: Option<List<String>>,
@@ -398,6 +400,7 @@ impl Members {
             "jobTitle" => read(&mut self.job_title, entries)?,
             "country" => read(&mut self.country, entries)?,
             "manager" => read(&mut self.manager, entries)?,
+            "sponsors" => read(&mut self.sponsors, entries)?,
             "createdDateTime" => read(&mut self.created_date_time, entries)?,
             "signInActivity" => read(&mut self.sign_in_activity, entries)?,
             "groupTypes" => read(&mut self.group_types, entries)?,
@@ -459,6 +462,10 @@ impl Members {
                 if manager.value() == Some(&id) && id != ObjectId::NOBODY {
                     faults.add("manager", "must be another user: nobody is the manager of himself");
                 }
+                let sponsors = faults.list("sponsors", self.sponsors).map(each_once);
+                if sponsors.as_ref().is_some_and(|sponsors| sponsors.contains(&id)) && id != ObjectId::NOBODY {
+                    faults.add("sponsors", "must be other users: nobody is a sponsor of himself");
+                }
                 DirectoryRecord::User(Box::new(UserRecord {
                     id,
                     user_principal_name: faults.user_principal_name(self.user_principal_name),
@@ -470,6 +477,7 @@ impl Members {
                     job_title: faults.text("jobTitle", self.job_title, LONGEST_TEXT),
                     country: faults.text("country", self.country, LONGEST_TEXT),
                     manager,
+                    sponsors,
                     created_at: faults.moment("createdDateTime", self.created_date_time),
                     sign_in: faults.sign_in(self.sign_in_activity),
                     external_user_state: faults.external_user_state(self.external_user_state),
@@ -836,6 +844,7 @@ mod tests {
                 job_title: Property::Value("Engineer".into()),
                 country: Property::Value("GB".into()),
                 manager: Property::Value(id(BOB)),
+                sponsors: None,
                 created_at: Property::Value("2024-02-01T00:00:00.123456Z".parse().unwrap()),
                 sign_in: Some(SignIn::At("2026-11-01T08:00:00Z".parse().unwrap())),
                 external_user_state: Property::Value(ExternalUserState::PendingAcceptance),

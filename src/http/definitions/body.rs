@@ -12,7 +12,9 @@ use crate::{
             PatternKind, RangeKind, Recurrence, RecurrencePattern, RecurrenceRange, Settings, SignInScope,
             StageSettings,
         },
-        reviewer_scope::{OwnerFilter, ReviewerForm, ReviewerLists, ReviewerScope},
+        reviewer_scope::{
+            MICROSOFT_GRAPH, OwnerFilter, ReviewerForm, ReviewerLists, ReviewerScope, ReviewerScopeType, TypedReviewer,
+        },
         violation::Violation,
     },
     http::definitions::scopes,
@@ -97,7 +99,7 @@ pub fn parse_fallback_reviewers(reader: &mut ObjectReader<'_>) -> Option<Vec<Rev
 
 /// Reads a list of reviewer scopes. `None` when it is absent (or no array, which is reported); null is an empty list.
 ///
-/// Entries of one meaning are kept once, the first spelling of them (LC-SUPD-07). A single `self` is an empty list (R-09).
+/// Entries of one meaning are kept once, the first spelling of them (LC-SUPD-07). A `self` stands alone (R-09).
 pub fn parse_reviewer_scopes(reader: &mut ObjectReader<'_>, name: &'static str) -> Option<Vec<ReviewerScope>> {
     let entries = reader.objects(name, MAX_SCOPES_PER_LIST)?;
     let alone = entries.len() == 1 && name == "reviewers";
@@ -112,43 +114,7 @@ pub fn parse_reviewer_scopes(reader: &mut ObjectReader<'_>, name: &'static str) 
     Some(scopes)
 }
 
-/// `accessReviewReviewerScopeType`. R-09
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ReviewerScopeType {
-    User,
-    Group,
-    OneSelf,
-    Manager,
-    Sponsor,
-    ResourceOwner,
-    ManagerOrSponsor,
-}
-
-impl ReviewerScopeType {
-    const ALL: [Self; 7] = [
-        Self::User,
-        Self::Group,
-        Self::OneSelf,
-        Self::Manager,
-        Self::Sponsor,
-        Self::ResourceOwner,
-        Self::ManagerOrSponsor,
-    ];
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Group => "group",
-            Self::OneSelf => "self",
-            Self::Manager => "manager",
-            Self::Sponsor => "sponsor",
-            Self::ResourceOwner => "resourceOwner",
-            Self::ManagerOrSponsor => "managerOrSponsor",
-        }
-    }
-}
-
-/// R-02 to R-09. `None` for `self`, and after a fault.
+/// R-02 to R-09: a query, a type, or both when they say the same (M-12). `None` after a fault.
 fn read_reviewer_scope(mut reader: ObjectReader<'_>, self_allowed: bool) -> Option<ReviewerScope> {
     if let Some(name) = reader.odata_type()
         && !["accessReviewReviewerScope", "accessReviewQueryScope"].iter().any(|known| known.eq_ignore_ascii_case(name))
@@ -182,15 +148,28 @@ fn read_reviewer_scope(mut reader: ObjectReader<'_>, self_allowed: bool) -> Opti
             }
             Some(scope)
         }
-        (written, Some(typed)) => {
-            let form = typed_form(&reader, typed, reviewer, self_allowed && written.is_none());
+        (written, Some(scope_type)) => {
+            let written = written.and_then(Result::ok);
+            let form = typed_form(&reader, scope_type, reviewer, self_allowed && written.is_none());
+            if written.is_none() {
+                for (name, sent) in [("queryRoot", query_root), ("queryType", query_type)] {
+                    let allowed = sent.is_none_or(|sent| {
+                        sent.is_empty() || name == "queryType" && sent.eq_ignore_ascii_case(MICROSOFT_GRAPH)
+                    });
+                    if !allowed {
+                        reader.report(name, "goes with a query only");
+                    }
+                }
+            }
+            let typed =
+                TypedReviewer { scope_type, reviewer_id: reviewer.map(str::to_owned), beside_query: written.is_some() };
             match (written, form) {
-                (Some(Ok(scope)), Some(form)) if scope.form == form => Some(scope),
-                (Some(Ok(_)), Some(_)) => {
+                (Some(scope), Some(form)) if scope.form == form => Some(ReviewerScope { typed: Some(typed), ..scope }),
+                (Some(_), Some(_)) => {
                     reader.report("scopeType", "says something else than query; send one of them");
                     None
                 }
-                (_, form) => form.map(ReviewerScope::from_form),
+                (_, form) => form.map(|form| ReviewerScope { typed: Some(typed), ..ReviewerScope::from_form(form) }),
             }
         }
     };
@@ -200,36 +179,24 @@ fn read_reviewer_scope(mut reader: ObjectReader<'_>, self_allowed: bool) -> Opti
 
 fn typed_form(
     reader: &ObjectReader<'_>,
-    typed: ReviewerScopeType,
+    scope_type: ReviewerScopeType,
     reviewer: Option<&str>,
     self_allowed: bool,
 ) -> Option<ReviewerForm> {
-    let named = matches!(typed, ReviewerScopeType::User | ReviewerScopeType::Group);
     let id = reviewer.and_then(|id| (id.len() == 36).then(|| id.parse().ok()).flatten());
-    if named && id.is_none() {
-        reader.report("reviewerId", format!("must be the GUID of the {} that reviews", typed.as_str()));
+    if scope_type.names_object() && id.is_none() {
+        reader.report("reviewerId", format!("must be the GUID of the {} that reviews", scope_type.as_str()));
+        return None;
     }
-    if !named && reviewer.is_some() {
+    if !scope_type.names_object() && reviewer.is_some() {
         reader.report("reviewerId", "goes with a scopeType of user or group only");
+        return None;
     }
-    match typed {
-        ReviewerScopeType::User => id.map(ReviewerForm::User),
-        ReviewerScopeType::Group => id.map(ReviewerForm::GroupMembers),
-        ReviewerScopeType::Manager => Some(ReviewerForm::Manager),
-        ReviewerScopeType::ResourceOwner => Some(ReviewerForm::ResourceOwners),
-        ReviewerScopeType::OneSelf => {
-            if !self_allowed {
-                reader.report("scopeType", "self must be the only entry of reviewers, without a query");
-            }
-            None
-        }
-        ReviewerScopeType::Sponsor | ReviewerScopeType::ManagerOrSponsor => {
-            let reason = "sponsors are not offered as reviewers: the directory here knows none; use manager, \
-                          resourceOwner, user or group";
-            reader.faults().push(Violation::unsupported_query(reader.path_of("scopeType"), reason));
-            None
-        }
+    if scope_type == ReviewerScopeType::OneSelf && !self_allowed {
+        reader.report("scopeType", "self must be the only entry of reviewers, without a query");
+        return None;
     }
+    scope_type.form(id)
 }
 
 /// Section 2.2 of the model, LC-DEF-03
@@ -419,7 +386,12 @@ fn read_recipient(mut reader: ObjectReader<'_>) -> Option<NotificationRecipient>
         let fits = match &form {
             ReviewerForm::User(_) | ReviewerForm::GroupMembers(_) => true,
             ReviewerForm::GroupOwners(_, filter) => *filter == OwnerFilter::default(),
-            ReviewerForm::ResourceOwners | ReviewerForm::Manager | ReviewerForm::ServicePrincipalOwners(_) => false,
+            ReviewerForm::ResourceOwners
+            | ReviewerForm::Manager
+            | ReviewerForm::ServicePrincipalOwners(_)
+            | ReviewerForm::OneSelf
+            | ReviewerForm::Sponsor
+            | ReviewerForm::ManagerOrSponsor => false,
         };
         if !fits {
             let reason = "must be /users/{id}, /groups/{id}/members, /groups/{id}/transitiveMembers or \
@@ -717,7 +689,7 @@ mod tests {
             with(series(), "/reviewers", json!([])),
             with(series(), "/reviewers", json!([{ "scopeType": "self" }])),
         ] {
-            assert_eq!(create(&body).reviewer_lists.reviewers, []);
+            assert!(create(&body).reviewer_lists.is_self_review());
         }
     }
 
@@ -728,7 +700,9 @@ mod tests {
             { "scopeType": "user", "reviewerId": USER },
             { "scopeType": "Group", "reviewerId": GROUP, "query": null },
             { "scopeType": "manager" },
-            { "scopeType": "resourceOwner", "query": "./owners" }
+            { "scopeType": "resourceOwner", "query": "./owners" },
+            { "scopeType": "sponsor" },
+            { "scopeType": "managerOrSponsor" }
         ]);
         let lists = create(&with(series(), "/reviewers", typed)).reviewer_lists;
 
@@ -739,9 +713,12 @@ mod tests {
                 format!("/users/{USER}"),
                 format!("/groups/{GROUP}/transitiveMembers"),
                 "./manager".to_owned(),
-                "./owners".to_owned()
+                "./owners".to_owned(),
+                "sponsor".to_owned(),
+                "managerOrSponsor".to_owned()
             ]
         );
+        insta::assert_json_snapshot!("typed_reviewers", view::render_reviewer_scopes(&lists.reviewers));
     }
 
     #[test]
@@ -779,7 +756,6 @@ mod tests {
                 json!({ "@odata.type": "#microsoft.graph.accessReviewPrincipalScope", "scopeType": "allUsers" }),
             ),
             with(series(), "/reviewers/0/query", json!("/users/me")),
-            with(series(), "/reviewers/0", json!({ "scopeType": "managerOrSponsor" })),
             with(series(), "/instanceEnumerationScope", json!({ "query": "/groups?$filter=x" })),
         ] {
             let violations = parse_create(&body).unwrap_err();
@@ -962,8 +938,10 @@ mod tests {
             => "reviewers[1].scopeType: self must be the only entry";
         a_self_as_fallback: with(series(), "/fallbackReviewers", json!([{ "scopeType": "self" }]))
             => "fallbackReviewers[0].scopeType: self must be the only entry";
-        a_sponsor: with(series(), "/reviewers/0", json!({ "scopeType": "sponsor" }))
-            => "reviewers[0].scopeType: sponsors are not offered";
+        a_sponsor_with_an_id: with(series(), "/reviewers/0", json!({ "scopeType": "sponsor", "reviewerId": USER }))
+            => "reviewers[0].reviewerId: goes with a scopeType of user or group only";
+        a_typed_reviewer_with_a_root: with(series(), "/reviewers/0", json!({ "scopeType": "manager", "queryRoot": "decisions" }))
+            => "reviewers[0].queryRoot: goes with a query only";
         an_unknown_scope_type_of_a_reviewer: with(series(), "/reviewers/0", json!({ "scopeType": "boss" }))
             => "reviewers[0].scopeType: must be one of user, group, self";
         an_unknown_mail_template: with(three_stages(), "/additionalNotificationRecipients/0/notificationTemplateType", json!("Started"))

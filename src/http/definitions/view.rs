@@ -13,7 +13,9 @@ use crate::{
             RecurrencePattern, RecurrenceRange, Settings, StageSettings,
         },
         duration::IsoDuration,
-        reviewer_scope::{DECISIONS_ROOT, MICROSOFT_GRAPH, ReviewerForm, ReviewerScope},
+        reviewer_scope::{
+            DECISIONS_ROOT, MICROSOFT_GRAPH, ReviewerForm, ReviewerScope, ReviewerScopeType, TypedReviewer,
+        },
     },
     http::definitions::{
         body::COMPLETION_TEMPLATE,
@@ -47,11 +49,38 @@ pub fn render(definition: &Definition) -> Value {
 
 /// A reviewer scope as it was sent. A-14
 pub fn render_reviewer_scope(scope: &ReviewerScope) -> Value {
-    json!({ "query": scope.query, "queryType": scope.query_type, "queryRoot": scope.query_root })
+    match &scope.typed {
+        None => json!({ "query": scope.query, "queryType": scope.query_type, "queryRoot": scope.query_root }),
+        Some(TypedReviewer { scope_type, reviewer_id, beside_query: true }) => json!({
+            "query": scope.query,
+            "queryType": scope.query_type,
+            "queryRoot": scope.query_root,
+            "scopeType": scope_type.as_str(),
+            "reviewerId": reviewer_id,
+        }),
+        Some(TypedReviewer { scope_type, reviewer_id, beside_query: false }) => {
+            render_typed_reviewer(*scope_type, reviewer_id.as_deref())
+        }
+    }
 }
 
-/// A reviewer scope of an instance: the query in its one spelling, absolute ones with the version prefix. A-14
+/// R-09; without a query, which the base members say by null.
+fn render_typed_reviewer(scope_type: ReviewerScopeType, reviewer_id: Option<&str>) -> Value {
+    json!({
+        "query": null,
+        "queryType": null,
+        "queryRoot": null,
+        "scopeType": scope_type.as_str(),
+        "reviewerId": reviewer_id,
+    })
+}
+
+/// A reviewer scope of an instance: the query in its one spelling, absolute ones with the version prefix; the type of what has
+/// no query. A-14
 pub fn render_instance_reviewer_scope(form: &ReviewerForm) -> Value {
+    if let Some(typed) = ReviewerScope::from_form(form.clone()).typed {
+        return render_typed_reviewer(typed.scope_type, None);
+    }
     let query = form.normalised();
     let query = if query.starts_with('/') { format!("/v1.0{query}") } else { query };
     let query_root = (*form == ReviewerForm::Manager).then_some(DECISIONS_ROOT);

@@ -9,7 +9,7 @@ use super::{PgUnitOfWork, error::corrupt};
 use crate::{
     domain::{
         ids::{ObjectId, ReviewerListId},
-        reviewer_scope::{ReviewerForm, ReviewerLists, ReviewerScope},
+        reviewer_scope::{ReviewerForm, ReviewerLists, ReviewerScope, ReviewerScopeType, TypedReviewer},
     },
     store::{ReviewerListRepository, StoreError},
 };
@@ -25,7 +25,8 @@ impl ReviewerListRepository for PgUnitOfWork {
         let wanted: Vec<_> = ids.iter().map(|id| id.as_uuid()).collect();
         let rows = sqlx::query!(
             r#"
-            select reviewer_list_id, role, query, query_type, query_root, form, object_id, owner_user_type, owner_country
+            select reviewer_list_id, role, query, query_type, query_root, form, object_id, owner_user_type, owner_country,
+                   scope_type, reviewer_id, query_sent
               from reviewer_scopes
              where tenant_id = $1
                and reviewer_list_id = any($2)
@@ -45,8 +46,22 @@ impl ReviewerListRepository for PgUnitOfWork {
                 row.owner_country,
             )
             .ok_or_else(|| corrupt("reviewer_scopes", "form", row.reviewer_list_id))?;
-            let scope =
-                ReviewerScope { query: row.query, query_type: row.query_type, query_root: row.query_root, form };
+            let typed = row.scope_type.map(|text| {
+                let scope_type = ReviewerScopeType::parse(&text)
+                    .ok_or_else(|| corrupt("reviewer_scopes", "scope_type", row.reviewer_list_id))?;
+                Ok::<_, StoreError>(TypedReviewer {
+                    scope_type,
+                    reviewer_id: row.reviewer_id,
+                    beside_query: row.query_sent,
+                })
+            });
+            let scope = ReviewerScope {
+                query: row.query,
+                query_type: row.query_type,
+                query_root: row.query_root,
+                form,
+                typed: typed.transpose()?,
+            };
             let lists = found.entry(row.reviewer_list_id).or_default();
             match row.role.as_str() {
                 "primary" => lists.reviewers.push(scope),
@@ -80,6 +95,11 @@ impl ReviewerListRepository for PgUnitOfWork {
             scopes.iter().map(|(_, (_, scope))| scope.form.object_id().map(ObjectId::as_uuid)).collect();
         let user_types = column(&|scope| scope.form.owner_filter().and_then(|filter| filter.user_type.clone()));
         let countries = column(&|scope| scope.form.owner_filter().and_then(|filter| filter.country.clone()));
+        let typed = |scope: &ReviewerScope| scope.typed.clone();
+        let scope_types = column(&|scope| typed(scope).map(|typed| typed.scope_type.as_str().to_owned()));
+        let reviewers = column(&|scope| typed(scope).and_then(|typed| typed.reviewer_id));
+        let queries_sent: Vec<_> =
+            scopes.iter().map(|(_, (_, scope))| scope.typed.as_ref().is_none_or(|typed| typed.beside_query)).collect();
         sqlx::query!(
             "insert into reviewer_lists (tenant_id, reviewer_list_id) values ($1, $2) on conflict do nothing",
             tenant,
@@ -111,14 +131,14 @@ impl ReviewerListRepository for PgUnitOfWork {
             r#"
             insert into reviewer_scopes
                 (tenant_id, reviewer_list_id, role, ordinal, query, query_type, query_root, normalised_form, form,
-                 object_id, owner_user_type, owner_country)
+                 object_id, owner_user_type, owner_country, scope_type, reviewer_id, query_sent)
             select distinct on (role, normalised_form)
                    $1::uuid, $2::uuid, role, ordinal, query, query_type, query_root, normalised_form, form, object_id,
-                   owner_user_type, owner_country
+                   owner_user_type, owner_country, scope_type, reviewer_id, query_sent
               from unnest($3::text[], $4::integer[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-                          $10::uuid[], $11::text[], $12::text[])
+                          $10::uuid[], $11::text[], $12::text[], $13::text[], $14::text[], $15::boolean[])
                    as wanted (role, ordinal, query, query_type, query_root, normalised_form, form, object_id,
-                              owner_user_type, owner_country)
+                              owner_user_type, owner_country, scope_type, reviewer_id, query_sent)
              order by role, normalised_form, ordinal
             on conflict (tenant_id, reviewer_list_id, role, normalised_form)
             do update set ordinal = excluded.ordinal
@@ -135,6 +155,9 @@ impl ReviewerListRepository for PgUnitOfWork {
             &objects as &[Option<Uuid>],
             &user_types as &[Option<String>],
             &countries as &[Option<String>],
+            &scope_types as &[Option<String>],
+            &reviewers as &[Option<String>],
+            &queries_sent,
         )
         .execute(self.connection()?)
         .await?;

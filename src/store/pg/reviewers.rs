@@ -17,8 +17,35 @@ use crate::{
     },
 };
 
-fn asks_managers(scopes: &[ReviewerScope]) -> bool {
-    scopes.iter().any(|scope| scope.form == ReviewerForm::Manager)
+/// What a list asks of each principal's surroundings.
+#[derive(Clone, Copy)]
+struct Asked {
+    manager: bool,
+    sponsor: bool,
+    manager_or_sponsor: bool,
+}
+
+impl Asked {
+    fn by(scopes: &[ReviewerScope]) -> Self {
+        let asks = |form| scopes.iter().any(|scope| scope.form == form);
+        Self {
+            manager: asks(ReviewerForm::Manager),
+            sponsor: asks(ReviewerForm::Sponsor),
+            manager_or_sponsor: asks(ReviewerForm::ManagerOrSponsor),
+        }
+    }
+
+    const fn sponsors(self) -> bool {
+        self.sponsor || self.manager_or_sponsor
+    }
+
+    const fn managers(self) -> bool {
+        self.manager || self.manager_or_sponsor
+    }
+
+    const fn managers_only(self) -> bool {
+        self.manager && !self.sponsors()
+    }
 }
 
 impl PgUnitOfWork {
@@ -209,6 +236,99 @@ impl PgUnitOfWork {
         Ok(())
     }
 
+    /// Each principal's sponsors as they are now, and his manager where the list asks for him too; `managerOrSponsor` is the
+    /// manager, or the sponsors of one without. Direct-connect users have the owners of their team
+    /// in place of a manager ([`Self::resolve_direct_connect`]). A cohort gets the people most of its items have; the other items get their own.
+    /// R-09
+    async fn resolve_sponsors(
+        &mut self,
+        instance: &Instance,
+        stage: &StageEntry,
+        role: &str,
+        asked: Asked,
+    ) -> Result<(), StoreError> {
+        let tenant = self.tenant.as_uuid();
+        sqlx::query!(
+            r#"
+            with held as materialized (
+                select i.seq, i.cohort,
+                       array(
+                           select m.user_id
+                             from users m
+                            where ($6 or $8)
+                              and m.tenant_id = $1
+                              and m.user_id = u.manager_id
+                              and m.account_enabled
+                              and m.external_user_state is distinct from 'PendingAcceptance'
+                            union
+                           select p.user_id
+                             from user_sponsors s
+                             join users p
+                               on p.tenant_id = $1
+                              and p.user_id = s.sponsor_id
+                              and p.account_enabled
+                              and p.external_user_state is distinct from 'PendingAcceptance'
+                            where s.tenant_id = $1
+                              and s.user_id = u.user_id
+                              and ($7 or not exists (
+                                              select
+                                                from users m
+                                               where m.tenant_id = $1
+                                                 and m.user_id = u.manager_id
+                                                 and m.account_enabled
+                                                 and m.external_user_state is distinct from 'PendingAcceptance'))
+                            order by 1) as people
+                  from decision_items i
+                  left join users u
+                    on u.tenant_id = $1
+                   and u.user_id = i.principal_id
+                   and i.principal_type = 'user'
+                 where i.tenant_id = $1
+                   and i.instance_id = $2
+                   and not (i.direct_connect and ($6 or $8))
+                   and stage_holds_item($1, $2, $3, $4, i.seq)
+            ), chosen as (
+                select distinct on (cohort) cohort, people
+                  from (select cohort, people, count(*) as items
+                          from held
+                         group by cohort, people) as counted
+                 order by cohort, items desc, people desc
+            ), primaries as (
+                insert into stage_reviewers (tenant_id, instance_id, ordinal, reviewer_id, cohort)
+                select $1, $2, $3, person, cohort
+                  from chosen
+                 cross join lateral unnest(people) as person
+                 where $5 = 'primary'
+            ), fallbacks as (
+                insert into stage_fallbacks (tenant_id, instance_id, ordinal, reviewer_id, cohort)
+                select $1, $2, $3, person, cohort
+                  from chosen
+                 cross join lateral unnest(people) as person
+                 where $5 = 'fallback'
+            )
+            insert into item_overrides (tenant_id, instance_id, ordinal, role, seq, reviewer_id)
+            select $1, $2, $3, $5, h.seq, person
+              from held h
+              join chosen c on c.cohort = h.cohort
+             cross join lateral unnest(
+                       case when h.people = '{}' then array['00000000-0000-0000-0000-000000000000'::uuid] else h.people end)
+                   as person
+             where h.people <> c.people
+            "#,
+            tenant,
+            instance.id.as_uuid(),
+            stage.stage.ordinal,
+            stage.entry.as_str(),
+            role,
+            asked.manager,
+            asked.sponsor,
+            asked.manager_or_sponsor,
+        )
+        .execute(self.connection()?)
+        .await?;
+        Ok(())
+    }
+
     /// Self-review: each user his own item. Groups and service principals cannot; they are nobody's. LC-REV-06
     async fn resolve_self(&mut self, instance: &Instance, stage: &StageEntry) -> Result<(), StoreError> {
         let tenant = self.tenant.as_uuid();
@@ -385,16 +505,22 @@ impl ReviewerRepository for PgUnitOfWork {
         let lists = ReviewerListRepository::find(self, ReviewerListId::of_stage(stage.stage.id)).await?;
         self.forget_reviewers(instance.id, stage.stage.ordinal).await?;
         self.resolve_fixed(instance, stage).await?;
-        let (primary, fallback) = (asks_managers(&lists.reviewers), asks_managers(&lists.fallback_reviewers));
-        if primary || fallback {
-            self.resolve_managers(instance, stage, primary, fallback).await?;
+        let (primary, fallback) = (Asked::by(&lists.reviewers), Asked::by(&lists.fallback_reviewers));
+        if primary.managers_only() || fallback.managers_only() {
+            self.resolve_managers(instance, stage, primary.managers_only(), fallback.managers_only()).await?;
         }
-        let by_themselves = lists.reviewers.is_empty();
+        for (role, asked) in [("primary", primary), ("fallback", fallback)] {
+            if asked.sponsors() {
+                self.resolve_sponsors(instance, stage, role, asked).await?;
+            }
+        }
+        let by_themselves = lists.is_self_review();
         if by_themselves {
             self.resolve_self(instance, stage).await?;
         }
-        if instance.scope.form.has_direct_connect() && (by_themselves || primary || fallback) {
-            self.resolve_direct_connect(instance, stage, by_themselves || primary, fallback).await?;
+        let (primary, fallback) = (by_themselves || primary.managers(), fallback.managers());
+        if instance.scope.form.has_direct_connect() && (primary || fallback) {
+            self.resolve_direct_connect(instance, stage, primary, fallback).await?;
         }
         self.resolve_rest(instance, stage).await
     }

@@ -43,6 +43,10 @@ macro_rules! list {
     };
 }
 
+pub(super) const USER_SPONSORS: ListStatements = list!(
+    table: "user_sponsors", object: "user_id", entry: "sponsor_id", kind: "sponsor_type",
+    staged: "staged_user_sponsors", told_by: "staged_users", told: "sponsors_told"
+);
 pub(super) const GROUP_MEMBERS: ListStatements = list!(
     table: "group_members", object: "group_id", entry: "member_id", kind: "member_type",
     staged: "staged_group_members", told_by: "staged_groups", told: "members_told"

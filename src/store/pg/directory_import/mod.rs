@@ -264,6 +264,7 @@ impl Import {
                 statements::INSERT_ACCESS_PACKAGES,
             )
             .await?,
+            user_sponsors: list(self, "user_sponsors", lists::USER_SPONSORS).await?,
             group_members: list(self, "group_members", lists::GROUP_MEMBERS).await?,
             group_owners: list(self, "group_owners", lists::GROUP_OWNERS).await?,
             service_principal_owners: list(self, "service_principal_owners", lists::SERVICE_PRINCIPAL_OWNERS).await?,

@@ -22,6 +22,7 @@ pub(super) struct Staging {
     service_principals: CopyBuffer,
     directory_roles: CopyBuffer,
     group_members: CopyBuffer,
+    user_sponsors: CopyBuffer,
     group_owners: CopyBuffer,
     service_principal_owners: CopyBuffer,
     role_members: CopyBuffer,
@@ -39,11 +40,12 @@ impl Staging {
     pub(super) const fn new() -> Self {
         Self {
             objects: CopyBuffer::new(statements::COPY_OBJECTS, 3),
-            users: CopyBuffer::new(statements::COPY_USERS, 22),
+            users: CopyBuffer::new(statements::COPY_USERS, 23),
             groups: CopyBuffer::new(statements::COPY_GROUPS, 12),
             service_principals: CopyBuffer::new(statements::COPY_SERVICE_PRINCIPALS, 8),
             directory_roles: CopyBuffer::new(statements::COPY_DIRECTORY_ROLES, 7),
             group_members: CopyBuffer::new(statements::COPY_GROUP_MEMBERS, 2),
+            user_sponsors: CopyBuffer::new(statements::COPY_USER_SPONSORS, 2),
             group_owners: CopyBuffer::new(statements::COPY_GROUP_OWNERS, 2),
             service_principal_owners: CopyBuffer::new(statements::COPY_SERVICE_PRINCIPAL_OWNERS, 2),
             role_members: CopyBuffer::new(statements::COPY_ROLE_MEMBERS, 2),
@@ -68,6 +70,7 @@ impl Staging {
             &mut self.service_principals,
             &mut self.directory_roles,
             &mut self.group_members,
+            &mut self.user_sponsors,
             &mut self.group_owners,
             &mut self.service_principal_owners,
             &mut self.role_members,
@@ -135,8 +138,10 @@ impl Staging {
             .flag_or_null(sign_in_known)
             .moment_or_null(last_sign_in_at)
             .flag(user.external_user_state.is_told())
-            .text_or_null(user.external_user_state.value().map(|state| state.name()));
-        self.users.send_if_full(connection).await
+            .text_or_null(user.external_user_state.value().map(|state| state.name()))
+            .flag(user.sponsors.is_some());
+        self.users.send_if_full(connection).await?;
+        entries(&mut self.user_sponsors, connection, user.id, user.sponsors.as_deref()).await
     }
 
     async fn group(

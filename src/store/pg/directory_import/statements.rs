@@ -27,7 +27,8 @@ pub(super) const CREATE_STAGING: &str = "
         sign_in_known boolean,
         last_sign_in_at timestamptz,
         external_user_state_told boolean not null,
-        external_user_state text
+        external_user_state text,
+        sponsors_told boolean not null
     ) on commit drop;
     create temp table staged_groups (
         line bigint not null,
@@ -73,6 +74,7 @@ pub(super) const CREATE_STAGING: &str = "
         policies_told boolean not null,
         assignments_told boolean not null
     ) on commit drop;
+    create temp table staged_user_sponsors (object_id uuid not null, entry_id uuid not null) on commit drop;
     create temp table staged_group_members (object_id uuid not null, entry_id uuid not null) on commit drop;
     create temp table staged_group_owners (object_id uuid not null, entry_id uuid not null) on commit drop;
     create temp table staged_service_principal_owners (object_id uuid not null, entry_id uuid not null) on commit drop;
@@ -120,6 +122,7 @@ pub(super) const COPY_GROUPS: &str = "copy staged_groups from stdin (format bina
 pub(super) const COPY_SERVICE_PRINCIPALS: &str = "copy staged_service_principals from stdin (format binary)";
 pub(super) const COPY_DIRECTORY_ROLES: &str = "copy staged_directory_roles from stdin (format binary)";
 pub(super) const COPY_GROUP_MEMBERS: &str = "copy staged_group_members from stdin (format binary)";
+pub(super) const COPY_USER_SPONSORS: &str = "copy staged_user_sponsors from stdin (format binary)";
 pub(super) const COPY_GROUP_OWNERS: &str = "copy staged_group_owners from stdin (format binary)";
 pub(super) const COPY_SERVICE_PRINCIPAL_OWNERS: &str =
     "copy staged_service_principal_owners from stdin (format binary)";
@@ -145,6 +148,7 @@ pub(super) const INDEX_STAGING: &str = "
     create index on staged_groups (id);
     create index on staged_service_principals (id);
     create index on staged_directory_roles (id);
+    create index on staged_user_sponsors (object_id, entry_id);
     create index on staged_group_members (object_id, entry_id);
     create index on staged_group_owners (object_id, entry_id);
     create index on staged_service_principal_owners (object_id, entry_id);
@@ -158,7 +162,7 @@ pub(super) const INDEX_STAGING: &str = "
     create index on staged_policies (object_id, policy_id);
     create index on staged_package_assignments (object_id, assignment_id);
     analyze staged_objects, staged_users, staged_groups, staged_service_principals, staged_directory_roles,
-        staged_access_packages, staged_group_members, staged_group_owners, staged_service_principal_owners,
+        staged_access_packages, staged_user_sponsors, staged_group_members, staged_group_owners, staged_service_principal_owners,
         staged_role_members, staged_eligible_members, staged_assignments, staged_app_roles, staged_channels,
         staged_channel_members, staged_policies, staged_package_assignments;
 ";
@@ -252,6 +256,8 @@ pub(super) const FIND_REFERENCES: &str = "
       from (
                select manager_id as id from staged_users where manager_id is not null
                union
+               select entry_id from staged_user_sponsors
+               union
                select entry_id from staged_group_members
                union
                select entry_id from staged_group_owners
@@ -289,6 +295,8 @@ pub(super) const BAD_REFERENCES: &str = "
                select id as object_id, 'manager' as property, manager_id as entry_id, array['user'] as allowed
                  from staged_users
                 where manager_id is not null
+               union all
+               select object_id, 'sponsors', entry_id, array['user'] from staged_user_sponsors
                union all
                select object_id, 'members', entry_id, array['user', 'group', 'servicePrincipal'] from staged_group_members
                union all
@@ -556,6 +564,7 @@ pub(super) const COUNT_STAGED: &str = "
            (select count(*) from staged_groups) as groups,
            (select count(*) from staged_service_principals) as service_principals,
            (select count(*) from staged_directory_roles) as directory_roles,
+           (select count(*) from staged_user_sponsors) as user_sponsors,
            (select count(*) from staged_group_members) as group_members,
            (select count(*) from staged_group_owners) as group_owners,
            (select count(*) from staged_service_principal_owners) as service_principal_owners,
