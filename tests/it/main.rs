@@ -17,6 +17,7 @@ mod kubernetes;
 mod lifecycle;
 mod migrations;
 mod mutations;
+mod odata_lists;
 mod paging;
 mod pool;
 mod protocol;
