@@ -25,6 +25,7 @@ use attestry::{
         definition::Definition,
         duration::IsoDuration,
         ids::{DefinitionId, InstanceId, ObjectId, StageId, TenantId},
+        precondition::Precondition,
         status::Status,
     },
     http::definitions::body::parse_create,
@@ -182,7 +183,11 @@ async fn call_of(services: &Services, tenant: TenantId, user: Uuid) -> anyhow::R
         roles: RoleSet::EMPTY,
     };
     let roles = directory_roles(services, &caller).await.map_err(service::told)?;
-    Ok(Call { caller: Arc::new(caller.with_directory_roles(roles)), request_id: None })
+    Ok(Call {
+        caller: Arc::new(caller.with_directory_roles(roles)),
+        request_id: None,
+        precondition: Precondition::default(),
+    })
 }
 
 /// Makes the review unless there is one, and sees to it that it runs before anybody is told of it.

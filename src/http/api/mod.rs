@@ -1,6 +1,7 @@
 //! The routes: one handler per operation of the API, registered once for actix and for the API document.
 
 mod bodies;
+mod bulk;
 mod decisions;
 mod definitions;
 mod extract;
@@ -77,6 +78,11 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(decisions::list_stage)
         .service(decisions::get_stage)
         .service(decisions::update_stage)
+        .service(bulk::batch_instance)
+        .service(bulk::batch_stage)
+        .service(bulk::accept_instance)
+        .service(bulk::accept_stage)
+        .service(bulk::reset)
         .service(sandbox::advance_clock);
 }
 
@@ -116,9 +122,14 @@ pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
         (format!("{definition}/instances"), READ),
         (instance.clone(), READ),
         (format!("{instance}/stop"), ACTION),
+        (format!("{instance}/batchRecordDecisions"), ACTION),
+        (format!("{instance}/acceptRecommendations"), ACTION),
+        (format!("{instance}/resetDecisions"), ACTION),
         (format!("{instance}/stages"), READ),
         (stage.clone(), PATCHABLE),
         (format!("{stage}/stop"), ACTION),
+        (format!("{stage}/batchRecordDecisions"), ACTION),
+        (format!("{stage}/acceptRecommendations"), ACTION),
         (format!("{instance}/decisions"), READ),
         (format!("{instance}/decisions/{{item}}"), PATCHABLE),
         (format!("{stage}/decisions"), READ),
@@ -141,6 +152,7 @@ impl From<Refused> for ApiError {
             Refused::Invalid(violations) => Self::bad_request(violations),
             Refused::Unsupported { target, message } => Self::unsupported_query(message).with_target(target),
             Refused::Conflict(message) => Self::conflict(message),
+            Refused::PreconditionFailed(_) => Self::precondition_failed(),
             // Nothing was written, so the client may repeat what it did. CL-27
             Refused::Store(StoreError::Busy(_) | StoreError::Unavailable(_)) => {
                 Self::service_unavailable(RETRY_AFTER_SECONDS)
