@@ -10,7 +10,7 @@ use crate::{
         ContactedReviewerRepository, DecisionRepository, DefinitionRepository, DefinitionUpdateRepository,
         DirectoryRepository, EventRepository, InstanceRepository, ItemRepository, JobRepository, ReminderRepository,
         ReviewerListRepository, ReviewerRepository, StageRepository, StoreError, TenantRepository, UnitOfWork,
-        bulk::BulkDecisionRepository,
+        bulk::BulkDecisionRepository, occurrences::OccurrenceRepository,
     },
 };
 
@@ -146,6 +146,10 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn tenants(&mut self) -> &mut dyn TenantRepository {
+        self
+    }
+
+    fn occurrences(&mut self) -> &mut dyn OccurrenceRepository {
         self
     }
 
