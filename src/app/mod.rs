@@ -29,6 +29,7 @@ pub mod list_definitions;
 pub mod list_instances;
 pub mod list_issuers;
 pub mod list_stages;
+pub mod listing;
 mod open_occurrence;
 pub mod page_key;
 pub mod record_decision;
@@ -99,6 +100,9 @@ pub enum Refused {
     /// The body breaks a rule.
     #[error("the request is not valid")]
     Invalid(Vec<Violation>),
+    /// A query that would cost too much here; names the query option.
+    #[error("{message}")]
+    Unsupported { target: &'static str, message: String },
     /// A fallback reviewer would be removed, or a creation key was used for something else. LC-SUPD-06, LC-CONC-09
     #[error("{0}")]
     Conflict(String),

@@ -142,7 +142,7 @@ async fn has_open_items(uow: &mut dyn UnitOfWork, stages: &[StageEntry], order: 
         operator: FilterOperator::Equal,
         value: FilterValue::Member(Verdict::NotReviewed.as_str()),
     };
-    let filter = ItemFilter { expression: Some(unanswered), order: None };
+    let filter = ItemFilter { expression: Some(unanswered), order: Vec::new() };
     let first = Page { limit: 1, skip: 0, after: None };
     Ok(!uow.items().page(order.instance, &view, &filter, &first).await?.rows.is_empty())
 }

@@ -99,7 +99,15 @@ async fn the_list_is_paged_filtered_ordered_and_selected() {
     }
     let selected = admin.get(&format!("{path}?$select=displayName&$top=1&$orderby=displayName")).await.ok();
     assert_eq!(selected.rows(), &[json!({ "displayName": "reviewer00" })]);
-    admin.get(&format!("{path}?$filter=createdDateTime eq null")).await.refused(400, "UnsupportedQuery");
+    assert_eq!(admin.get(&format!("{path}?$filter=createdDateTime eq null")).await.is(200).rows(), &[] as &[Value]);
+    assert_eq!(admin.get(&format!("{path}/$count?$filter=contains(displayName,'1')")).await.is(200).body, 12);
+    admin.get(&format!("{path}?$filter=mail eq 'x'")).await.refused(400, "UnsupportedQuery");
+
+    let expand = format!("{}?$expand=contactedReviewers($select=displayName;$top=20)", review.instance_path());
+    let expanded = admin.get(&expand).await.ok();
+    assert_eq!(expanded.body["contactedReviewers"].as_array().unwrap().len(), 20);
+    let rest = admin.get(&expanded.text("contactedReviewers@odata.nextLink")).await.ok();
+    assert_eq!(rest.rows().len(), 5);
 }
 
 /// A-03, LC-AUTH-04

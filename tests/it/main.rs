@@ -29,6 +29,7 @@ mod lifecycle;
 mod metadata;
 mod migrations;
 mod mutations;
+mod odata_lists;
 mod openid;
 mod origins;
 mod paging;

@@ -56,13 +56,24 @@ pub struct Document;
 
 /// Registers every operation.
 pub fn routes(config: &mut ServiceConfig) {
-    // Functions come before keys, with all their verbs: `filterByCurrentUser(on='reviewer')` would pass for an id.
+    // Functions and `$count` come before keys, with all their verbs: they would pass for ids.
     config
         .service(definitions::list_mine)
         .service(instances::list_mine)
         .service(stages::list_mine)
         .service(decisions::list_mine)
         .service(decisions::list_stage_mine)
+        .service(definitions::count_mine)
+        .service(instances::count_mine)
+        .service(stages::count_mine)
+        .service(decisions::count_mine)
+        .service(decisions::count_stage_mine)
+        .service(definitions::count)
+        .service(instances::count)
+        .service(stages::count)
+        .service(decisions::count)
+        .service(decisions::count_stage)
+        .service(contacted_reviewers::count)
         .map(function_refusals)
         .service(review_set::get)
         .service(definitions::list)
@@ -109,7 +120,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(issuers::remove);
 }
 
-/// Answers 405 with `Allow` to all verbs but GET on the functions.
+/// Answers 405 with `Allow` to all verbs but GET on the functions and the counts.
 fn function_refusals(config: &mut actix_web::web::ServiceConfig) -> &mut actix_web::web::ServiceConfig {
     let definitions = format!("{ROOT}/definitions");
     let instances = format!("{definitions}/{{definition}}/instances");
@@ -121,9 +132,12 @@ fn function_refusals(config: &mut actix_web::web::ServiceConfig) -> &mut actix_w
         format!("{instance}/decisions"),
         format!("{instance}/stages/{{stage}}/decisions"),
     ] {
-        config.service(other_methods(&format!("{collection}/filterByCurrentUser(on='reviewer')"), &[Method::GET]));
+        let function = format!("{collection}/filterByCurrentUser(on='reviewer')");
+        for path in [format!("{function}/$count"), function, format!("{collection}/$count")] {
+            config.service(other_methods(&path, &[Method::GET]));
+        }
     }
-    config
+    config.service(other_methods(&format!("{instance}/contactedReviewers/$count"), &[Method::GET]))
 }
 
 /// Answers 405 with `Allow` to the verbs that [`routes`] does not offer, and 404 to what is not offered at all. To be registered
@@ -201,6 +215,7 @@ impl From<Refused> for ApiError {
             Refused::Forbidden(reason) => Self::forbidden(reason.to_string()),
             Refused::InvalidState(message) => Self::invalid_review_state(message),
             Refused::Invalid(violations) => Self::bad_request(violations),
+            Refused::Unsupported { target, message } => Self::unsupported_query(message).with_target(target),
             Refused::TooOften(too_soon) => {
                 Self::too_many_requests(too_soon.retry_after_seconds).saying(too_soon.to_string())
             }
