@@ -1,7 +1,7 @@
 //! What a worker does with a claimed job. Each transition happens once, whoever runs it and whoever dies in it. LC-CONC-06
 
 use super::{
-    Refused, Services,
+    Refused, Services, history,
     run_review::ReviewRun,
     send_mail::{MailOrder, Sent, send_mail},
 };
@@ -29,6 +29,8 @@ pub async fn run_job(services: &Services, job: &ClaimedJob, public_url: &str) ->
     match &job.job {
         Job::OpenInstance { instance } => open_instance(services, job, *instance).await?,
         Job::CloseStage { instance, stage } => close_stage(services, job, *instance, *stage).await?,
+        Job::RunReport { instance } => history::run::run_report(services, job, *instance).await?,
+        Job::ExpireReport { instance } => history::expire::expire_report(services, job, *instance).await?,
         Job::SendMail { mail, instance, ordinal, recipient } => {
             let order = MailOrder { mail: *mail, instance: *instance, ordinal: *ordinal, recipient: *recipient };
             return Ok(match send_mail(services, job, order, public_url).await? {

@@ -27,6 +27,12 @@ pub enum Activity {
     MailSent,
     MailFailed,
     ClockAdvanced,
+    ReportCreated,
+    ReportUpdated,
+    ReportDeleted,
+    ReportStatusChanged,
+    ReportLinkCreated,
+    ReportDownloaded,
 }
 
 impl Activity {
@@ -50,6 +56,12 @@ impl Activity {
             Self::MailSent => "Mail sent",
             Self::MailFailed => "Mail failed",
             Self::ClockAdvanced => "Clock advanced",
+            Self::ReportCreated => "Report created",
+            Self::ReportUpdated => "Report updated",
+            Self::ReportDeleted => "Report deleted",
+            Self::ReportStatusChanged => "Report status changed",
+            Self::ReportLinkCreated => "Report link created",
+            Self::ReportDownloaded => "Report downloaded",
         }
     }
 

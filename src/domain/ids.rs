@@ -73,6 +73,14 @@ id!(
     /// One row of due work.
     JobId
 );
+id!(
+    /// A report of decisions that was asked for, once or again and again.
+    HistoryDefinitionId
+);
+id!(
+    /// One run of a report.
+    HistoryInstanceId
+);
 
 impl ReviewerListId {
     /// The list of a definition.

@@ -11,6 +11,7 @@ pub mod duration;
 pub mod event;
 #[cfg(test)]
 mod examples;
+pub mod history;
 pub mod ids;
 pub mod instance;
 pub mod lifecycle;

@@ -148,7 +148,7 @@ fn tokens(filter: &str) -> Option<Vec<Token>> {
 }
 
 /// Reads a text literal up to its closing quote; two quotes stand for one.
-fn literal(text: &str) -> Option<(String, &str)> {
+pub(crate) fn literal(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut rest = text;
     loop {

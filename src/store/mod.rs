@@ -5,6 +5,7 @@
 
 pub mod directory_import;
 pub mod filter;
+pub mod history;
 pub mod pg;
 
 use async_trait::async_trait;
@@ -15,7 +16,7 @@ use crate::domain::{
     decision::{Decision, Verdict},
     definition::{Definition, Identity},
     event::Event,
-    ids::{DefinitionId, InstanceId, ItemSeq, JobId, ObjectId, ReviewerListId, StageId, TenantId},
+    ids::{DefinitionId, HistoryInstanceId, InstanceId, ItemSeq, JobId, ObjectId, ReviewerListId, StageId, TenantId},
     instance::Instance,
     lifecycle::{Entry, InstanceProgress},
     recommendation::Recommendation,
@@ -91,6 +92,7 @@ pub trait UnitOfWork: Send {
     fn events(&mut self) -> &mut dyn EventRepository;
     fn jobs(&mut self) -> &mut dyn JobRepository;
     fn tenants(&mut self) -> &mut dyn TenantRepository;
+    fn history(&mut self) -> &mut dyn history::HistoryRepository;
     /// Makes everything permanent at once. [`StoreError::Unknown`] when the answer got lost.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }
@@ -303,6 +305,13 @@ pub trait ReviewerRepository: Send {
         ordinal: StageOrdinal,
         mail: Option<MailKind>,
     ) -> Result<i64, StoreError>;
+    /// Records that a mail about the stage got through to somebody who was contacted. M-32
+    async fn mark_mailed(
+        &mut self,
+        instance: InstanceId,
+        ordinal: StageOrdinal,
+        person: ObjectId,
+    ) -> Result<(), StoreError>;
     /// Whether this person reviews at least one item of the stage now.
     async fn reviews_in_stage(
         &mut self,
@@ -555,6 +564,10 @@ pub enum Job {
     CloseStage { instance: InstanceId, stage: StageId },
     /// One mail to one person.
     SendMail { mail: MailKind, instance: InstanceId, ordinal: StageOrdinal, recipient: ObjectId },
+    /// A report's time has come. LC-HIST-01
+    RunReport { instance: HistoryInstanceId },
+    /// A report's time is over. LC-HIST-07
+    ExpireReport { instance: HistoryInstanceId },
 }
 
 impl Job {
@@ -564,6 +577,8 @@ impl Job {
             Self::OpenInstance { .. } => "open_instance",
             Self::CloseStage { .. } => "close_stage",
             Self::SendMail { .. } => "send_mail",
+            Self::RunReport { .. } => "run_report",
+            Self::ExpireReport { .. } => "expire_report",
         }
     }
 
@@ -572,6 +587,7 @@ impl Job {
         match self {
             Self::OpenInstance { instance } => instance.to_string(),
             Self::CloseStage { stage, .. } => stage.to_string(),
+            Self::RunReport { instance } | Self::ExpireReport { instance } => instance.to_string(),
             Self::SendMail { mail, instance, ordinal, recipient } => {
                 format!("{}/{instance}/{ordinal}/{recipient}", mail.key())
             }

@@ -4,6 +4,10 @@ mod bodies;
 mod decisions;
 mod definitions;
 mod extract;
+mod history;
+mod history_bodies;
+mod history_download;
+mod history_link;
 mod instances;
 mod lists;
 mod sandbox;
@@ -67,7 +71,19 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(decisions::list_stage)
         .service(decisions::get_stage)
         .service(decisions::update_stage)
-        .service(sandbox::advance_clock);
+        .service(sandbox::advance_clock)
+        .service(history::count)
+        .service(history::count_instances)
+        .map(history_refusals)
+        .service(history::list)
+        .service(history::create)
+        .service(history::get)
+        .service(history::update)
+        .service(history::delete)
+        .service(history::list_instances)
+        .service(history::get_instance)
+        .service(history::generate_link)
+        .service(history_download::download);
 }
 
 /// Answers 405 with `Allow` to all verbs but GET on the functions.
@@ -87,6 +103,15 @@ fn function_refusals(config: &mut actix_web::web::ServiceConfig) -> &mut actix_w
     config
 }
 
+/// The same on the counts of reports.
+fn history_refusals(config: &mut actix_web::web::ServiceConfig) -> &mut actix_web::web::ServiceConfig {
+    let definitions = format!("{ROOT}/historyDefinitions");
+    for path in [format!("{definitions}/$count"), format!("{definitions}/{{historyDefinition}}/instances/$count")] {
+        config.service(other_methods(&path, &[Method::GET]));
+    }
+    config
+}
+
 /// Answers 405 with `Allow` to the verbs that [`routes`] does not offer. To be registered after them.
 pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
     const READ: &[Method] = &[Method::GET];
@@ -94,6 +119,8 @@ pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
     const DELETABLE: &[Method] = &[Method::GET, Method::DELETE];
     const PATCHABLE: &[Method] = &[Method::GET, Method::PATCH];
     const ACTION: &[Method] = &[Method::POST];
+    const WHOLE: &[Method] = &[Method::GET, Method::PATCH, Method::DELETE];
+    let history = format!("{ROOT}/historyDefinitions/{{historyDefinition}}");
     let definition = format!("{ROOT}/definitions/{{definition}}");
     let instance = format!("{definition}/instances/{{instance}}");
     let stage = format!("{instance}/stages/{{stage}}");
@@ -111,6 +138,12 @@ pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
         (format!("{stage}/decisions"), READ),
         (format!("{stage}/decisions/{{item}}"), PATCHABLE),
         ("/attestry/v1/sandbox/clock".to_owned(), ACTION),
+        (format!("{ROOT}/historyDefinitions"), COLLECTION),
+        (history.clone(), WHOLE),
+        (format!("{history}/instances"), READ),
+        (format!("{history}/instances/{{historyInstance}}"), READ),
+        (format!("{history}/instances/{{historyInstance}}/generateDownloadUri"), ACTION),
+        (format!("{}/{{link}}", history_link::DOWNLOADS), READ),
     ] {
         config.service(other_methods(&path, offered));
     }
@@ -127,6 +160,7 @@ impl From<Refused> for ApiError {
             Refused::InvalidState(message) => Self::invalid_review_state(message),
             Refused::Invalid(violations) => Self::bad_request(violations),
             Refused::Conflict(message) => Self::conflict(message),
+            Refused::Gone(message) => Self::gone(message),
             // Nothing was written, so the client may repeat what it did. CL-27
             Refused::Store(StoreError::Busy(_) | StoreError::Unavailable(_)) => {
                 Self::service_unavailable(RETRY_AFTER_SECONDS)

@@ -9,6 +9,8 @@ pub mod directory_import;
 mod error;
 mod events;
 mod filters;
+mod history;
+mod history_report;
 mod instances;
 mod issuers;
 mod items;

@@ -9,7 +9,7 @@ use crate::{
     store::{
         DecisionRepository, DefinitionRepository, DirectoryRepository, EventRepository, InstanceRepository,
         ItemRepository, JobRepository, ReviewerListRepository, ReviewerRepository, StageRepository, StoreError,
-        TenantRepository, UnitOfWork,
+        TenantRepository, UnitOfWork, history::HistoryRepository,
     },
 };
 
@@ -141,6 +141,10 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn tenants(&mut self) -> &mut dyn TenantRepository {
+        self
+    }
+
+    fn history(&mut self) -> &mut dyn HistoryRepository {
         self
     }
 
