@@ -12,11 +12,13 @@ use url::Url;
 pub const DEFAULT_LOG: &str = "warn,sqlx=error,attestry=info";
 
 /// Every setting, by its key in the file.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 15] = [
     "listen",
     "database_url",
     "data_dir",
     "public_url",
+    "tls_cert",
+    "tls_key",
     "smtp_url",
     "mail_from",
     "dev_issuer",
@@ -45,9 +47,16 @@ pub struct Flags {
     /// Where the private PostgreSQL lives [env: ATTESTRY_DATA_DIR] [default: ./.attestry]
     #[arg(long, global = true, value_name = "DIRECTORY")]
     pub data_dir: Option<String>,
-    /// Scheme and host that links in answers and mails begin with [env: ATTESTRY_PUBLIC_URL] [default: http://<listen>]
+    /// Scheme and host that links in answers and mails begin with [env: ATTESTRY_PUBLIC_URL] [default: http://<listen>,
+    /// or https when it serves TLS]
     #[arg(long, global = true, value_name = "URL")]
     pub public_url: Option<String>,
+    /// Certificate chain (PEM) to serve TLS with; needs the key, too [env: ATTESTRY_TLS_CERT]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub tls_cert: Option<String>,
+    /// Private key (PEM) of the certificate [env: ATTESTRY_TLS_KEY]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub tls_key: Option<String>,
     /// Connections to the database at most [env: ATTESTRY_MAX_CONNECTIONS] [default: 20]
     #[arg(long, global = true, value_name = "NUMBER")]
     pub max_connections: Option<String>,
@@ -66,6 +75,8 @@ impl Flags {
             ("database_url", &self.database_url),
             ("data_dir", &self.data_dir),
             ("public_url", &self.public_url),
+            ("tls_cert", &self.tls_cert),
+            ("tls_key", &self.tls_key),
             ("max_connections", &self.max_connections),
             ("log", &self.log),
             ("log_format", &self.log_format),
@@ -88,6 +99,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// What links begin with, without a slash at the end; `None` follows from the address listened on.
     pub public_url: Option<String>,
+    /// What TLS is served with; `None` serves plain HTTP.
+    pub tls: Option<TlsConfig>,
     /// The mail server; `None` drops mail.
     pub mail: Option<MailConfig>,
     /// Whether tokens of the built-in issuer are made and accepted.
@@ -105,6 +118,15 @@ pub struct Config {
     pub log: String,
     /// How they are written.
     pub log_format: LogFormat,
+}
+
+/// Files of a certificate and its key, both PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// The certificate, then those that lead to an authority.
+    pub certificate_chain: PathBuf,
+    /// The certificate's private key.
+    pub key: PathBuf,
 }
 
 /// A mail server and who writes.
@@ -203,6 +225,16 @@ impl Config {
             return Err(ConfigError::Value { key: "database_url", wanted: "an address that begins with postgres://" });
         }
         let public_url = take("public_url").map(|text| public_url(&text)).transpose()?;
+        let tls = match (take("tls_cert"), take("tls_key")) {
+            (Some(chain), Some(key)) => Some(TlsConfig { certificate_chain: chain.into(), key: key.into() }),
+            (None, None) => None,
+            (Some(_), None) => {
+                return Err(ConfigError::Value { key: "tls_key", wanted: "set when ATTESTRY_TLS_CERT is" });
+            }
+            (None, Some(_)) => {
+                return Err(ConfigError::Value { key: "tls_cert", wanted: "set when ATTESTRY_TLS_KEY is" });
+            }
+        };
         let mail = match (take("smtp_url"), take("mail_from")) {
             (Some(url), Some(from)) => Some(MailConfig { url: url.into(), from }),
             (Some(_), None) => {
@@ -215,6 +247,7 @@ impl Config {
             database_url,
             data_dir: take("data_dir").unwrap_or_else(|| ".attestry".to_owned()).into(),
             public_url,
+            tls,
             mail,
             dev_issuer: switch("dev_issuer", take("dev_issuer"), false)?,
             quotas: switch("quotas", take("quotas"), true)?,
@@ -234,14 +267,18 @@ impl Config {
     pub fn public_url_for(&self, address: SocketAddr) -> String {
         match &self.public_url {
             Some(url) => url.clone(),
-            None if address.ip().is_unspecified() => format!("http://localhost:{}", address.port()),
-            None => format!("http://{address}"),
+            None if address.ip().is_unspecified() => format!("{}://localhost:{}", self.scheme(), address.port()),
+            None => format!("{}://{address}", self.scheme()),
         }
     }
 
     /// [`Config::public_url_for`] before or without listening.
     pub fn expected_public_url(&self) -> String {
-        self.public_url.clone().unwrap_or_else(|| format!("http://{}", self.listen))
+        self.public_url.clone().unwrap_or_else(|| format!("{}://{}", self.scheme(), self.listen))
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
     }
 }
 
@@ -415,6 +452,10 @@ mod tests {
         let address = |text: &str| text.parse().expect("an address");
         assert_eq!(own.public_url_for(address("127.0.0.1:4711")), "http://127.0.0.1:4711");
         assert_eq!(own.public_url_for(address("0.0.0.0:80")), "http://localhost:80");
+
+        let tls = configured(&[("tls_cert", "chain.pem"), ("tls_key", "key.pem")]).expect("a configuration");
+        assert_eq!(tls.public_url_for(address("127.0.0.1:4711")), "https://127.0.0.1:4711");
+        assert_eq!(tls.expected_public_url(), "https://127.0.0.1:8080");
 
         let given = configured(&[("public_url", "https://reviews.example/")]).expect("a configuration");
         assert_eq!(given.public_url_for(address("127.0.0.1:4711")), "https://reviews.example");

@@ -11,7 +11,7 @@ use std::{
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
     sync::{
-        OnceLock,
+        Arc, OnceLock,
         mpsc::{Receiver, channel},
     },
     time::{Duration, Instant},
@@ -225,6 +225,68 @@ fn idle_and_silent_connections_do_not_hold_up_the_end() {
 }
 
 #[test]
+fn tls_is_spoken_with_the_files_given_and_a_stop_waits_for_nobody() {
+    let certificate = Certificate::new();
+    let service = Service::start(&certificate.settings());
+    let tenant = tenant(&[]);
+    let token = attestry(&["token", "--tenant", &tenant, "--app", "x"]).with_development_issuer().succeeds();
+    let bearer = format!("Bearer {}", token.trim());
+
+    let listed = certificate.request(&service, DEFINITIONS, &[("Authorization", &bearer)]);
+    assert_eq!(listed.status, 200);
+    let context = listed.json()["@odata.context"].as_str().unwrap().to_owned();
+    assert!(context.starts_with(&format!("https://{}/v1.0/", service.address)), "{context}");
+    let mut plain = service.connect();
+    plain.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    let _reset = plain.read_to_end(&mut answer);
+    assert!(!answer.starts_with(b"HTTP"), "nothing is said in plain text");
+
+    let mut idle = certificate.connect(&service);
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut start = [0; 12];
+    idle.read_exact(&mut start).unwrap();
+    assert_eq!(&start, b"HTTP/1.1 200");
+    let began = Instant::now();
+    assert!(service.stop());
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    drop(idle);
+}
+
+#[test]
+fn the_demo_speaks_tls_too() {
+    let certificate = Certificate::new();
+    let url = fresh_database();
+    let mut settings = certificate.settings().to_vec();
+    settings.push(("ATTESTRY_DATABASE_URL", &url));
+
+    let service = Service::run(&["demo"], &settings);
+
+    let guide = service.printed_until("Bearer $SECOND\" \"$INSTANCE");
+    assert!(guide.contains(&format!("export ATTESTRY='https://{}'", service.address)), "{guide}");
+    assert_eq!(certificate.request(&service, "/readyz", &[]).status, 200);
+    assert!(service.stop());
+}
+
+#[test]
+fn files_that_are_no_certificate_and_key_are_refused_by_name() {
+    let (ours, other) = (Certificate::new(), Certificate::new());
+    let [(_, chain), (_, key)] = ours.settings();
+    let [_, (_, other_key)] = other.settings();
+    for (chain, key, said) in [
+        (chain, "/no/such/key", "/no/such/key cannot be read as a private key"),
+        (key, key, "holds no certificate"),
+        (chain, other_key, "the certificate and its key cannot be used"),
+        (chain, "", "ATTESTRY_TLS_KEY must be set"),
+        ("", key, "ATTESTRY_TLS_CERT must be set"),
+    ] {
+        let error = attestry(&["serve"]).setting("ATTESTRY_TLS_CERT", chain).setting("ATTESTRY_TLS_KEY", key).fails();
+        assert!(error.contains(said), "{error}");
+        assert!(!error.contains("PRIVATE KEY"), "{error}");
+    }
+}
+
+#[test]
 fn a_second_signal_ends_at_once() {
     let mut service = Service::start(&[("ATTESTRY_DRAIN_SECONDS", "600")]);
     service.signal(Signal::SIGINT);
@@ -401,18 +463,7 @@ impl Service {
     }
 
     fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        let mut stream = self.connect();
-        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n{body}",
-            body.len(),
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        Answer { status: head.split(' ').nth(1).unwrap().parse().unwrap(), body: body.to_owned() }
+        ask(self.connect(), method, path, headers, body)
     }
 
     fn signal(&self, signal: Signal) {
@@ -441,6 +492,63 @@ impl Drop for Service {
     fn drop(&mut self) {
         let _ended = self.process.kill();
         let _status = self.process.wait();
+    }
+}
+
+/// One request on a connection of its own.
+fn ask(mut stream: impl Read + Write, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+        body.len(),
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    Answer { status: head.split(' ').nth(1).unwrap().parse().unwrap(), body: body.to_owned() }
+}
+
+/// A certificate for `localhost` that clients of ours trust, and its key, in files.
+struct Certificate {
+    chain: PathBuf,
+    key: PathBuf,
+    client: Arc<rustls::ClientConfig>,
+}
+
+type TlsStream = rustls::StreamOwned<rustls::ClientConnection, TcpStream>;
+
+impl Certificate {
+    fn new() -> Self {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let directory = directory().join(any_name());
+        std::fs::create_dir_all(&directory).unwrap();
+        let (chain, key) = (directory.join("chain.pem"), directory.join("key.pem"));
+        std::fs::write(&chain, made.cert.pem()).unwrap();
+        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        let mut trusted = rustls::RootCertStore::empty();
+        trusted.add(made.cert.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let client =
+            rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let mut client = client.with_root_certificates(trusted).with_no_client_auth();
+        client.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Self { chain, key, client: Arc::new(client) }
+    }
+
+    fn settings(&self) -> [(&'static str, &str); 2] {
+        [("ATTESTRY_TLS_CERT", self.chain.to_str().unwrap()), ("ATTESTRY_TLS_KEY", self.key.to_str().unwrap())]
+    }
+
+    fn connect(&self, service: &Service) -> TlsStream {
+        let name = "localhost".try_into().unwrap();
+        let client = rustls::ClientConnection::new(self.client.clone(), name).unwrap();
+        rustls::StreamOwned::new(client, service.connect())
+    }
+
+    fn request(&self, service: &Service, path: &str, headers: &[(&str, &str)]) -> Answer {
+        ask(self.connect(service), "GET", path, headers, "")
     }
 }
 

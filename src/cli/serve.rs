@@ -9,7 +9,8 @@ use attestry::{
     config::Config,
     http::{
         Edge,
-        server::{self, Probes},
+        server::{self, Entrance, Probes},
+        tls,
     },
     jobs::{Worker, WorkerSettings},
     store::pg::PgStore,
@@ -50,6 +51,7 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     let metrics = telemetry::measure()?;
+    let tls = config.tls.as_ref().map(|files| tls::server_config(&files.certificate_chain, &files.key)).transpose()?;
     let listener = listen(&config.listen).await?;
     let address = listener.local_addr().context("the address listened on is not known")?;
     let public_url = config.public_url_for(address);
@@ -84,7 +86,8 @@ pub async fn serve(
         Ok(())
     };
     let mut outcome = Ok(());
-    let served = server::serve(listener, edge, probes, config.drain, async { outcome = stop.await }).await;
+    let served =
+        server::serve(Entrance { listener, tls }, edge, probes, config.drain, async { outcome = stop.await }).await;
     worker.shutdown().await;
     store.close().await;
     tracing::info!("stopped");

@@ -1,9 +1,10 @@
-//! The directory as it was last told: users, groups, service principals, directory roles.
+//! The directory as it was last told: users, groups, service principals, directory roles, access packages.
 //!
 //! One line of a directory file is one JSON object with Graph's property names. [`parse_line`] turns it into a
 //! [`DirectoryRecord`] or says everything that is wrong with it. A record tells what the file *said*: a property that was
 //! absent leaves what is stored, `null` clears it, a value replaces it. What has no empty state goes back to its default
-//! when cleared: `userType` to `Member`, `accountEnabled` to `true`, the flags of a group to `false`, a list to empty.
+//! when cleared: `userType` to `Member`, `accountEnabled` and `securityEnabled` to `true`, the other flags of a group to `false`, a list to
+//! empty.
 
 mod line;
 mod manager_cycle;
@@ -56,11 +57,14 @@ pub enum ObjectKind {
     ServicePrincipal,
     /// A directory role.
     DirectoryRole,
+    /// A package of access that is assigned under policies.
+    AccessPackage,
 }
 
 impl ObjectKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::User, Self::Group, Self::ServicePrincipal, Self::DirectoryRole];
+    pub const ALL: [Self; 5] =
+        [Self::User, Self::Group, Self::ServicePrincipal, Self::DirectoryRole, Self::AccessPackage];
 
     /// The name used for `type` in a directory file and in the database.
     pub const fn name(self) -> &'static str {
@@ -69,6 +73,7 @@ impl ObjectKind {
             Self::Group => "group",
             Self::ServicePrincipal => "servicePrincipal",
             Self::DirectoryRole => "directoryRole",
+            Self::AccessPackage => "accessPackage",
         }
     }
 
@@ -85,6 +90,7 @@ impl fmt::Display for ObjectKind {
             Self::Group => "group",
             Self::ServicePrincipal => "service principal",
             Self::DirectoryRole => "directory role",
+            Self::AccessPackage => "access package",
         })
     }
 }
@@ -105,6 +111,30 @@ impl UserType {
             Self::Member => "Member",
             Self::Guest => "Guest",
         }
+    }
+}
+
+/// `externalUserState` of somebody who was invited. LC-REV-10
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExternalUserState {
+    /// Invited; has not accepted yet.
+    PendingAcceptance,
+    /// Has accepted.
+    Accepted,
+}
+
+impl ExternalUserState {
+    /// The name on the wire and in the database.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PendingAcceptance => "PendingAcceptance",
+            Self::Accepted => "Accepted",
+        }
+    }
+
+    /// The state of that name. Letter case counts.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::PendingAcceptance, Self::Accepted].into_iter().find(|state| state.name() == name)
     }
 }
 
@@ -130,6 +160,8 @@ pub enum DirectoryRecord {
     ServicePrincipal(ServicePrincipalRecord),
     /// `"type":"directoryRole"`
     DirectoryRole(DirectoryRoleRecord),
+    /// `"type":"accessPackage"`
+    AccessPackage(AccessPackageRecord),
 }
 
 impl DirectoryRecord {
@@ -140,6 +172,7 @@ impl DirectoryRecord {
             Self::Group(group) => group.id,
             Self::ServicePrincipal(service_principal) => service_principal.id,
             Self::DirectoryRole(role) => role.id,
+            Self::AccessPackage(package) => package.id,
         }
     }
 
@@ -150,6 +183,7 @@ impl DirectoryRecord {
             Self::Group(_) => ObjectKind::Group,
             Self::ServicePrincipal(_) => ObjectKind::ServicePrincipal,
             Self::DirectoryRole(_) => ObjectKind::DirectoryRole,
+            Self::AccessPackage(_) => ObjectKind::AccessPackage,
         }
     }
 }
@@ -181,6 +215,8 @@ pub struct UserRecord {
     pub created_at: Property<DateTime<Utc>>,
     /// `signInActivity`
     pub sign_in: Option<SignIn>,
+    /// `externalUserState`; null for people of the organisation.
+    pub external_user_state: Property<ExternalUserState>,
 }
 
 /// What a line says about a group. A new group needs `displayName`.
@@ -198,10 +234,27 @@ pub struct GroupRecord {
     pub is_assignable_to_role: Option<bool>,
     /// `onPremisesSyncEnabled`
     pub on_premises_sync_enabled: Option<bool>,
+    /// `mailEnabled`
+    pub mail_enabled: Option<bool>,
+    /// `securityEnabled`
+    pub security_enabled: Option<bool>,
     /// `members`: all direct members, each once, ascending. Users, groups and service principals; groups may nest in a circle.
     pub members: Option<Vec<ObjectId>>,
     /// `owners`: all owners, each once, ascending. Users and service principals.
     pub owners: Option<Vec<ObjectId>>,
+    /// `sharedChannels`: all shared channels of the team, by ascending id.
+    pub shared_channels: Option<Vec<SharedChannel>>,
+}
+
+/// A channel that a team shares with people who need not be its members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedChannel {
+    /// `id`: any text, once per team.
+    pub id: String,
+    /// `displayName`
+    pub display_name: String,
+    /// `members`: users, each once, ascending. Those who are not in the team are there by B2B direct connect.
+    pub members: Vec<ObjectId>,
 }
 
 /// What a line says about a service principal. A new one needs `displayName`.
@@ -215,8 +268,21 @@ pub struct ServicePrincipalRecord {
     pub display_name: Option<String>,
     /// `owners`: all owners, each once, ascending. Users and service principals.
     pub owners: Option<Vec<ObjectId>>,
+    /// `appRoles`: all roles of the application, by ascending id.
+    pub app_roles: Option<Vec<AppRole>>,
     /// `appRoleAssignedTo`: all assignments, by ascending id.
     pub app_role_assigned_to: Option<Vec<AppRoleAssignment>>,
+}
+
+/// A role that an application has. Assignments may also name roles of which nothing is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppRole {
+    /// `id`: once per service principal.
+    pub id: ObjectId,
+    /// `displayName`
+    pub display_name: String,
+    /// `value`
+    pub value: Option<String>,
 }
 
 /// One assignment of an app role to a user, a group or a service principal.
@@ -239,6 +305,46 @@ pub struct DirectoryRoleRecord {
     pub display_name: Option<String>,
     /// `roleTemplateId`
     pub role_template_id: Property<ObjectId>,
-    /// `members`: all holders, each once, ascending. Users, groups and service principals.
+    /// `members`: all holders, each once, ascending: those to whom it is actively assigned. Users, groups and service
+    /// principals.
     pub members: Option<Vec<ObjectId>>,
+    /// `eligibleMembers`: all who may activate it, each once, ascending. Users, groups and service principals.
+    pub eligible_members: Option<Vec<ObjectId>>,
+}
+
+/// What a line says about an access package. A new one needs `displayName`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessPackageRecord {
+    /// `id`
+    pub id: ObjectId,
+    /// `displayName`
+    pub display_name: Option<String>,
+    /// `catalogId`
+    pub catalog_id: Property<ObjectId>,
+    /// `catalogDisplayName`
+    pub catalog_display_name: Property<String>,
+    /// `assignmentPolicies`: all policies, by ascending id. With a policy its assignments go.
+    pub assignment_policies: Option<Vec<AssignmentPolicy>>,
+    /// `assignments`: all assignments, by ascending id.
+    pub assignments: Option<Vec<PackageAssignment>>,
+}
+
+/// A policy under which an access package is assigned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AssignmentPolicy {
+    /// `id`: once per access package.
+    pub id: ObjectId,
+    /// `displayName`
+    pub display_name: String,
+}
+
+/// One assignment of an access package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackageAssignment {
+    /// `id`: any text, once per access package.
+    pub id: String,
+    /// `assignmentPolicyId`: a policy of the same package.
+    pub policy_id: ObjectId,
+    /// `targetId`: a user or a service principal.
+    pub target_id: ObjectId,
 }

@@ -8,6 +8,7 @@ pub mod json_reader;
 pub mod odata;
 pub mod request_ids;
 pub mod server;
+pub mod tls;
 
 use std::sync::Arc;
 

@@ -43,6 +43,8 @@ const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a client may take to send a request's head; also the first, so a silent connection does not last.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take to agree on TLS.
+const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long accepted requests may take to be answered once the service is told to stop, in seconds.
 const SHUTDOWN_TIMEOUT_SECONDS: u64 = 60;
 /// From the moment nothing more is accepted to the moment idle connections are closed: what was accepted last has sent its
@@ -75,14 +77,25 @@ impl Probes {
     }
 }
 
-/// Serves on `listener` until `stop` is ready, then answers everything that was accepted and returns.
+/// Where clients come in.
+pub struct Entrance {
+    /// Must not block.
+    pub listener: TcpListener,
+    /// Only TLS is spoken when given, else only plain HTTP.
+    ///
+    /// HTTP/1.1 is all that is offered: actix does not tell HTTP/2 clients of a shutdown, so that an idle one would delay
+    /// it to its deadline.
+    pub tls: Option<rustls::ServerConfig>,
+}
+
+/// Serves at `entrance` until `stop` is ready, then answers everything that was accepted and returns.
 ///
-/// After `stop` requests are accepted for `drain` longer, while `/readyz` already says no. The listener must not block.
+/// After `stop` requests are accepted for `drain` longer, while `/readyz` already says no.
 ///
 /// # Errors
 /// When the listener cannot be used.
 pub async fn serve(
-    listener: TcpListener,
+    Entrance { listener, tls }: Entrance,
     edge: Data<Edge>,
     probes: Arc<Probes>,
     drain: Duration,
@@ -94,9 +107,13 @@ pub async fn serve(
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(REQUEST_HEAD_TIMEOUT)
         .shutdown_timeout(SHUTDOWN_TIMEOUT_SECONDS)
-        .disable_signals()
-        .listen(listener)?
-        .run();
+        .tls_handshake_timeout(TLS_HANDSHAKE_TIMEOUT)
+        .disable_signals();
+    let server = match tls {
+        Some(tls) => server.listen_rustls_0_23(listener, tls)?,
+        None => server.listen(listener)?,
+    };
+    let server = server.run();
     let handle = server.handle();
     let mut running = tokio::spawn(server);
     tokio::select! {

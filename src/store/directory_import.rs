@@ -35,7 +35,7 @@ pub trait DirectoryImport: Send {
     async fn id_conflicts(&mut self, limit: u32) -> Result<Vec<Conflict>, StoreError>;
 
     /// What is wrong with the file as a whole when applied to the directory, except circles of managers: new objects without
-    /// the properties they need, references that lead nowhere or to the wrong kind of object, user principal names that two
+    /// the properties they need, references that lead nowhere or to the wrong kind of object, unknown policies, user principal names that two
     /// users would have. The first `limit`, by line.
     async fn conflicts(&mut self, limit: u32) -> Result<Vec<Conflict>, StoreError>;
 
@@ -116,6 +116,14 @@ pub enum Conflict {
         /// The kind of that object.
         found: ObjectKind,
     },
+    /// An assignment under a policy that its access package does not have.
+    #[error("line {line}: assignments.assignmentPolicyId: {policy} is not a policy of this access package")]
+    UnknownPolicy {
+        /// The line.
+        line: u64,
+        /// The policy that is not there.
+        policy: ObjectId,
+    },
     /// Two lines claim one user principal name; letter case does not count.
     #[error("line {line}: userPrincipalName: {name} is already used in line {earlier}")]
     SameUserPrincipalName {
@@ -147,6 +155,7 @@ impl Conflict {
             | Self::Required { line, .. }
             | Self::UnknownReference { line, .. }
             | Self::WrongKind { line, .. }
+            | Self::UnknownPolicy { line, .. }
             | Self::SameUserPrincipalName { line, .. }
             | Self::UserPrincipalNameTaken { line, .. } => *line,
         }
@@ -165,6 +174,8 @@ pub struct ImportReport {
     pub service_principals: ObjectCounts,
     /// Directory roles.
     pub directory_roles: ObjectCounts,
+    /// Access packages.
+    pub access_packages: ObjectCounts,
     /// Direct members of groups.
     pub group_members: ListCounts,
     /// Owners of groups.
@@ -175,6 +186,19 @@ pub struct ImportReport {
     pub app_role_assignments: ListCounts,
     /// Holders of directory roles.
     pub role_members: ListCounts,
+    /// Those who may activate directory roles.
+    pub role_eligible_members: ListCounts,
+    /// Roles of applications; one whose name or value changed counts as added.
+    pub app_roles: ListCounts,
+    /// Shared channels of teams; a renamed one counts as added.
+    pub shared_channels: ListCounts,
+    /// Members of shared channels; those who go with their channel are not counted.
+    pub shared_channel_members: ListCounts,
+    /// Assignment policies of access packages; a renamed one counts as added.
+    pub access_package_policies: ListCounts,
+    /// Assignments of access packages; one whose target or policy changed counts as added. Those that go with their policy are
+    /// not counted.
+    pub access_package_assignments: ListCounts,
 }
 
 /// Objects of one kind.

@@ -30,6 +30,7 @@ const SALES: &str = "bbbbbbbb-0000-4000-8000-000000000001";
 const STAFF: &str = "bbbbbbbb-0000-4000-8000-000000000002";
 const PAYROLL: &str = "cccccccc-0000-4000-8000-000000000001";
 const ADMINS: &str = "dddddddd-0000-4000-8000-000000000001";
+const KIT: &str = "ffffffff-0000-4000-8000-000000000001";
 const NOTHING: &str = "eeeeeeee-0000-4000-8000-000000000001";
 
 /// The shared database and a tenant of its own for the test.
@@ -119,6 +120,13 @@ impl Directory {
             "app_role_assignments",
             "directory_roles",
             "role_assignments",
+            "role_eligibilities",
+            "app_roles",
+            "shared_channels",
+            "shared_channel_members",
+            "access_packages",
+            "access_package_policies",
+            "access_package_assignments",
             "events",
         ] {
             let rows = self
@@ -209,6 +217,10 @@ fn admins(extra: Value) -> Value {
     with(json!({"type": "directoryRole", "id": ADMINS, "displayName": "User Administrator"}), extra)
 }
 
+fn kit(extra: Value) -> Value {
+    with(json!({"type": "accessPackage", "id": KIT, "displayName": "Starter kit"}), extra)
+}
+
 fn only(kind: &str, id: &str, extra: Value) -> Value {
     with(json!({"type": kind, "id": id}), extra)
 }
@@ -222,7 +234,7 @@ async fn every_property_of_a_user_is_stored() {
             ada(json!({
                 "mail": "Ada@acme.example", "userType": "Guest", "accountEnabled": false, "department": "R&D\t\u{1f980}",
                 "jobTitle": "Engineer", "country": "GB", "manager": BOB, "createdDateTime": "2024-02-01T02:00:00.1234567+02:00",
-                "signInActivity": {"lastSignInDateTime": "1969-11-01T08:00:00Z"}
+                "signInActivity": {"lastSignInDateTime": "1969-11-01T08:00:00Z"}, "externalUserState": "Accepted"
             })),
             bob(json!({})),
         ])
@@ -235,7 +247,7 @@ async fn every_property_of_a_user_is_stored() {
             "display_name": "Ada", "mail": "Ada@acme.example", "user_type": "Guest", "account_enabled": false,
             "department": "R&D\t\u{1f980}", "job_title": "Engineer", "country": "GB", "manager_id": BOB,
             "created_at": "2024-02-01T00:00:00.123456+00:00", "sign_in_known": true,
-            "last_sign_in_at": "1969-11-01T08:00:00+00:00"
+            "last_sign_in_at": "1969-11-01T08:00:00+00:00", "external_user_state": "Accepted"
         })
     );
     let bob = directory.user(BOB).await;
@@ -288,6 +300,158 @@ async fn groups_service_principals_and_roles_are_stored_with_their_lists() {
     assert_eq!(everything["service_principal_owners"][0]["owner_id"], ADA);
     assert_eq!(everything["directory_roles"][0]["role_template_id"], role);
     assert_eq!(everything["role_assignments"].as_array().unwrap().len(), 3);
+}
+
+/// A team with two shared channels, an application with roles, a role that some may activate, and an access package.
+fn assigned_in_every_way() -> Vec<Value> {
+    vec![
+        sales(json!({"members": [ADA], "mailEnabled": true, "securityEnabled": false, "sharedChannels": [
+            {"id": "19:one", "displayName": "One", "members": [ADA, CYD]},
+            {"id": "19:two", "displayName": "Two", "members": [CYD]},
+        ]})),
+        payroll(json!({
+            "appRoles": [{"id": BOB, "displayName": "Clerk", "value": "clerk"}, {"id": CYD, "displayName": "Reader"}],
+            "appRoleAssignedTo": [{"id": "one", "principalId": ADA, "appRoleId": BOB}],
+        })),
+        admins(json!({"members": [ADA], "eligibleMembers": [CYD, SALES]})),
+        kit(json!({
+            "catalogId": DAN, "catalogDisplayName": "Sales",
+            "assignmentPolicies": [{"id": ADA, "displayName": "Staff"}, {"id": BOB, "displayName": "Guests"}],
+            "assignments": [
+                {"id": "1", "assignmentPolicyId": ADA, "targetId": ADA},
+                {"id": "2", "assignmentPolicyId": BOB, "targetId": PAYROLL},
+            ],
+        })),
+        ada(json!({})),
+        cyd(json!({})),
+    ]
+}
+
+#[tokio::test]
+async fn channels_app_roles_eligible_members_and_access_packages_are_stored() {
+    let directory = Directory::new().await;
+
+    let report = directory.accepts(&assigned_in_every_way()).await;
+
+    let all = directory.everything().await;
+    assert_eq!(all["groups"][0]["mail_enabled"], true);
+    assert_eq!(all["groups"][0]["security_enabled"], false);
+    assert_eq!(
+        all["shared_channel_members"],
+        json!([
+            {"group_id": SALES, "channel_id": "19:one", "member_id": ADA, "member_type": "user"},
+            {"group_id": SALES, "channel_id": "19:one", "member_id": CYD, "member_type": "user"},
+            {"group_id": SALES, "channel_id": "19:two", "member_id": CYD, "member_type": "user"},
+        ])
+    );
+    assert_eq!(
+        all["app_roles"],
+        json!([
+            {"service_principal_id": PAYROLL, "app_role_id": CYD, "display_name": "Reader", "value": null},
+            {"service_principal_id": PAYROLL, "app_role_id": BOB, "display_name": "Clerk", "value": "clerk"},
+        ])
+    );
+    assert_eq!(
+        all["role_eligibilities"],
+        json!([
+            {"role_id": ADMINS, "principal_id": CYD, "principal_type": "user"},
+            {"role_id": ADMINS, "principal_id": SALES, "principal_type": "group"},
+        ])
+    );
+    assert_eq!(
+        all["access_packages"],
+        json!([{"access_package_id": KIT, "display_name": "Starter kit", "catalog_id": DAN, "catalog_name": "Sales"}])
+    );
+    assert_eq!(
+        all["access_package_assignments"],
+        json!([
+            {"access_package_id": KIT, "policy_id": ADA, "assignment_id": "1", "target_id": ADA, "target_type": "user"},
+            {"access_package_id": KIT, "policy_id": BOB, "assignment_id": "2", "target_id": PAYROLL,
+                "target_type": "servicePrincipal"},
+        ])
+    );
+    assert_eq!(report.access_packages.inserted, 1);
+    assert_eq!((report.shared_channels.added, report.shared_channel_members.added), (2, 3));
+    assert_eq!((report.role_eligible_members.added, report.app_roles.added), (2, 2));
+    assert_eq!((report.access_package_policies.added, report.access_package_assignments.added), (2, 2));
+}
+
+#[tokio::test]
+async fn the_same_file_again_changes_none_of_those_and_another_only_what_it_tells() {
+    let directory = Directory::new().await;
+    directory.accepts(&assigned_in_every_way()).await;
+    let before = directory.everything().await;
+
+    let again = directory.accepts(&assigned_in_every_way()).await;
+    for counts in [
+        again.role_eligible_members,
+        again.app_roles,
+        again.shared_channels,
+        again.shared_channel_members,
+        again.access_package_policies,
+        again.access_package_assignments,
+    ] {
+        assert_eq!((counts.added, counts.removed), (0, 0));
+    }
+    let untold = [
+        only("group", SALES, json!({})),
+        only("servicePrincipal", PAYROLL, json!({})),
+        only("directoryRole", ADMINS, json!({})),
+        only("accessPackage", KIT, json!({})),
+    ];
+    directory.accepts(&untold).await;
+    let mut after = directory.everything().await;
+    after["events"] = before["events"].clone();
+    assert_eq!(after, before);
+
+    directory
+        .accepts(&[
+            only(
+                "group",
+                SALES,
+                json!({"sharedChannels": [{"id": "19:two", "displayName": "Zwei", "members": [ADA]}]}),
+            ),
+            only("servicePrincipal", PAYROLL, json!({"appRoles": null})),
+            only("directoryRole", ADMINS, json!({"eligibleMembers": [CYD]})),
+            only("accessPackage", KIT, json!({"assignmentPolicies": [{"id": ADA, "displayName": "Staff"}]})),
+        ])
+        .await;
+    let after = directory.everything().await;
+    assert_eq!(after["shared_channels"][0]["display_name"], "Zwei");
+    assert_eq!(after["shared_channel_members"].as_array().unwrap().len(), 1);
+    assert_eq!(after["shared_channel_members"][0]["member_id"], ADA);
+    assert_eq!(after["app_roles"], json!([]));
+    assert_eq!(after["role_eligibilities"].as_array().unwrap().len(), 1);
+    assert_eq!(after["access_package_assignments"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn an_assignment_needs_a_policy_of_its_own_package_and_a_target_that_can_hold_it() {
+    let directory = Directory::small().await;
+    let package = |assignments: Value| {
+        kit(json!({"assignmentPolicies": [{"id": ADA, "displayName": "Staff"}], "assignments": assignments}))
+    };
+
+    assert_eq!(
+        directory.refuses(&[package(json!([{"id": "1", "assignmentPolicyId": BOB, "targetId": ADA}]))]).await,
+        format!(
+            "nothing was imported, because of\n  line 1: assignments.assignmentPolicyId: {BOB} is not a policy of this access package"
+        )
+    );
+    assert_eq!(
+        directory.refuses(&[package(json!([{"id": "1", "assignmentPolicyId": ADA, "targetId": SALES}]))]).await,
+        format!(
+            "nothing was imported, because of\n  line 1: assignments.targetId: {SALES} is a group, which cannot stand here"
+        )
+    );
+    directory.accepts(&[package(json!([]))]).await;
+    directory
+        .accepts(&[only(
+            "accessPackage",
+            KIT,
+            json!({"assignments": [{"id": "1", "assignmentPolicyId": ADA, "targetId": ADA}]}),
+        )])
+        .await;
 }
 
 #[tokio::test]

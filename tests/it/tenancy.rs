@@ -65,10 +65,15 @@ const PERMISSION_DENIED: &str = "42501";
 fn company() -> Company {
     Company::finance()
         .with(json!({ "type": "servicePrincipal", "id": object_id("payroll"), "displayName": "Payroll",
-            "owners": [object_id("olga")],
+            "owners": [object_id("olga")], "appRoles": [{ "id": object_id("role"), "displayName": "Clerk" }],
             "appRoleAssignedTo": [{ "id": "one", "principalId": object_id("ana"), "appRoleId": object_id("role") }] }))
         .with(json!({ "type": "directoryRole", "id": object_id("readers"), "displayName": "Global Reader",
-            "members": [object_id("rita")] }))
+            "members": [object_id("rita")], "eligibleMembers": [object_id("carla")] }))
+        .with(json!({ "type": "group", "id": object_id("team"), "displayName": "Team", "sharedChannels": [
+            { "id": "19:one", "displayName": "One", "members": [object_id("zoe")] }] }))
+        .with(json!({ "type": "accessPackage", "id": object_id("kit"), "displayName": "Starter kit",
+            "assignmentPolicies": [{ "id": object_id("policy"), "displayName": "Staff" }],
+            "assignments": [{ "id": "1", "assignmentPolicyId": object_id("policy"), "targetId": object_id("ana") }] }))
 }
 
 /// A tenant whose review is in its second stage and left rows in every table behind the wall.

@@ -3,6 +3,8 @@
 //! The line is read in one pass into small shapes that accept any JSON, so that a wrong type is a fault with a path and not
 //! an end, and so that a list of a million members costs sixteen bytes each.
 
+mod entries;
+
 use std::{fmt, marker::PhantomData};
 
 use chrono::{DateTime, SubsecRound, Utc};
@@ -14,8 +16,9 @@ use uuid::Uuid;
 
 use crate::domain::{
     directory::{
-        AppRoleAssignment, DirectoryRecord, DirectoryRoleRecord, GroupRecord, ObjectKind, Property,
-        ServicePrincipalRecord, SignIn, UserRecord, UserType,
+        AccessPackageRecord, AppRole, AppRoleAssignment, AssignmentPolicy, DirectoryRecord, DirectoryRoleRecord,
+        ExternalUserState, GroupRecord, ObjectKind, PackageAssignment, Property, ServicePrincipalRecord, SharedChannel,
+        SignIn, UserRecord, UserType, line::entries::Entry,
     },
     ids::ObjectId,
     violation::Violation,
@@ -28,8 +31,8 @@ pub const LONGEST_LINE: usize = 64 * 1024 * 1024;
 const LONGEST_TEXT: usize = 1024;
 /// The longest user principal name or mail address, in characters. The name is an index key, which has a limit of its own.
 const LONGEST_ADDRESS: usize = 320;
-/// The longest id of an app role assignment, in characters.
-const LONGEST_ASSIGNMENT_ID: usize = 255;
+/// The longest id of an assignment or a channel, in characters.
+const LONGEST_ENTRY_ID: usize = 255;
 /// How many faults of one line are told.
 const MOST_FAULTS: usize = 20;
 
@@ -47,6 +50,7 @@ const USER_MEMBERS: &[&str] = &[
     "manager",
     "createdDateTime",
     "signInActivity",
+    "externalUserState",
 ];
 const GROUP_MEMBERS: &[&str] = &[
     "type",
@@ -56,11 +60,17 @@ const GROUP_MEMBERS: &[&str] = &[
     "resourceProvisioningOptions",
     "isAssignableToRole",
     "onPremisesSyncEnabled",
+    "mailEnabled",
+    "securityEnabled",
     "members",
     "owners",
+    "sharedChannels",
 ];
-const SERVICE_PRINCIPAL_MEMBERS: &[&str] = &["type", "id", "appId", "displayName", "owners", "appRoleAssignedTo"];
-const DIRECTORY_ROLE_MEMBERS: &[&str] = &["type", "id", "displayName", "roleTemplateId", "members"];
+const SERVICE_PRINCIPAL_MEMBERS: &[&str] =
+    &["type", "id", "appId", "displayName", "owners", "appRoles", "appRoleAssignedTo"];
+const DIRECTORY_ROLE_MEMBERS: &[&str] = &["type", "id", "displayName", "roleTemplateId", "members", "eligibleMembers"];
+const ACCESS_PACKAGE_MEMBERS: &[&str] =
+    &["type", "id", "displayName", "catalogId", "catalogDisplayName", "assignmentPolicies", "assignments"];
 
 const fn members_of(kind: ObjectKind) -> &'static [&'static str] {
     match kind {
@@ -68,6 +78,7 @@ const fn members_of(kind: ObjectKind) -> &'static [&'static str] {
         ObjectKind::Group => GROUP_MEMBERS,
         ObjectKind::ServicePrincipal => SERVICE_PRINCIPAL_MEMBERS,
         ObjectKind::DirectoryRole => DIRECTORY_ROLE_MEMBERS,
+        ObjectKind::AccessPackage => ACCESS_PACKAGE_MEMBERS,
     }
 }
 
@@ -308,38 +319,6 @@ impl Shape for Fields {
     }
 }
 
-impl Element for AppRoleAssignment {
-    type Read = Fields;
-
-    fn check(read: Fields) -> Result<Self, Vec<Violation>> {
-        let fields = match read {
-            Fields::Object(fields) => fields,
-            Fields::Null => return Err(vec![Violation::new("", "must be an object, not null")]),
-            Fields::Other(found) => return Err(vec![Violation::new("", format!("must be an object, not {found}"))]),
-        };
-        let mut faults = Faults::default();
-        let [id, principal_id, app_role_id] = faults.pick(["id", "principalId", "appRoleId"], fields);
-        let id = match id {
-            Some(id) => faults.required_text("id", Some(id), LONGEST_ASSIGNMENT_ID),
-            None => faults.missing("id"),
-        };
-        let principal_id = match principal_id {
-            Some(principal_id) => faults.required_id("principalId", principal_id, object_id),
-            None => faults.missing("principalId"),
-        };
-        let app_role_id = match app_role_id {
-            Some(app_role_id) => faults.required_id("appRoleId", app_role_id, any_uuid),
-            None => faults.missing("appRoleId"),
-        };
-        match (id, principal_id, app_role_id) {
-            (Some(id), Some(principal_id), Some(app_role_id)) if faults.0.is_empty() => {
-                Ok(Self { id, principal_id, app_role_id })
-            }
-            _ => Err(faults.0),
-        }
-    }
-}
-
 /// The line as a whole.
 enum Line {
     Object(Box<Members>),
@@ -387,6 +366,16 @@ struct Members {
     app_id: Option<Scalar>,
     app_role_assigned_to: Option<List<AppRoleAssignment>>,
     role_template_id: Option<Scalar>,
+    external_user_state: Option<Scalar>,
+    mail_enabled: Option<Scalar>,
+    security_enabled: Option<Scalar>,
+    shared_channels: Option<List<SharedChannel>>,
+    app_roles: Option<List<AppRole>>,
+    eligible_members: Option<List<ObjectId>>,
+    catalog_id: Option<Scalar>,
+    catalog_display_name: Option<Scalar>,
+    assignment_policies: Option<List<AssignmentPolicy>>,
+    assignments: Option<List<PackageAssignment>>,
 }
 
 impl Members {
@@ -420,6 +409,16 @@ impl Members {
             "appId" => read(&mut self.app_id, entries)?,
             "appRoleAssignedTo" => read(&mut self.app_role_assigned_to, entries)?,
             "roleTemplateId" => read(&mut self.role_template_id, entries)?,
+            "externalUserState" => read(&mut self.external_user_state, entries)?,
+            "mailEnabled" => read(&mut self.mail_enabled, entries)?,
+            "securityEnabled" => read(&mut self.security_enabled, entries)?,
+            "sharedChannels" => read(&mut self.shared_channels, entries)?,
+            "appRoles" => read(&mut self.app_roles, entries)?,
+            "eligibleMembers" => read(&mut self.eligible_members, entries)?,
+            "catalogId" => read(&mut self.catalog_id, entries)?,
+            "catalogDisplayName" => read(&mut self.catalog_display_name, entries)?,
+            "assignmentPolicies" => read(&mut self.assignment_policies, entries)?,
+            "assignments" => read(&mut self.assignments, entries)?,
             _ => {
                 entries.next_value::<IgnoredAny>()?;
             }
@@ -440,7 +439,10 @@ impl Members {
             _ => None,
         };
         let Some(kind) = kind else {
-            return Err(vec![Violation::new("type", "must be user, group, servicePrincipal or directoryRole")]);
+            return Err(vec![Violation::new(
+                "type",
+                "must be user, group, servicePrincipal, directoryRole or accessPackage",
+            )]);
         };
         faults.names(kind, &self.names, self.unread);
         let id = match self.id {
@@ -470,6 +472,7 @@ impl Members {
                     manager,
                     created_at: faults.moment("createdDateTime", self.created_date_time),
                     sign_in: faults.sign_in(self.sign_in_activity),
+                    external_user_state: faults.external_user_state(self.external_user_state),
                 }))
             }
             ObjectKind::Group => DirectoryRecord::Group(GroupRecord {
@@ -480,21 +483,34 @@ impl Members {
                     .list("resourceProvisioningOptions", self.resource_provisioning_options),
                 is_assignable_to_role: faults.flag("isAssignableToRole", self.is_assignable_to_role, false),
                 on_premises_sync_enabled: faults.flag("onPremisesSyncEnabled", self.on_premises_sync_enabled, false),
+                mail_enabled: faults.flag("mailEnabled", self.mail_enabled, false),
+                security_enabled: faults.flag("securityEnabled", self.security_enabled, true),
                 members: faults.list("members", self.members).map(each_once),
                 owners: faults.list("owners", self.owners).map(each_once),
+                shared_channels: faults.entries("sharedChannels", self.shared_channels),
             }),
             ObjectKind::ServicePrincipal => DirectoryRecord::ServicePrincipal(ServicePrincipalRecord {
                 id,
                 app_id: faults.id("appId", self.app_id, any_uuid),
                 display_name,
                 owners: faults.list("owners", self.owners).map(each_once),
-                app_role_assigned_to: faults.assignments(self.app_role_assigned_to),
+                app_roles: faults.entries("appRoles", self.app_roles),
+                app_role_assigned_to: faults.entries("appRoleAssignedTo", self.app_role_assigned_to),
             }),
             ObjectKind::DirectoryRole => DirectoryRecord::DirectoryRole(DirectoryRoleRecord {
                 id,
                 display_name,
                 role_template_id: faults.id("roleTemplateId", self.role_template_id, any_uuid),
                 members: faults.list("members", self.members).map(each_once),
+                eligible_members: faults.list("eligibleMembers", self.eligible_members).map(each_once),
+            }),
+            ObjectKind::AccessPackage => DirectoryRecord::AccessPackage(AccessPackageRecord {
+                id,
+                display_name,
+                catalog_id: faults.id("catalogId", self.catalog_id, any_uuid),
+                catalog_display_name: faults.text("catalogDisplayName", self.catalog_display_name, LONGEST_TEXT),
+                assignment_policies: faults.entries("assignmentPolicies", self.assignment_policies),
+                assignments: faults.entries("assignments", self.assignments),
             }),
         };
         faults.0.truncate(MOST_FAULTS);
@@ -616,6 +632,22 @@ impl Faults {
         }
     }
 
+    fn external_user_state(&mut self, value: Option<Scalar>) -> Property<ExternalUserState> {
+        let state = match value {
+            None => return Property::Absent,
+            Some(Scalar::Null) => return Property::Null,
+            Some(Scalar::Text(name)) => ExternalUserState::from_name(&name),
+            Some(_) => None,
+        };
+        match state {
+            Some(state) => Property::Value(state),
+            None => {
+                self.add("externalUserState", "must be PendingAcceptance, Accepted or null");
+                Property::Absent
+            }
+        }
+    }
+
     fn required_id(
         &mut self,
         path: &str,
@@ -693,14 +725,15 @@ impl Faults {
         }
     }
 
-    fn assignments(&mut self, value: Option<List<AppRoleAssignment>>) -> Option<Vec<AppRoleAssignment>> {
-        let mut assignments = self.list("appRoleAssignedTo", value)?;
-        assignments.sort_unstable();
-        if let Some(twice) = assignments.windows(2).find(|pair| pair[0].id == pair[1].id) {
-            let id = shortened(&twice[0].id);
-            self.add("appRoleAssignedTo", format!("has two assignments with the id {id}"));
+    /// A list of objects, by ascending id; each id stands there once.
+    fn entries<T: Entry>(&mut self, path: &str, value: Option<List<T>>) -> Option<Vec<T>> {
+        let mut entries = self.list(path, value)?;
+        entries.sort_by(|one, other| one.id().cmp(other.id()));
+        if let Some(twice) = entries.windows(2).find(|pair| pair[0].id() == pair[1].id()) {
+            let id = shortened(&twice[0].id().to_string());
+            self.add(path, format!("has two entries with the id {id}"));
         }
-        Some(assignments)
+        Some(entries)
     }
 }
 
@@ -785,7 +818,8 @@ mod tests {
             "userPrincipalName": "ada@acme.example", "displayName": "Ada Byron", "mail": "ada@acme.example",
             "userType": "Guest", "accountEnabled": false, "department": "R&D", "jobTitle": "Engineer",
             "country": "GB", "manager": BOB, "createdDateTime": "2024-02-01T02:00:00.1234567+02:00",
-            "signInActivity": {"lastSignInDateTime": "2026-11-01T08:00:00Z"}
+            "signInActivity": {"lastSignInDateTime": "2026-11-01T08:00:00Z"},
+            "externalUserState": "PendingAcceptance"
         }))
         .unwrap();
 
@@ -804,6 +838,7 @@ mod tests {
                 manager: Property::Value(id(BOB)),
                 created_at: Property::Value("2024-02-01T00:00:00.123456Z".parse().unwrap()),
                 sign_in: Some(SignIn::At("2026-11-01T08:00:00Z".parse().unwrap())),
+                external_user_state: Property::Value(ExternalUserState::PendingAcceptance),
             }
         );
     }
@@ -972,6 +1007,41 @@ mod tests {
         let line = json!({"type": "servicePrincipal", "id": ADA, "appRoleAssignedTo": [one, one]});
 
         assert_eq!(paths(parse_line(&line.to_string())), ["appRoleAssignedTo"]);
+    }
+
+    #[test]
+    fn shared_channels_are_read_with_their_members() {
+        let read = group(json!({"sharedChannels": [
+            {"id": "19:b@thread.tacv2", "displayName": "Beta", "members": [BOB, ADA, BOB]},
+            {"id": "19:a@thread.tacv2", "displayName": "Alpha"},
+        ]}))
+        .unwrap();
+        let channels = read.shared_channels.unwrap();
+        assert_eq!(channels.iter().map(|channel| channel.display_name.as_str()).collect::<Vec<_>>(), ["Alpha", "Beta"]);
+        assert_eq!(channels[1].members, [id(ADA), id(BOB)]);
+
+        assert_eq!(
+            paths(group(json!({"sharedChannels": [{"displayName": 1, "members": [BOB, "x"], "kind": "shared"}, 7]}))),
+            [
+                "sharedChannels[0].kind",
+                "sharedChannels[0].id",
+                "sharedChannels[0].displayName",
+                "sharedChannels[0].members[1]",
+                "sharedChannels[1]"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_access_package_is_read_with_its_policies_and_assignments() {
+        let line = json!({"type": "accessPackage", "id": ADA, "displayName": "Starter kit", "catalogId": BOB,
+            "catalogDisplayName": "Sales", "assignmentPolicies": [{"id": BOB, "displayName": "Everybody"}],
+            "assignments": [{"id": "1", "assignmentPolicyId": BOB, "targetId": BOB}]});
+        let Ok(DirectoryRecord::AccessPackage(read)) = parse_line(&line.to_string()) else { panic!("{line}") };
+
+        assert_eq!(read.catalog_id, Property::Value(id(BOB)));
+        assert_eq!(read.assignment_policies.unwrap()[0].display_name, "Everybody");
+        assert_eq!(read.assignments.unwrap()[0].target_id, id(BOB));
     }
 
     #[test]

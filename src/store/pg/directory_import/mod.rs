@@ -4,20 +4,19 @@
 //! service's role that databases give to everybody unless it was taken away: `temporary`.
 
 mod copy_buffer;
+mod lists;
+mod staging;
 mod statements;
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Row, Transaction, postgres::PgRow};
+use sqlx::{AssertSqlSafe, PgPool, Postgres, Row, Transaction, postgres::PgRow};
 use uuid::Uuid;
 
-use self::copy_buffer::CopyBuffer;
+use self::{lists::ListStatements, staging::Staging};
 use crate::{
     domain::{
-        directory::{
-            AppRoleAssignment, DirectoryRecord, DirectoryRoleRecord, GroupRecord, ObjectKind, ServicePrincipalRecord,
-            SignIn, UserRecord,
-        },
+        directory::ObjectKind,
         ids::{ObjectId, TenantId},
     },
     store::{
@@ -28,8 +27,6 @@ use crate::{
     },
 };
 
-/// So many entries of a list are buffered between two looks at how full the buffer is.
-const ENTRIES_AT_ONCE: usize = 10_000;
 /// From so many staged rows on, looking up each by itself is never the best plan, whatever the planner believes.
 const MANY_ROWS: u64 = 20_000;
 
@@ -180,6 +177,13 @@ impl Import {
             })
             .await?,
         );
+        let policies = sqlx::query(statements::UNKNOWN_POLICY).bind(self.tenant).bind(limit);
+        conflicts.extend(
+            self.collect(policies, |row| {
+                Ok(Conflict::UnknownPolicy { line: line(row, "line")?, policy: object_id(row, "policy_id")? })
+            })
+            .await?,
+        );
         let same_name = sqlx::query(statements::SAME_USER_PRINCIPAL_NAME).bind(limit);
         conflicts.extend(
             self.collect(same_name, |row| {
@@ -229,7 +233,7 @@ impl Import {
             let inserted = this.run(insert).await?;
             Ok::<_, sqlx::Error>(ObjectCounts { told: line(&told, name)?, inserted, updated })
         };
-        let list = async |this: &mut Self, name: &str, list: statements::ListStatements| {
+        let list = async |this: &mut Self, name: &str, list: ListStatements| {
             let removed = this.run(list.remove).await?;
             let added = this.run(list.add).await?;
             Ok::<_, sqlx::Error>(ListCounts { told: line(&told, name)?, added, removed })
@@ -253,12 +257,24 @@ impl Import {
                 statements::INSERT_DIRECTORY_ROLES,
             )
             .await?,
-            group_members: list(self, "group_members", statements::GROUP_MEMBERS).await?,
-            group_owners: list(self, "group_owners", statements::GROUP_OWNERS).await?,
-            service_principal_owners: list(self, "service_principal_owners", statements::SERVICE_PRINCIPAL_OWNERS)
-                .await?,
-            app_role_assignments: list(self, "app_role_assignments", statements::ASSIGNMENTS).await?,
-            role_members: list(self, "role_members", statements::ROLE_MEMBERS).await?,
+            access_packages: objects(
+                self,
+                "access_packages",
+                statements::UPDATE_ACCESS_PACKAGES,
+                statements::INSERT_ACCESS_PACKAGES,
+            )
+            .await?,
+            group_members: list(self, "group_members", lists::GROUP_MEMBERS).await?,
+            group_owners: list(self, "group_owners", lists::GROUP_OWNERS).await?,
+            service_principal_owners: list(self, "service_principal_owners", lists::SERVICE_PRINCIPAL_OWNERS).await?,
+            app_role_assignments: list(self, "app_role_assignments", lists::ASSIGNMENTS).await?,
+            role_members: list(self, "role_members", lists::ROLE_MEMBERS).await?,
+            role_eligible_members: list(self, "role_eligible_members", lists::ELIGIBLE_MEMBERS).await?,
+            app_roles: list(self, "app_roles", lists::APP_ROLES).await?,
+            shared_channels: list(self, "shared_channels", lists::SHARED_CHANNELS).await?,
+            shared_channel_members: list(self, "shared_channel_members", lists::CHANNEL_MEMBERS).await?,
+            access_package_policies: list(self, "access_package_policies", lists::POLICIES).await?,
+            access_package_assignments: list(self, "access_package_assignments", lists::PACKAGE_ASSIGNMENTS).await?,
         })
     }
 
@@ -286,192 +302,4 @@ fn object_id(row: &PgRow, column: &str) -> Result<ObjectId, sqlx::Error> {
 
 fn kind(name: &str) -> Result<ObjectKind, sqlx::Error> {
     ObjectKind::from_name(name).ok_or_else(|| sqlx::Error::Decode(format!("{name} is no kind of object").into()))
-}
-
-/// One buffer per staging table.
-struct Staging {
-    objects: CopyBuffer,
-    users: CopyBuffer,
-    groups: CopyBuffer,
-    service_principals: CopyBuffer,
-    directory_roles: CopyBuffer,
-    group_members: CopyBuffer,
-    group_owners: CopyBuffer,
-    service_principal_owners: CopyBuffer,
-    role_members: CopyBuffer,
-    assignments: CopyBuffer,
-}
-
-impl Staging {
-    const fn new() -> Self {
-        Self {
-            objects: CopyBuffer::new(statements::COPY_OBJECTS, 3),
-            users: CopyBuffer::new(statements::COPY_USERS, 20),
-            groups: CopyBuffer::new(statements::COPY_GROUPS, 9),
-            service_principals: CopyBuffer::new(statements::COPY_SERVICE_PRINCIPALS, 7),
-            directory_roles: CopyBuffer::new(statements::COPY_DIRECTORY_ROLES, 6),
-            group_members: CopyBuffer::new(statements::COPY_GROUP_MEMBERS, 2),
-            group_owners: CopyBuffer::new(statements::COPY_GROUP_OWNERS, 2),
-            service_principal_owners: CopyBuffer::new(statements::COPY_SERVICE_PRINCIPAL_OWNERS, 2),
-            role_members: CopyBuffer::new(statements::COPY_ROLE_MEMBERS, 2),
-            assignments: CopyBuffer::new(statements::COPY_ASSIGNMENTS, 4),
-        }
-    }
-
-    /// Sends what is left; answers how many rows were staged altogether.
-    async fn send_all(&mut self, connection: &mut PgConnection) -> Result<u64, sqlx::Error> {
-        let mut rows = 0;
-        for buffer in [
-            &mut self.objects,
-            &mut self.users,
-            &mut self.groups,
-            &mut self.service_principals,
-            &mut self.directory_roles,
-            &mut self.group_members,
-            &mut self.group_owners,
-            &mut self.service_principal_owners,
-            &mut self.role_members,
-            &mut self.assignments,
-        ] {
-            buffer.send(connection).await?;
-            rows += buffer.rows();
-        }
-        Ok(rows)
-    }
-
-    async fn record(
-        &mut self,
-        connection: &mut PgConnection,
-        line: u64,
-        record: &DirectoryRecord,
-    ) -> Result<(), sqlx::Error> {
-        self.objects.row().number(line).uuid(record.id().as_uuid()).text(record.kind().name());
-        self.objects.send_if_full(connection).await?;
-        match record {
-            DirectoryRecord::User(user) => self.user(connection, line, user).await,
-            DirectoryRecord::Group(group) => self.group(connection, line, group).await,
-            DirectoryRecord::ServicePrincipal(service_principal) => {
-                self.service_principal(connection, line, service_principal).await
-            }
-            DirectoryRecord::DirectoryRole(role) => self.directory_role(connection, line, role).await,
-        }
-    }
-
-    async fn user(&mut self, connection: &mut PgConnection, line: u64, user: &UserRecord) -> Result<(), sqlx::Error> {
-        let (sign_in_known, last_sign_in_at) = match user.sign_in {
-            None => (None, None),
-            Some(SignIn::Unknown) => (Some(false), None),
-            Some(SignIn::Never) => (Some(true), None),
-            Some(SignIn::At(at)) => (Some(true), Some(at)),
-        };
-        self.users
-            .row()
-            .number(line)
-            .uuid(user.id.as_uuid())
-            .text_or_null(user.user_principal_name.as_deref())
-            .text_or_null(user.display_name.as_deref())
-            .flag(user.mail.is_told())
-            .text_or_null(user.mail.value().map(String::as_str))
-            .text_or_null(user.user_type.map(|user_type| user_type.name()))
-            .flag_or_null(user.account_enabled)
-            .flag(user.department.is_told())
-            .text_or_null(user.department.value().map(String::as_str))
-            .flag(user.job_title.is_told())
-            .text_or_null(user.job_title.value().map(String::as_str))
-            .flag(user.country.is_told())
-            .text_or_null(user.country.value().map(String::as_str))
-            .flag(user.manager.is_told())
-            .uuid_or_null(user.manager.value().map(|manager| manager.as_uuid()))
-            .flag(user.created_at.is_told())
-            .moment_or_null(user.created_at.value().copied())
-            .flag_or_null(sign_in_known)
-            .moment_or_null(last_sign_in_at);
-        self.users.send_if_full(connection).await
-    }
-
-    async fn group(
-        &mut self,
-        connection: &mut PgConnection,
-        line: u64,
-        group: &GroupRecord,
-    ) -> Result<(), sqlx::Error> {
-        self.groups
-            .row()
-            .number(line)
-            .uuid(group.id.as_uuid())
-            .text_or_null(group.display_name.as_deref())
-            .texts_or_null(group.group_types.as_deref())
-            .texts_or_null(group.resource_provisioning_options.as_deref())
-            .flag_or_null(group.is_assignable_to_role)
-            .flag_or_null(group.on_premises_sync_enabled)
-            .flag(group.members.is_some())
-            .flag(group.owners.is_some());
-        self.groups.send_if_full(connection).await?;
-        entries(&mut self.group_members, connection, group.id, group.members.as_deref()).await?;
-        entries(&mut self.group_owners, connection, group.id, group.owners.as_deref()).await
-    }
-
-    async fn service_principal(
-        &mut self,
-        connection: &mut PgConnection,
-        line: u64,
-        told: &ServicePrincipalRecord,
-    ) -> Result<(), sqlx::Error> {
-        self.service_principals
-            .row()
-            .number(line)
-            .uuid(told.id.as_uuid())
-            .flag(told.app_id.is_told())
-            .uuid_or_null(told.app_id.value().map(|app_id| app_id.as_uuid()))
-            .text_or_null(told.display_name.as_deref())
-            .flag(told.owners.is_some())
-            .flag(told.app_role_assigned_to.is_some());
-        self.service_principals.send_if_full(connection).await?;
-        entries(&mut self.service_principal_owners, connection, told.id, told.owners.as_deref()).await?;
-        for assignments in told.app_role_assigned_to.as_deref().unwrap_or_default().chunks(ENTRIES_AT_ONCE) {
-            for AppRoleAssignment { id, principal_id, app_role_id } in assignments {
-                self.assignments
-                    .row()
-                    .uuid(told.id.as_uuid())
-                    .text(id)
-                    .uuid(principal_id.as_uuid())
-                    .uuid(app_role_id.as_uuid());
-            }
-            self.assignments.send_if_full(connection).await?;
-        }
-        Ok(())
-    }
-
-    async fn directory_role(
-        &mut self,
-        connection: &mut PgConnection,
-        line: u64,
-        role: &DirectoryRoleRecord,
-    ) -> Result<(), sqlx::Error> {
-        self.directory_roles
-            .row()
-            .number(line)
-            .uuid(role.id.as_uuid())
-            .flag(role.role_template_id.is_told())
-            .uuid_or_null(role.role_template_id.value().map(|role_template_id| role_template_id.as_uuid()))
-            .text_or_null(role.display_name.as_deref())
-            .flag(role.members.is_some());
-        self.directory_roles.send_if_full(connection).await?;
-        entries(&mut self.role_members, connection, role.id, role.members.as_deref()).await
-    }
-}
-
-async fn entries(
-    buffer: &mut CopyBuffer,
-    connection: &mut PgConnection,
-    object: ObjectId,
-    entries: Option<&[ObjectId]>,
-) -> Result<(), sqlx::Error> {
-    for some in entries.unwrap_or_default().chunks(ENTRIES_AT_ONCE) {
-        for entry in some {
-            buffer.row().uuid(object.as_uuid()).uuid(entry.as_uuid());
-        }
-        buffer.send_if_full(connection).await?;
-    }
-    Ok(())
 }

@@ -25,7 +25,9 @@ pub(super) const CREATE_STAGING: &str = "
         created_at_told boolean not null,
         created_at timestamptz,
         sign_in_known boolean,
-        last_sign_in_at timestamptz
+        last_sign_in_at timestamptz,
+        external_user_state_told boolean not null,
+        external_user_state text
     ) on commit drop;
     create temp table staged_groups (
         line bigint not null,
@@ -35,8 +37,11 @@ pub(super) const CREATE_STAGING: &str = "
         resource_provisioning_options text[],
         is_assignable_to_role boolean,
         on_premises_sync_enabled boolean,
+        mail_enabled boolean,
+        security_enabled boolean,
         members_told boolean not null,
-        owners_told boolean not null
+        owners_told boolean not null,
+        shared_channels_told boolean not null
     ) on commit drop;
     create temp table staged_service_principals (
         line bigint not null,
@@ -45,6 +50,7 @@ pub(super) const CREATE_STAGING: &str = "
         app_id uuid,
         display_name text,
         owners_told boolean not null,
+        app_roles_told boolean not null,
         assignments_told boolean not null
     ) on commit drop;
     create temp table staged_directory_roles (
@@ -53,12 +59,52 @@ pub(super) const CREATE_STAGING: &str = "
         role_template_id_told boolean not null,
         role_template_id uuid,
         display_name text,
-        members_told boolean not null
+        members_told boolean not null,
+        eligible_members_told boolean not null
+    ) on commit drop;
+    create temp table staged_access_packages (
+        line bigint not null,
+        id uuid not null,
+        display_name text,
+        catalog_id_told boolean not null,
+        catalog_id uuid,
+        catalog_name_told boolean not null,
+        catalog_name text,
+        policies_told boolean not null,
+        assignments_told boolean not null
     ) on commit drop;
     create temp table staged_group_members (object_id uuid not null, entry_id uuid not null) on commit drop;
     create temp table staged_group_owners (object_id uuid not null, entry_id uuid not null) on commit drop;
     create temp table staged_service_principal_owners (object_id uuid not null, entry_id uuid not null) on commit drop;
     create temp table staged_role_members (object_id uuid not null, entry_id uuid not null) on commit drop;
+    create temp table staged_eligible_members (object_id uuid not null, entry_id uuid not null) on commit drop;
+    create temp table staged_app_roles (
+        object_id uuid not null,
+        app_role_id uuid not null,
+        display_name text not null,
+        value text
+    ) on commit drop;
+    create temp table staged_channels (
+        object_id uuid not null,
+        channel_id text not null,
+        display_name text not null
+    ) on commit drop;
+    create temp table staged_channel_members (
+        object_id uuid not null,
+        channel_id text not null,
+        entry_id uuid not null
+    ) on commit drop;
+    create temp table staged_policies (
+        object_id uuid not null,
+        policy_id uuid not null,
+        display_name text not null
+    ) on commit drop;
+    create temp table staged_package_assignments (
+        object_id uuid not null,
+        assignment_id text not null,
+        policy_id uuid not null,
+        entry_id uuid not null
+    ) on commit drop;
     create temp table staged_assignments (
         object_id uuid not null,
         assignment_id text not null,
@@ -78,6 +124,13 @@ pub(super) const COPY_GROUP_OWNERS: &str = "copy staged_group_owners from stdin 
 pub(super) const COPY_SERVICE_PRINCIPAL_OWNERS: &str =
     "copy staged_service_principal_owners from stdin (format binary)";
 pub(super) const COPY_ROLE_MEMBERS: &str = "copy staged_role_members from stdin (format binary)";
+pub(super) const COPY_ELIGIBLE_MEMBERS: &str = "copy staged_eligible_members from stdin (format binary)";
+pub(super) const COPY_APP_ROLES: &str = "copy staged_app_roles from stdin (format binary)";
+pub(super) const COPY_CHANNELS: &str = "copy staged_channels from stdin (format binary)";
+pub(super) const COPY_CHANNEL_MEMBERS: &str = "copy staged_channel_members from stdin (format binary)";
+pub(super) const COPY_ACCESS_PACKAGES: &str = "copy staged_access_packages from stdin (format binary)";
+pub(super) const COPY_POLICIES: &str = "copy staged_policies from stdin (format binary)";
+pub(super) const COPY_PACKAGE_ASSIGNMENTS: &str = "copy staged_package_assignments from stdin (format binary)";
 pub(super) const COPY_ASSIGNMENTS: &str = "copy staged_assignments from stdin (format binary)";
 
 /// What the statements below need to be fast whatever the planner believes.
@@ -97,8 +150,17 @@ pub(super) const INDEX_STAGING: &str = "
     create index on staged_service_principal_owners (object_id, entry_id);
     create index on staged_role_members (object_id, entry_id);
     create index on staged_assignments (object_id, assignment_id);
+    create index on staged_eligible_members (object_id, entry_id);
+    create index on staged_app_roles (object_id, app_role_id);
+    create index on staged_channels (object_id, channel_id);
+    create index on staged_channel_members (object_id, channel_id, entry_id);
+    create index on staged_access_packages (id);
+    create index on staged_policies (object_id, policy_id);
+    create index on staged_package_assignments (object_id, assignment_id);
     analyze staged_objects, staged_users, staged_groups, staged_service_principals, staged_directory_roles,
-        staged_group_members, staged_group_owners, staged_service_principal_owners, staged_role_members, staged_assignments;
+        staged_access_packages, staged_group_members, staged_group_owners, staged_service_principal_owners,
+        staged_role_members, staged_eligible_members, staged_assignments, staged_app_roles, staged_channels,
+        staged_channel_members, staged_policies, staged_package_assignments;
 ";
 
 /// The database compares nothing across tenants, so the tenant is part of the name of the lock.
@@ -126,6 +188,8 @@ pub(super) const OTHER_KIND: &str = "
                select service_principal_id, 'servicePrincipal' from service_principals where tenant_id = $1
                union all
                select role_id, 'directoryRole' from directory_roles where tenant_id = $1
+               union all
+               select access_package_id, 'accessPackage' from access_packages where tenant_id = $1
            ) as stored
         on stored.id = told.id
        and stored.kind <> told.kind
@@ -161,6 +225,11 @@ pub(super) const REQUIRED: &str = "
                  from staged_directory_roles as told
                 where told.display_name is null
                   and not exists (select from directory_roles as r where r.tenant_id = $1 and r.role_id = told.id)
+               union all
+               select told.line, told.id, 'displayName'
+                 from staged_access_packages as told
+                where told.display_name is null
+                  and not exists (select from access_packages as a where a.tenant_id = $1 and a.access_package_id = told.id)
            ) as missing
      order by line, property desc
      limit $2
@@ -177,6 +246,7 @@ pub(super) const FIND_REFERENCES: &str = "
                    when g.group_id is not null then 'group'
                    when p.service_principal_id is not null then 'servicePrincipal'
                    when r.role_id is not null then 'directoryRole'
+                   when a.access_package_id is not null then 'accessPackage'
                end
            )
       from (
@@ -190,13 +260,20 @@ pub(super) const FIND_REFERENCES: &str = "
                union
                select entry_id from staged_role_members
                union
+               select entry_id from staged_eligible_members
+               union
                select entry_id from staged_assignments
+               union
+               select entry_id from staged_channel_members
+               union
+               select entry_id from staged_package_assignments
            ) as told
       left join staged_objects as o on o.id = told.id
       left join users as u on u.tenant_id = $1 and u.user_id = told.id
       left join groups as g on g.tenant_id = $1 and g.group_id = told.id
       left join service_principals as p on p.tenant_id = $1 and p.service_principal_id = told.id
       left join directory_roles as r on r.tenant_id = $1 and r.role_id = told.id
+      left join access_packages as a on a.tenant_id = $1 and a.access_package_id = told.id
 ";
 
 /// As for the other staging tables.
@@ -221,8 +298,16 @@ pub(super) const BAD_REFERENCES: &str = "
                union all
                select object_id, 'members', entry_id, array['user', 'group', 'servicePrincipal'] from staged_role_members
                union all
+               select object_id, 'eligibleMembers', entry_id, array['user', 'group', 'servicePrincipal']
+                 from staged_eligible_members
+               union all
                select object_id, 'appRoleAssignedTo.principalId', entry_id, array['user', 'group', 'servicePrincipal']
                  from staged_assignments
+               union all
+               select object_id, 'sharedChannels.members', entry_id, array['user'] from staged_channel_members
+               union all
+               select object_id, 'assignments.targetId', entry_id, array['user', 'servicePrincipal']
+                 from staged_package_assignments
            ) as told
       join staged_references as found on found.id = told.entry_id
       join staged_objects as o on o.id = told.object_id
@@ -230,6 +315,28 @@ pub(super) const BAD_REFERENCES: &str = "
         or found.kind <> all (told.allowed)
      order by o.line, told.property, told.entry_id
      limit $1
+";
+
+/// Assignments under a policy that their access package will not have.
+pub(super) const UNKNOWN_POLICY: &str = "
+    select distinct object.line, told.policy_id
+      from staged_package_assignments as told
+      join staged_access_packages as object on object.id = told.object_id
+     where not exists (
+               select from staged_policies as policy
+                where policy.object_id = told.object_id and policy.policy_id = told.policy_id
+           )
+       and (
+               object.policies_told
+               or not exists (
+                      select from access_package_policies as policy
+                       where policy.tenant_id = $1
+                         and policy.access_package_id = told.object_id
+                         and policy.policy_id = told.policy_id
+                  )
+           )
+     order by object.line, told.policy_id
+     limit $2
 ";
 
 /// One user principal name, two lines.
@@ -307,7 +414,9 @@ pub(super) const UPDATE_USERS: &str = "
            manager_id = case when told.manager_told then told.manager_id else u.manager_id end,
            created_at = case when told.created_at_told then told.created_at else u.created_at end,
            sign_in_known = coalesce(told.sign_in_known, u.sign_in_known),
-           last_sign_in_at = case when told.sign_in_known is null then u.last_sign_in_at else told.last_sign_in_at end
+           last_sign_in_at = case when told.sign_in_known is null then u.last_sign_in_at else told.last_sign_in_at end,
+           external_user_state =
+               case when told.external_user_state_told then told.external_user_state else u.external_user_state end
       from staged_users as told
      where u.tenant_id = $1
        and u.user_id = told.id
@@ -324,17 +433,18 @@ pub(super) const UPDATE_USERS: &str = "
                or told.created_at_told and told.created_at is distinct from u.created_at
                or told.sign_in_known <> u.sign_in_known
                or told.sign_in_known is not null and told.last_sign_in_at is distinct from u.last_sign_in_at
+               or told.external_user_state_told and told.external_user_state is distinct from u.external_user_state
            )
 ";
 
 pub(super) const INSERT_USERS: &str = "
     insert into users (
         tenant_id, user_id, user_principal_name, display_name, mail, user_type, account_enabled, department, job_title,
-        country, manager_id, created_at, sign_in_known, last_sign_in_at
+        country, manager_id, created_at, sign_in_known, last_sign_in_at, external_user_state
     )
     select $1, told.id, told.user_principal_name, told.display_name, told.mail, coalesce(told.user_type, 'Member'),
            coalesce(told.account_enabled, true), told.department, told.job_title, told.country, told.manager_id,
-           told.created_at, coalesce(told.sign_in_known, false), told.last_sign_in_at
+           told.created_at, coalesce(told.sign_in_known, false), told.last_sign_in_at, told.external_user_state
       from staged_users as told
      where not exists (select from users as u where u.tenant_id = $1 and u.user_id = told.id)
 ";
@@ -346,7 +456,9 @@ pub(super) const UPDATE_GROUPS: &str = "
            group_types = coalesce(told.group_types, g.group_types),
            resource_provisioning_options = coalesce(told.resource_provisioning_options, g.resource_provisioning_options),
            is_assignable_to_role = coalesce(told.is_assignable_to_role, g.is_assignable_to_role),
-           on_premises_sync_enabled = coalesce(told.on_premises_sync_enabled, g.on_premises_sync_enabled)
+           on_premises_sync_enabled = coalesce(told.on_premises_sync_enabled, g.on_premises_sync_enabled),
+           mail_enabled = coalesce(told.mail_enabled, g.mail_enabled),
+           security_enabled = coalesce(told.security_enabled, g.security_enabled)
       from staged_groups as told
      where g.tenant_id = $1
        and g.group_id = told.id
@@ -356,17 +468,20 @@ pub(super) const UPDATE_GROUPS: &str = "
                or told.resource_provisioning_options <> g.resource_provisioning_options
                or told.is_assignable_to_role <> g.is_assignable_to_role
                or told.on_premises_sync_enabled <> g.on_premises_sync_enabled
+               or told.mail_enabled <> g.mail_enabled
+               or told.security_enabled <> g.security_enabled
            )
 ";
 
 pub(super) const INSERT_GROUPS: &str = "
     insert into groups (
         tenant_id, group_id, display_name, group_types, resource_provisioning_options, is_assignable_to_role,
-        on_premises_sync_enabled
+        on_premises_sync_enabled, mail_enabled, security_enabled
     )
     select $1, told.id, told.display_name, coalesce(told.group_types, '{}'),
            coalesce(told.resource_provisioning_options, '{}'), coalesce(told.is_assignable_to_role, false),
-           coalesce(told.on_premises_sync_enabled, false)
+           coalesce(told.on_premises_sync_enabled, false), coalesce(told.mail_enabled, false),
+           coalesce(told.security_enabled, true)
       from staged_groups as told
      where not exists (select from groups as g where g.tenant_id = $1 and g.group_id = told.id)
 ";
@@ -412,92 +527,28 @@ pub(super) const INSERT_DIRECTORY_ROLES: &str = "
      where not exists (select from directory_roles as r where r.tenant_id = $1 and r.role_id = told.id)
 ";
 
-/// How a list is replaced: what the file no longer has goes, what it has anew comes, the rest is not touched.
-pub(super) struct ListStatements {
-    /// `$1` is the tenant.
-    pub(super) remove: &'static str,
-    /// `$1` is the tenant.
-    pub(super) add: &'static str,
-}
+/// Only rows that change are written.
+pub(super) const UPDATE_ACCESS_PACKAGES: &str = "
+    update access_packages as a
+       set display_name = coalesce(told.display_name, a.display_name),
+           catalog_id = case when told.catalog_id_told then told.catalog_id else a.catalog_id end,
+           catalog_name = case when told.catalog_name_told then told.catalog_name else a.catalog_name end
+      from staged_access_packages as told
+     where a.tenant_id = $1
+       and a.access_package_id = told.id
+       and (
+               told.display_name <> a.display_name
+               or told.catalog_id_told and told.catalog_id is distinct from a.catalog_id
+               or told.catalog_name_told and told.catalog_name is distinct from a.catalog_name
+           )
+";
 
-#[rustfmt::skip] // one clause per line
-macro_rules! list {
-    (
-        table: $table:literal, object: $object:literal, entry: $entry:literal, kind: $kind:literal,
-        staged: $staged:literal, told_by: $told_by:literal, told: $told:literal
-    ) => {
-        ListStatements {
-            remove: concat!(
-                "delete from ", $table, " as stored
-                  using ", $told_by, " as object
-                  where stored.tenant_id = $1
-                    and stored.", $object, " = object.id
-                    and object.", $told, "
-                    and not exists (
-                            select from ", $staged, " as told
-                             where told.object_id = stored.", $object, " and told.entry_id = stored.", $entry, "
-                        )",
-            ),
-            add: concat!(
-                "insert into ", $table, " (tenant_id, ", $object, ", ", $entry, ", ", $kind, ")
-                 select $1, told.object_id, told.entry_id, found.kind
-                   from ", $staged, " as told
-                   join staged_references as found on found.id = told.entry_id
-                  where not exists (
-                            select from ", $table, " as stored
-                             where stored.tenant_id = $1
-                               and stored.", $object, " = told.object_id
-                               and stored.", $entry, " = told.entry_id
-                        )
-                  order by told.object_id, told.entry_id",
-            ),
-        }
-    };
-}
-
-pub(super) const GROUP_MEMBERS: ListStatements = list!(
-    table: "group_members", object: "group_id", entry: "member_id", kind: "member_type",
-    staged: "staged_group_members", told_by: "staged_groups", told: "members_told"
-);
-pub(super) const GROUP_OWNERS: ListStatements = list!(
-    table: "group_owners", object: "group_id", entry: "owner_id", kind: "owner_type",
-    staged: "staged_group_owners", told_by: "staged_groups", told: "owners_told"
-);
-pub(super) const SERVICE_PRINCIPAL_OWNERS: ListStatements = list!(
-    table: "service_principal_owners", object: "service_principal_id", entry: "owner_id", kind: "owner_type",
-    staged: "staged_service_principal_owners", told_by: "staged_service_principals", told: "owners_told"
-);
-pub(super) const ROLE_MEMBERS: ListStatements = list!(
-    table: "role_assignments", object: "role_id", entry: "principal_id", kind: "principal_type",
-    staged: "staged_role_members", told_by: "staged_directory_roles", told: "members_told"
-);
-/// An assignment has an id of its own, so that it can come to mean somebody else or another role.
-pub(super) const ASSIGNMENTS: ListStatements = ListStatements {
-    remove: "
-        delete from app_role_assignments as stored
-         using staged_service_principals as object
-         where stored.tenant_id = $1
-           and stored.service_principal_id = object.id
-           and object.assignments_told
-           and not exists (
-                   select from staged_assignments as told
-                    where told.object_id = stored.service_principal_id and told.assignment_id = stored.assignment_id
-               )
-    ",
-    add: "
-        insert into app_role_assignments as stored (
-            tenant_id, service_principal_id, assignment_id, principal_id, principal_type, app_role_id
-        )
-        select $1, told.object_id, told.assignment_id, told.entry_id, found.kind, told.app_role_id
-          from staged_assignments as told
-          join staged_references as found on found.id = told.entry_id
-            on conflict (tenant_id, service_principal_id, assignment_id) do update
-           set principal_id = excluded.principal_id,
-               principal_type = excluded.principal_type,
-               app_role_id = excluded.app_role_id
-         where (stored.principal_id, stored.app_role_id) is distinct from (excluded.principal_id, excluded.app_role_id)
-    ",
-};
+pub(super) const INSERT_ACCESS_PACKAGES: &str = "
+    insert into access_packages (tenant_id, access_package_id, display_name, catalog_id, catalog_name)
+    select $1, told.id, told.display_name, told.catalog_id, told.catalog_name
+      from staged_access_packages as told
+     where not exists (select from access_packages as a where a.tenant_id = $1 and a.access_package_id = told.id)
+";
 
 /// What the file told, in one row.
 pub(super) const COUNT_STAGED: &str = "
@@ -509,7 +560,14 @@ pub(super) const COUNT_STAGED: &str = "
            (select count(*) from staged_group_owners) as group_owners,
            (select count(*) from staged_service_principal_owners) as service_principal_owners,
            (select count(*) from staged_assignments) as app_role_assignments,
-           (select count(*) from staged_role_members) as role_members
+           (select count(*) from staged_role_members) as role_members,
+           (select count(*) from staged_eligible_members) as role_eligible_members,
+           (select count(*) from staged_app_roles) as app_roles,
+           (select count(*) from staged_channels) as shared_channels,
+           (select count(*) from staged_channel_members) as shared_channel_members,
+           (select count(*) from staged_access_packages) as access_packages,
+           (select count(*) from staged_policies) as access_package_policies,
+           (select count(*) from staged_package_assignments) as access_package_assignments
 ";
 
 /// The event stands at the tenant's clock.
