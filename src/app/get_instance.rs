@@ -1,6 +1,6 @@
 //! INST-GET
 
-use super::{Call, Refused, Services, access};
+use super::{Call, Refused, Services, access, list_instances::ExpandedInstance, list_stages::visible_stages};
 use crate::{
     domain::{
         authorization::Operation,
@@ -29,6 +29,20 @@ pub async fn get_instance(
     let (instance, _) = access::instance(&mut *uow, call, Operation::InstanceGet, definition, id).await?;
     let mut views = with_lists(&mut *uow, vec![instance]).await?;
     views.pop().ok_or(Refused::NotFound)
+}
+
+/// The same with the stages that the caller gets to see.
+pub async fn get_instance_with_stages(
+    services: &Services,
+    call: &Call,
+    definition: DefinitionId,
+    id: InstanceId,
+) -> Result<ExpandedInstance, Refused> {
+    let mut uow = services.begin(call.tenant()).await?;
+    let (instance, _) = access::instance(&mut *uow, call, Operation::InstanceGet, definition, id).await?;
+    let view = with_lists(&mut *uow, vec![instance]).await?.pop().ok_or(Refused::NotFound)?;
+    let stages = visible_stages(&mut *uow, call, Operation::StageList, definition, id).await?;
+    Ok(ExpandedInstance { view, stages: Some(stages) })
 }
 
 /// Completes instances with their lists. A multi-stage instance shows the definition's, for information only (LC-SUPD-31).

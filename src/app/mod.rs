@@ -20,6 +20,7 @@ pub mod list_decisions;
 pub mod list_definitions;
 pub mod list_instances;
 pub mod list_stages;
+pub mod listing;
 pub mod page_key;
 pub mod record_decision;
 pub mod run_job;

@@ -63,6 +63,16 @@ pub struct Slice<T, C> {
     pub next: Option<C>,
 }
 
+impl<T, C> Slice<T, C> {
+    /// No rows.
+    pub fn empty() -> Self {
+        Self { rows: Vec::new(), next: None }
+    }
+}
+
+/// The values of the last row's sort keys as text, in the order of the keys; null is `None`.
+pub type CursorKeys = Vec<Option<String>>;
+
 /// Which page is asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page<C> {
@@ -145,14 +155,14 @@ pub struct DefinitionFilter {
     /// Only reviews of groups that can hold directory roles, and those this person created. LC-AUTH-01
     pub role_assignable_or_created_by: Option<ObjectId>,
     pub expression: Option<filter::FilterExpression<filter::DefinitionProperty>>,
-    pub order: Option<filter::OrderBy<filter::DefinitionProperty>>,
+    /// Without the key, which comes last. Empty: the collection's own order.
+    pub order: Vec<filter::OrderBy<filter::DefinitionProperty>>,
 }
 
 /// The place of a definition in its list.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct DefinitionCursor {
-    /// The sort key as text.
-    pub key: String,
+    pub keys: CursorKeys,
     pub id: DefinitionId,
 }
 
@@ -185,14 +195,14 @@ pub struct InstanceFilter {
     /// Only those in which this person reviews at least one item.
     pub reviewed_by: Option<ObjectId>,
     pub expression: Option<filter::FilterExpression<filter::InstanceProperty>>,
-    pub order: Option<filter::OrderBy<filter::InstanceProperty>>,
+    /// Without the key, which comes last. Empty: the collection's own order.
+    pub order: Vec<filter::OrderBy<filter::InstanceProperty>>,
 }
 
 /// The place of an instance in its list.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct InstanceCursor {
-    /// The sort key as text.
-    pub key: String,
+    pub keys: CursorKeys,
     pub id: InstanceId,
 }
 
@@ -237,6 +247,8 @@ pub trait StageRepository: Send {
     async fn find(&mut self, instance: InstanceId, id: StageId) -> Result<Option<Stage>, StoreError>;
     /// Every stage created so far, first to last; three at most.
     async fn list(&mut self, instance: InstanceId) -> Result<Vec<StageEntry>, StoreError>;
+    /// The stages of several instances at once, those of each first to last.
+    async fn list_of(&mut self, instances: &[InstanceId]) -> Result<Vec<StageEntry>, StoreError>;
     /// Reads and keeps others from changing it until the unit ends.
     async fn lock(&mut self, instance: InstanceId, id: StageId) -> Result<Option<Stage>, StoreError>;
     /// Reads and keeps its status as it is until the unit ends; any number may hold it so at once. Rule 5 of concurrency
@@ -394,14 +406,14 @@ pub enum ItemView {
 #[derive(Clone, Debug, Default)]
 pub struct ItemFilter {
     pub expression: Option<filter::FilterExpression<filter::DecisionProperty>>,
-    pub order: Option<filter::OrderBy<filter::DecisionProperty>>,
+    /// Without the key, which comes last. Empty: the collection's own order.
+    pub order: Vec<filter::OrderBy<filter::DecisionProperty>>,
 }
 
 /// The place of an item in its list.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ItemCursor {
-    /// The sort key, when one was asked for.
-    pub key: Option<String>,
+    pub keys: CursorKeys,
     pub seq: ItemSeq,
 }
 

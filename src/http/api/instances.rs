@@ -6,17 +6,21 @@ use actix_web::{
     post,
     web::{Data, Path},
 };
+use serde_json::{Map, Value};
 
 use super::{
+    ROOT,
     extract::{AnyCaller, id, run},
-    lists::ListCall,
+    lists::{self, Answer, Collection, Context, Links},
     schema::ErrorBody,
     view,
 };
 use crate::{
     app::{
-        get_instance::get_instance,
-        list_instances::{InstanceList, list_instances},
+        Call, Refused, Services,
+        get_instance::{get_instance, get_instance_with_stages},
+        list_instances::{ExpandedInstance, InstanceList, list_instances},
+        listing::{ListRequest, Listed, Position},
         stop_instance::stop_instance,
     },
     domain::ids::{DefinitionId, InstanceId},
@@ -24,13 +28,79 @@ use crate::{
         Edge,
         error::ApiError,
         odata::{
-            collections::INSTANCES,
-            options::QueryOptions,
-            render::{collection_context, entity, entity_context, function_context, json_response, project},
+            collections::{Allowed, INSTANCE_EXPANDABLE, INSTANCES, INSTANCES_EXPANDABLE},
+            options::{Expand, QueryOptions},
+            render::{entity, entity_context, json_response, project},
         },
     },
-    store::filter::InstanceProperty,
+    store::{InstanceCursor, filter::InstanceProperty},
 };
+
+/// INST-LIST, INST-MINE
+struct Instances {
+    definition: DefinitionId,
+    which: InstanceList,
+}
+
+impl Instances {
+    fn of(path: &str, which: InstanceList) -> Result<Self, ApiError> {
+        Ok(Self { definition: id(path)?, which })
+    }
+}
+
+impl Collection for Instances {
+    type Property = InstanceProperty;
+    type Cursor = InstanceCursor;
+    type Row = ExpandedInstance;
+
+    fn allowed(&self) -> Allowed<InstanceProperty> {
+        match self.which {
+            InstanceList::All => INSTANCES.expanding(INSTANCES_EXPANDABLE),
+            InstanceList::Mine => INSTANCES,
+        }
+    }
+
+    fn context(&self) -> Context {
+        match self.which {
+            InstanceList::All => Context::Contained(vec![("definitions", self.definition.to_string())], "instances"),
+            InstanceList::Mine => Context::Function("accessReviewInstance"),
+        }
+    }
+
+    async fn list(
+        &self,
+        services: &Services,
+        call: &Call,
+        request: &ListRequest<InstanceProperty, InstanceCursor>,
+        expand: &[Expand],
+    ) -> Result<Listed<ExpandedInstance, InstanceCursor>, Refused> {
+        list_instances(services, call, self.definition, self.which, request, !expand.is_empty()).await
+    }
+
+    fn render(&self, links: &Links, row: &ExpandedInstance, expand: &[Expand]) -> Result<Map<String, Value>, ApiError> {
+        expanded_instance(links, row, expand)
+    }
+}
+
+/// An instance and, where they were asked for, its stages.
+pub(super) fn expanded_instance(
+    links: &Links,
+    row: &ExpandedInstance,
+    expand: &[Expand],
+) -> Result<Map<String, Value>, ApiError> {
+    let mut shown = view::instance(&row.view);
+    let instance = &row.view.instance;
+    for expand in expand {
+        if let ("stages", Some(stages)) = (expand.name, &row.stages) {
+            let path = format!("{ROOT}/definitions/{}/instances/{}/stages", instance.definition_id, instance.id);
+            let limit = usize::try_from(expand.page_size()).unwrap_or(usize::MAX);
+            let rows = stages.iter().take(limit).map(view::stage).collect();
+            let next: Option<Position> = (limit < stages.len()).then_some(limit);
+            links.put_expanded(&mut shown, expand, &path, rows, next.as_ref())?;
+        }
+    }
+    Ok(shown)
+}
 
 /// List the instances of a definition
 #[utoipa::path(
@@ -40,17 +110,20 @@ use crate::{
     responses((status = 200), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody))
 )]
 #[get("/v1.0/identityGovernance/accessReviews/definitions/{definition}/instances")]
-pub(super) async fn list(
-    edge: Data<Edge>,
-    caller: AnyCaller,
-    request: HttpRequest,
-    path: Path<String>,
-) -> Result<HttpResponse, ApiError> {
-    let definition = id(&path)?;
-    let listing = ListCall::read(&request, &caller.0, &INSTANCES).await?;
-    let context =
-        collection_context(&edge.public_url, &[("definitions", &path)], "instances", listing.options.select.as_deref());
-    answer(edge, caller, definition, InstanceList::All, listing, context).await
+pub(super) async fn list(caller: AnyCaller, request: HttpRequest, path: Path<String>) -> Answer {
+    lists::list(Instances::of(&path, InstanceList::All)?, caller, request).await
+}
+
+/// Count the instances of a definition
+#[utoipa::path(
+    tag = "instances",
+    operation_id = "countInstances",
+    params(("definition" = String, Path)),
+    responses((status = 200, body = String, content_type = "text/plain"), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody))
+)]
+#[get("/v1.0/identityGovernance/accessReviews/definitions/{definition}/instances/$count")]
+pub(super) async fn count(caller: AnyCaller, request: HttpRequest, path: Path<String>) -> Answer {
+    lists::count(Instances::of(&path, InstanceList::All)?, caller, request).await
 }
 
 /// List the instances of a definition in which the caller reviews something
@@ -61,30 +134,22 @@ pub(super) async fn list(
     responses((status = 200), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody), (status = 404, body = ErrorBody))
 )]
 #[get("/v1.0/identityGovernance/accessReviews/definitions/{definition}/instances/filterByCurrentUser(on='reviewer')")]
-pub(super) async fn list_mine(
-    edge: Data<Edge>,
-    caller: AnyCaller,
-    request: HttpRequest,
-    path: Path<String>,
-) -> Result<HttpResponse, ApiError> {
-    let definition = id(&path)?;
-    let listing = ListCall::read(&request, &caller.0, &INSTANCES).await?;
-    let context = function_context(&edge.public_url, "accessReviewInstance", listing.options.select.as_deref());
-    answer(edge, caller, definition, InstanceList::Mine, listing, context).await
+pub(super) async fn list_mine(caller: AnyCaller, request: HttpRequest, path: Path<String>) -> Answer {
+    lists::list(Instances::of(&path, InstanceList::Mine)?, caller, request).await
 }
 
-async fn answer(
-    edge: Data<Edge>,
-    AnyCaller(call): AnyCaller,
-    definition: DefinitionId,
-    which: InstanceList,
-    listing: ListCall<InstanceProperty>,
-    context: String,
-) -> Result<HttpResponse, ApiError> {
-    let (services, wanted) = (edge.services.clone(), listing.request()?);
-    let listed = run(async move { list_instances(&services, &call, definition, which, &wanted).await }).await?;
-    let rows = listed.slice.rows.iter().map(view::instance).collect();
-    listing.answer(context, rows, listed.count, listed.slice.next.as_ref())
+/// Count the instances of a definition in which the caller reviews something
+#[utoipa::path(
+    tag = "instances",
+    operation_id = "countMyInstances",
+    params(("definition" = String, Path)),
+    responses((status = 200, body = String, content_type = "text/plain"), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody), (status = 404, body = ErrorBody))
+)]
+#[get(
+    "/v1.0/identityGovernance/accessReviews/definitions/{definition}/instances/filterByCurrentUser(on='reviewer')/$count"
+)]
+pub(super) async fn count_mine(caller: AnyCaller, request: HttpRequest, path: Path<String>) -> Answer {
+    lists::count(Instances::of(&path, InstanceList::Mine)?, caller, request).await
 }
 
 /// Get an instance
@@ -101,13 +166,24 @@ pub(super) async fn get(
     request: HttpRequest,
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, ApiError> {
-    let options = QueryOptions::parse(request.query_string(), &INSTANCES.entity())?;
+    let options = QueryOptions::parse(request.query_string(), &INSTANCES.entity().expanding(INSTANCE_EXPANDABLE))?;
     let (definition, instance) = (id::<DefinitionId>(&path.0)?, id::<InstanceId>(&path.1)?);
     let services = edge.services.clone();
-    let found = run(async move { get_instance(&services, &call, definition, instance).await }).await?;
-    let select = options.select.as_deref();
-    let context = entity_context(&edge.public_url, &[("definitions", &path.0)], "instances", select);
-    Ok(json_response(StatusCode::OK, &entity(context, project(view::instance(&found), select))))
+    let shown = match options.expand.as_slice() {
+        [] => {
+            let found = run(async move { get_instance(&services, &call, definition, instance).await }).await?;
+            view::instance(&found)
+        }
+        expand => {
+            let links = Links::of(&request, &call).await?;
+            let found =
+                run(async move { get_instance_with_stages(&services, &call, definition, instance).await }).await?;
+            expanded_instance(&links, &found, expand)?
+        }
+    };
+    let parents = [("definitions", path.0.as_str())];
+    let context = entity_context(&edge.public_url, &parents, "instances", options.context_names().as_deref());
+    Ok(json_response(StatusCode::OK, &entity(context, project(shown, options.members().as_deref()))))
 }
 
 /// Stop a running instance

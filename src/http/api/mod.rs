@@ -46,13 +46,23 @@ pub struct Document;
 
 /// Registers every operation.
 pub fn routes(config: &mut ServiceConfig) {
-    // Functions come before keys, with all their verbs: `filterByCurrentUser(on='reviewer')` would pass for an id.
+    // Functions and `$count` come before keys, with all their verbs: they would pass for ids.
     config
         .service(definitions::list_mine)
         .service(instances::list_mine)
         .service(stages::list_mine)
         .service(decisions::list_mine)
         .service(decisions::list_stage_mine)
+        .service(definitions::count_mine)
+        .service(instances::count_mine)
+        .service(stages::count_mine)
+        .service(decisions::count_mine)
+        .service(decisions::count_stage_mine)
+        .service(definitions::count)
+        .service(instances::count)
+        .service(stages::count)
+        .service(decisions::count)
+        .service(decisions::count_stage)
         .map(function_refusals)
         .service(definitions::list)
         .service(definitions::create)
@@ -86,7 +96,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(history_download::download);
 }
 
-/// Answers 405 with `Allow` to all verbs but GET on the functions.
+/// Answers 405 with `Allow` to all verbs but GET on the functions and the counts.
 fn function_refusals(config: &mut actix_web::web::ServiceConfig) -> &mut actix_web::web::ServiceConfig {
     let definitions = format!("{ROOT}/definitions");
     let instances = format!("{definitions}/{{definition}}/instances");
@@ -98,7 +108,10 @@ fn function_refusals(config: &mut actix_web::web::ServiceConfig) -> &mut actix_w
         format!("{instance}/decisions"),
         format!("{instance}/stages/{{stage}}/decisions"),
     ] {
-        config.service(other_methods(&format!("{collection}/filterByCurrentUser(on='reviewer')"), &[Method::GET]));
+        let function = format!("{collection}/filterByCurrentUser(on='reviewer')");
+        for path in [format!("{function}/$count"), function, format!("{collection}/$count")] {
+            config.service(other_methods(&path, &[Method::GET]));
+        }
     }
     config
 }

@@ -5,7 +5,12 @@ use chrono::{DateTime, Utc};
 use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::{PgUnitOfWork, decisions::DecisionColumns, error::corrupt, filters};
+use super::{
+    PgUnitOfWork,
+    decisions::DecisionColumns,
+    error::corrupt,
+    filters::{self, Column},
+};
 use crate::{
     domain::{
         definition::MovingDecision,
@@ -17,8 +22,8 @@ use crate::{
         stage::StageOrdinal,
     },
     store::{
-        Gathering, ItemCursor, ItemFilter, ItemRepository, ItemRow, ItemView, Page, Principal, PrincipalKind, Slice,
-        StageEntry, StageReach, StoreError, filter::DecisionProperty,
+        CursorKeys, Gathering, ItemCursor, ItemFilter, ItemRepository, ItemRow, ItemView, Page, Principal,
+        PrincipalKind, Slice, StageEntry, StageReach, StoreError, filter::DecisionProperty,
     },
 };
 
@@ -31,7 +36,7 @@ struct ItemColumns {
     principal_name: String,
     principal_detail: String,
     recommendation_code: i16,
-    sort_key: Option<String>,
+    sort_keys: CursorKeys,
     #[sqlx(flatten)]
     decision: DecisionColumns,
 }
@@ -71,7 +76,7 @@ struct ViewQuery<'a> {
 impl ViewQuery<'_> {
     fn push(&self, query: &mut QueryBuilder<Postgres>) {
         query.push(
-            "(select i.seq, i.cohort, i.principal_id, i.principal_type, i.principal_name, i.principal_detail, \
+            "(select i.tenant_id, i.instance_id, i.seq, i.cohort, i.principal_id, i.principal_type, i.principal_name, i.principal_detail, \
              d.decision, d.justification, d.decided_by_id, d.decided_by_name, d.decided_by_user_principal_name, d.decided_at, \
              d.moves_on, coalesce(d.decision, 'NotReviewed') as verdict, 'New' as apply_result, r.code as recommendation_code, \
              case r.code when 1 then 'Approve' when 2 then 'Deny' else 'NoInfoAvailable' end as recommendation from ",
@@ -217,11 +222,19 @@ impl ViewQuery<'_> {
     }
 }
 
-const fn column(property: DecisionProperty) -> &'static str {
+const fn column(property: DecisionProperty) -> Column {
     match property {
-        DecisionProperty::Decision => "v.verdict",
-        DecisionProperty::ApplyResult => "v.apply_result",
-        DecisionProperty::Recommendation => "v.recommendation",
+        DecisionProperty::Id => Column { sql: "v.seq", kind: "integer", nullable: false },
+        DecisionProperty::Decision => Column::text("v.verdict"),
+        DecisionProperty::ApplyResult => Column::text("v.apply_result"),
+        DecisionProperty::Recommendation => Column::text("v.recommendation"),
+        DecisionProperty::PrincipalId => Column::id("v.principal_id"),
+        DecisionProperty::PrincipalName => Column::text("v.principal_name"),
+        DecisionProperty::ResourceId => Column::id(
+            "(select n.resource_id from instances n where n.tenant_id = v.tenant_id and n.instance_id = v.instance_id)",
+        ),
+        DecisionProperty::ReviewerId => Column::id("coalesce(v.decided_by_id, '00000000-0000-0000-0000-000000000000')"),
+        DecisionProperty::ReviewedDateTime => Column::instant("v.decided_at").nullable(),
     }
 }
 
@@ -229,7 +242,9 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &ItemFilter) {
     query.push(" where true");
     if let Some(expression) = &filter.expression {
         query.push(" and ");
-        filters::push_expression(query, expression, &column);
+        filters::push_expression(query, expression, &|query, property, test| {
+            filters::push_test(query, column(property), test);
+        });
     }
 }
 
@@ -383,7 +398,7 @@ impl ItemRepository for PgUnitOfWork {
         view: &ItemView,
         seq: ItemSeq,
     ) -> Result<Option<ItemRow>, StoreError> {
-        let mut query = QueryBuilder::<Postgres>::new("select v.*, null::text as sort_key from ");
+        let mut query = QueryBuilder::<Postgres>::new("select v.*, array[]::text[] as sort_keys from ");
         ViewQuery { tenant: self.tenant.as_uuid(), instance: instance.as_uuid(), view }.push(&mut query);
         query.push(" where v.seq = ").push_bind(seq);
         let row: Option<ItemColumns> = query.build_query_as().fetch_optional(self.connection()?).await?;
@@ -397,34 +412,20 @@ impl ItemRepository for PgUnitOfWork {
         filter: &ItemFilter,
         page: &Page<ItemCursor>,
     ) -> Result<Slice<ItemRow, ItemCursor>, StoreError> {
-        let key = filter.order.map(|order| {
-            let column = column(order.property);
-            (filters::SortKey { column, text: column, cast: "text" }, order.descending)
-        });
+        let keys = filters::sort_keys(&filter.order, column, &[]);
         let mut query = QueryBuilder::<Postgres>::new("select v.*, ");
-        query.push(key.map_or("null::text", |(key, _)| key.text)).push(" as sort_key from ");
+        filters::push_sort_keys(&mut query, &keys);
+        query.push(" from ");
         ViewQuery { tenant: self.tenant.as_uuid(), instance: instance.as_uuid(), view }.push(&mut query);
         push_filter(&mut query, filter);
-        match (&page.after, key) {
-            (None, _) => {}
-            (Some(after), None) => {
-                query.push(" and v.seq > ").push_bind(after.seq);
-            }
-            (Some(after), Some((key, descending))) => {
-                let last = after.key.clone().unwrap_or_default();
-                filters::push_keyset(&mut query, key, descending, &last, "v.seq", after.seq);
-            }
+        if let Some(after) = &page.after {
+            filters::push_keyset(&mut query, &keys, &after.keys, "v.seq", after.seq);
         }
-        match key {
-            None => {
-                query.push(" order by v.seq");
-            }
-            Some((key, descending)) => filters::push_order(&mut query, key, descending, "v.seq"),
-        }
+        filters::push_order(&mut query, &keys, "v.seq");
         filters::push_limit(&mut query, page.limit, page.skip);
         let rows: Vec<ItemColumns> = query.build_query_as().fetch_all(self.connection()?).await?;
         let (rows, next) =
-            filters::slice(rows, page.limit, |row| ItemCursor { key: row.sort_key.clone(), seq: row.seq });
+            filters::slice(rows, page.limit, |row| ItemCursor { keys: row.sort_keys.clone(), seq: row.seq });
         let rows = rows.into_iter().map(ItemRow::try_from).collect::<Result<_, _>>()?;
         Ok(Slice { rows, next })
     }
