@@ -2,7 +2,9 @@
 
 use uuid::Uuid;
 
-use crate::domain::ids::{DefinitionId, HistoryDefinitionId, HistoryInstanceId, InstanceId, ItemPrefix, JobId, ObjectId, StageId, TenantId};
+use crate::domain::ids::{
+    DefinitionId, HistoryDefinitionId, HistoryInstanceId, InstanceId, ItemPrefix, JobId, ObjectId, StageId, TenantId,
+};
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place that draws ids")]
 fn random() -> Uuid {

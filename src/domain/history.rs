@@ -296,7 +296,9 @@ fn check_schedule(found: &mut Vec<Violation>, schedule: &HistorySchedule) {
     if range.is_zero() || !range.is_whole_days() || range.exceeds_days(MAX_DAYS) {
         found.push(Violation::new(
             "scheduleSettings.reportRange",
-            format!("must be a number of years, months and days such as P1M, longer than none and at most {MAX_DAYS} days"),
+            format!(
+                "must be a number of years, months and days such as P1M, longer than none and at most {MAX_DAYS} days"
+            ),
         ));
     }
 }

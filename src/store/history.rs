@@ -91,12 +91,7 @@ pub trait HistoryRepository: Send {
     /// The next rows, `limit` at most; none at the end.
     async fn read_report(&mut self, limit: u16) -> Result<Vec<ReportRow>, StoreError>;
     /// Stores pieces of finished text, numbered from `first` on.
-    async fn append_pieces(
-        &mut self,
-        id: HistoryInstanceId,
-        first: i32,
-        pieces: &[Vec<u8>],
-    ) -> Result<(), StoreError>;
+    async fn append_pieces(&mut self, id: HistoryInstanceId, first: i32, pieces: &[Vec<u8>]) -> Result<(), StoreError>;
     /// One piece of finished text; `None` when the report is gone.
     async fn piece(&mut self, id: HistoryInstanceId, number: i32) -> Result<Option<Vec<u8>>, StoreError>;
 }

@@ -11,6 +11,8 @@ mod decisions;
 mod definitions;
 mod directory_import;
 mod events;
+mod history;
+mod history_report;
 mod instances;
 mod items;
 mod kubernetes;

@@ -19,7 +19,8 @@ pub async fn delete_history_definition(
     if !uow.history().delete(id).await? {
         return Err(Refused::NotFound);
     }
-    let mut deleted = event(Activity::ReportDeleted, &definition, None, json!({ "status": definition.status.as_str() }));
+    let mut deleted =
+        event(Activity::ReportDeleted, &definition, None, json!({ "status": definition.status.as_str() }));
     deleted.before = deleted.after.take();
     uow.events().append(&call.actor(), &[deleted]).await?;
     uow.commit().await?;

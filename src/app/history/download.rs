@@ -55,11 +55,8 @@ pub async fn read_piece(services: &Services, download: &Download, number: i32) -
     let piece = uow.history().piece(download.instance, number).await?.ok_or(Refused::NotFound)?;
     if number == 0 {
         // A link says what, not who: whoever holds it.
-        let actor = Actor {
-            name: "Holder of a download link".to_owned(),
-            request_id: download.request_id,
-            ..Actor::system()
-        };
+        let actor =
+            Actor { name: "Holder of a download link".to_owned(), request_id: download.request_id, ..Actor::system() };
         let downloaded = Event {
             after: Some(json!({
                 "historyInstance": download.instance,

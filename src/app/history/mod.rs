@@ -67,8 +67,7 @@ async fn find(
     let now = uow.now();
     let found = uow.history().find(id).await?;
     let definition = found.filter(|definition| definition.is_there_at(now)).ok_or(Refused::NotFound)?;
-    let is_creator =
-        call.caller.kind == CallerKind::User && definition.was_created_by(call.caller.identity.id);
+    let is_creator = call.caller.kind == CallerKind::User && definition.was_created_by(call.caller.identity.id);
     authorize_report(call, operation, is_creator)?;
     Ok(definition)
 }
@@ -93,7 +92,12 @@ fn requested(definition: HistoryDefinitionId, occurrence: i32, run: Run, is_seri
 }
 
 /// An event about a report; `facts` is an object that is completed with what it is about.
-fn event(activity: Activity, definition: &HistoryDefinition, instance: Option<HistoryInstanceId>, facts: Value) -> Event {
+fn event(
+    activity: Activity,
+    definition: &HistoryDefinition,
+    instance: Option<HistoryInstanceId>,
+    facts: Value,
+) -> Event {
     let mut after = json!({ "historyDefinition": definition.id, "displayName": definition.draft.display_name });
     if let Some(id) = instance {
         after["historyInstance"] = json!(id);

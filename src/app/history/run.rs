@@ -89,7 +89,8 @@ async fn begin(services: &Services, job: &ClaimedJob, id: HistoryInstanceId) -> 
         uow.history().insert_instance(&next).await?;
         uow.jobs().enqueue(&[job]).await?;
     }
-    let begun = event(Activity::ReportStatusChanged, &definition, Some(id), json!({ "status": instance.status.as_str() }));
+    let begun =
+        event(Activity::ReportStatusChanged, &definition, Some(id), json!({ "status": instance.status.as_str() }));
     uow.events().append(&Actor::system(), &[begun]).await?;
     uow.commit().await?;
     services.work.notify_waiters();

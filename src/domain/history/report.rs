@@ -110,10 +110,8 @@ impl ReportRow {
     pub fn cells(&self) -> [String; 30] {
         let decision = self.decision.as_ref();
         let application = self.application.as_ref();
-        let of_decision =
-            |cell: fn(&ReportedDecision) -> String| decision.map(cell).unwrap_or_default();
-        let of_application =
-            |cell: fn(&ReportedApplication) -> String| application.map(cell).unwrap_or_default();
+        let of_decision = |cell: fn(&ReportedDecision) -> String| decision.map(cell).unwrap_or_default();
+        let of_application = |cell: fn(&ReportedApplication) -> String| application.map(cell).unwrap_or_default();
         let is_user = self.principal_type == "user";
         [
             self.instance_id.to_string(),
@@ -255,7 +253,9 @@ mod tests {
         assert_eq!(cell("AccessReviewSeriesId"), "00000000-0000-0000-0000-000000000000");
         assert_eq!((cell("PrincipalType"), cell("PrincipalUPN")), ("service principal", ""));
         assert_eq!((cell("ReviewResult"), cell("SubmissionResult")), ("NotReviewed", "not applied"));
-        for name in ["ReviewDate", "Justification", "ReviewerId", "ReviewerEmailAddress", "AppliedByName", "AppliedDate"] {
+        for name in
+            ["ReviewDate", "Justification", "ReviewerId", "ReviewerEmailAddress", "AppliedByName", "AppliedDate"]
+        {
             assert_eq!(cell(name), "", "{name}");
         }
     }

@@ -67,11 +67,7 @@ impl HistoryScope {
     ///
     /// # Errors
     /// [`HistoryScopeError`], which quotes the query and says what is supported.
-    pub fn parse(
-        query: &str,
-        query_type: Option<&str>,
-        query_root: Option<&str>,
-    ) -> Result<Self, HistoryScopeError> {
+    pub fn parse(query: &str, query_type: Option<&str>, query_root: Option<&str>) -> Result<Self, HistoryScopeError> {
         if query.len() > MAX_QUERY_LENGTH {
             return Err(HistoryScopeError::TooLong);
         }
@@ -171,13 +167,13 @@ mod tests {
     fn other_members_are_checked() {
         let query = format!("{ROOT}?$filter=contains(scope/query, 'x')");
         let fault = |kind, root| HistoryScope::parse(&query, kind, root).map_err(|error| error.member());
-        assert_eq!(fault(Some("microsoftgraph"), Some("")), Ok(HistoryScope { query: query.clone(), text: "x".to_owned() }));
+        assert_eq!(
+            fault(Some("microsoftgraph"), Some("")),
+            Ok(HistoryScope { query: query.clone(), text: "x".to_owned() })
+        );
         assert_eq!(fault(Some("ARM"), None), Err("queryType"));
         assert_eq!(fault(None, Some("decisions")), Err("queryRoot"));
-        assert_eq!(
-            HistoryScope::parse(&"x".repeat(MAX_QUERY_LENGTH + 1), None, None),
-            Err(HistoryScopeError::TooLong)
-        );
+        assert_eq!(HistoryScope::parse(&"x".repeat(MAX_QUERY_LENGTH + 1), None, None), Err(HistoryScopeError::TooLong));
     }
 
     proptest! {

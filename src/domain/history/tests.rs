@@ -111,10 +111,7 @@ fn what_a_report_must_not_be_is_told_by_its_path() {
     assert_eq!(paths(&HistoryDraft { display_name: " ".to_owned(), ..good.clone() }), ["displayName"]);
     assert_eq!(paths(&HistoryDraft { display_name: "x".repeat(257), ..good.clone() }), ["displayName"]);
     assert_eq!(paths(&HistoryDraft { scopes: Vec::new(), ..good.clone() }), ["scopes"]);
-    assert_eq!(
-        paths(&HistoryDraft { scopes: vec![good.scopes[0].clone(); MAX_SCOPES + 1], ..good }),
-        ["scopes"]
-    );
+    assert_eq!(paths(&HistoryDraft { scopes: vec![good.scopes[0].clone(); MAX_SCOPES + 1], ..good }), ["scopes"]);
     assert_eq!(paths(&draft(once("2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z"))), ["reviewHistoryPeriodEndDateTime"]);
 
     let recurring = |schedule| draft(HistoryTiming::Recurring(schedule));

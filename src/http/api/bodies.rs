@@ -133,11 +133,7 @@ pub(super) fn check_item_echo(body: &Value, shown: &Map<String, Value>) -> Resul
 }
 
 /// The same for other objects.
-pub(super) fn check_echo(
-    read_only: &[&'static str],
-    body: &Value,
-    shown: &Map<String, Value>,
-) -> Result<(), ApiError> {
+pub(super) fn check_echo(read_only: &[&'static str], body: &Value, shown: &Map<String, Value>) -> Result<(), ApiError> {
     let faults = Faults::default();
     for name in read_only.iter().copied() {
         if let (Some(sent), Some(stored)) = (body.get(name), shown.get(name))

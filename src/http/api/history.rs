@@ -214,8 +214,7 @@ pub(super) async fn update(
         check_echo(&HISTORY_READ_ONLY, &body, &history_definition(&stored.definition))?;
     }
     let services = edge.services.clone();
-    let definition =
-        run(async move { update_history_definition(&services, &call, id, display_name).await }).await?;
+    let definition = run(async move { update_history_definition(&services, &call, id, display_name).await }).await?;
     let context = entity_context(&edge.public_url, &[], "historyDefinitions", None);
     Ok(json_response(StatusCode::OK, &entity(context, history_definition(&definition))))
 }

@@ -12,8 +12,8 @@ use super::{
 use crate::{
     domain::{
         history::{
-            HistoryDecision, HistoryDefinition, HistoryDraft, HistoryInstance, HistoryPeriod, HistorySchedule, HistoryTiming, MAX_SCOPES,
-            scope::HistoryScope,
+            HistoryDecision, HistoryDefinition, HistoryDraft, HistoryInstance, HistoryPeriod, HistorySchedule,
+            HistoryTiming, MAX_SCOPES, scope::HistoryScope,
         },
         reviewer_scope::MICROSOFT_GRAPH,
         violation::Violation,
@@ -108,7 +108,7 @@ fn read_timing(reader: &mut ObjectReader<'_>) -> Option<HistoryTiming> {
             Some(HistoryTiming::Recurring(HistorySchedule { recurrence: recurrence?, report_range: report_range? }))
         }
         Sent::Null | Sent::Absent => {
-            let mut missing = |name: &'static str, sent: Sent<DateTime<Utc>>| {
+            let missing = |name: &'static str, sent: Sent<DateTime<Utc>>| {
                 if matches!(sent, Sent::Null) || !reader.mentions(name) {
                     reader.report(name, "is required without scheduleSettings");
                 }

@@ -59,15 +59,15 @@ pub(super) async fn download(
 
 /// The text piece by piece, each read when the client has taken the one before. A report that is deleted meanwhile ends the
 /// connection, so that nobody takes a part for the whole.
-fn pieces(services: Services, download: Download) -> impl Stream<Item = Result<Bytes, ApiError>> {
-    let download = Arc::new(download);
+fn pieces(services: Services, found: Download) -> impl Stream<Item = Result<Bytes, ApiError>> {
+    let found = Arc::new(found);
     stream::try_unfold(0, move |number| {
-        let (services, download) = (services.clone(), Arc::clone(&download));
+        let (services, found) = (services.clone(), Arc::clone(&found));
         async move {
-            if number >= download.report.pieces {
+            if number >= found.report.pieces {
                 return Ok(None);
             }
-            let piece = run(async move { read_piece(&services, &download, number).await }).await?;
+            let piece = run(async move { read_piece(&services, &found, number).await }).await?;
             Ok(Some((Bytes::from(piece), number + 1)))
         }
     })

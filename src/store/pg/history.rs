@@ -315,7 +315,8 @@ impl HistoryRepository for PgUnitOfWork {
     }
 
     async fn count(&mut self, filter: &HistoryFilter) -> Result<i64, StoreError> {
-        let mut query = QueryBuilder::<Postgres>::new("select count(*) from history_definitions h where h.tenant_id = ");
+        let mut query =
+            QueryBuilder::<Postgres>::new("select count(*) from history_definitions h where h.tenant_id = ");
         query.push_bind(self.tenant.as_uuid());
         push_filter(&mut query, filter);
         Ok(query.build_query_scalar().fetch_one(self.connection()?).await?)
@@ -468,12 +469,7 @@ impl HistoryRepository for PgUnitOfWork {
         self.read_report_cursor(limit).await
     }
 
-    async fn append_pieces(
-        &mut self,
-        id: HistoryInstanceId,
-        first: i32,
-        pieces: &[Vec<u8>],
-    ) -> Result<(), StoreError> {
+    async fn append_pieces(&mut self, id: HistoryInstanceId, first: i32, pieces: &[Vec<u8>]) -> Result<(), StoreError> {
         let tenant = self.tenant.as_uuid();
         sqlx::query!(
             r#"

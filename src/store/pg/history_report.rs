@@ -182,9 +182,7 @@ fn push_report(sql: &mut QueryBuilder<Postgres>, tenant: Uuid, query: &ReportQue
     if wanted(HistoryDecision::NotReviewed) {
         sql.push(" or d.decision is null");
     } else if told_matters {
-        sql.push(
-            " or d.decision is null and not coalesce(o.told, t.cohort is not null or a.cohort is not null)",
-        );
+        sql.push(" or d.decision is null and not coalesce(o.told, t.cohort is not null or a.cohort is not null)");
     }
     sql.push(" order by s.start_at, s.instance_id, i.seq");
 }
