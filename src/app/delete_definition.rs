@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Call, Refused, Services, access};
+use super::{Call, Refused, Services, access, entity_tags};
 use crate::domain::{
     authorization::Operation,
     event::{Activity, Event},
@@ -13,6 +13,8 @@ use crate::domain::{
 pub async fn delete_definition(services: &Services, call: &Call, id: DefinitionId) -> Result<(), Refused> {
     let mut uow = services.begin(call.tenant()).await?;
     let (definition, _) = access::definition(&mut *uow, call, Operation::DefinitionDelete, id).await?;
+    let locked = uow.definitions().lock(id).await?.ok_or(Refused::NotFound)?;
+    call.precondition.check(&entity_tags::of_definition(&locked))?;
     if !uow.definitions().delete(id).await? {
         return Err(Refused::NotFound);
     }

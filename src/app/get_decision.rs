@@ -10,7 +10,7 @@ use super::{
 use crate::{
     domain::{
         authorization::{CallerKind, Operation, Relation, ReviewKind, require_permission},
-        ids::{DefinitionId, InstanceId},
+        ids::{DefinitionId, InstanceId, ItemSeq},
         instance::Instance,
     },
     store::{ItemRow, ItemView, StageReach, UnitOfWork},
@@ -30,16 +30,10 @@ pub async fn get_decision(
     let seq = found.item_prefix.seq_of(item).ok_or(Refused::NotFound)?;
     let kind = kind_of_group(&mut *uow, found.resource.id).await?;
     let mut ties = relation(&mut *uow, &call.caller, kind, definition, Some(instance)).await?;
+    let row = shown_item(&mut *uow, call, &found, kind, &ties, seq).await?;
     if reads_everything(call, kind, &ties) {
-        let view = effective_view(&mut *uow, instance).await?;
-        let row = uow.items().find(instance, &view, seq).await?.ok_or(Refused::NotFound)?;
-        return Ok((found, row));
+        return Ok((found, row.ok_or(Refused::NotFound)?));
     }
-    let reaches = own_reaches(&mut *uow, call, instance).await?;
-    let row = match reaches.is_empty() {
-        true => None,
-        false => uow.items().find(instance, &reviewer_view(&found, reaches), seq).await?,
-    };
     ties.reviews_item = row.is_some();
     authorize(&call.caller, Operation::DecisionGet, kind, &ties)?;
     Ok((found, row.ok_or(Refused::NotFound)?))
@@ -77,6 +71,26 @@ pub async fn get_stage_decision(
     ties.reviews_item = restricted && row.is_some();
     authorize(&call.caller, Operation::StageDecisionGet, kind, &ties)?;
     Ok((found, row.ok_or(Refused::NotFound)?))
+}
+
+/// The item with the decision that the instance shows this caller; `None` when it shows him no such item.
+pub(super) async fn shown_item(
+    uow: &mut dyn UnitOfWork,
+    call: &Call,
+    instance: &Instance,
+    kind: ReviewKind,
+    ties: &Relation,
+    seq: ItemSeq,
+) -> Result<Option<ItemRow>, Refused> {
+    if reads_everything(call, kind, ties) {
+        let view = effective_view(uow, instance.id).await?;
+        return Ok(uow.items().find(instance.id, &view, seq).await?);
+    }
+    let reaches = own_reaches(uow, call, instance.id).await?;
+    match reaches.is_empty() {
+        true => Ok(None),
+        false => Ok(uow.items().find(instance.id, &reviewer_view(instance, reaches), seq).await?),
+    }
 }
 
 fn reads_everything(call: &Call, kind: ReviewKind, ties: &Relation) -> bool {

@@ -3,12 +3,16 @@
 //! Only this room draws ids. No network call happens between `begin` and `commit`, and everything that happens outside (mail)
 //! is a job enqueued in the same transaction. Dropping a unit of work rolls back, so `?` is safe everywhere.
 
+pub mod accept_recommendations;
 mod access;
 pub mod advance_clock;
+pub mod batch_record_decisions;
+mod bulk_decisions;
 pub mod create_definition;
 pub mod delete_definition;
 pub mod development_tokens;
 pub mod directory_roles;
+pub mod entity_tags;
 pub mod get_decision;
 pub mod get_definition;
 pub mod get_instance;
@@ -23,6 +27,7 @@ pub mod list_stages;
 pub mod listing;
 pub mod page_key;
 pub mod record_decision;
+pub mod reset_decisions;
 pub mod run_job;
 mod run_review;
 pub mod send_mail;
@@ -33,12 +38,14 @@ pub mod update_stage;
 use std::sync::Arc;
 
 pub use access::StagePath;
+pub use bulk_decisions::BulkPath;
 use tokio::sync::Notify;
 
 use crate::{
     domain::{
         authorization::{Caller, CallerKind, Reason},
         ids::TenantId,
+        precondition::{Precondition, PreconditionFailed},
         status::WrongState,
         violation::Violation,
     },
@@ -84,6 +91,9 @@ pub enum Refused {
     /// It was there, and its time is over.
     #[error("{0}")]
     Gone(String),
+    /// The object is in another state than the caller demanded with an entity tag. LC-CONC-08
+    #[error(transparent)]
+    PreconditionFailed(#[from] PreconditionFailed),
     /// Storage failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -101,6 +111,8 @@ pub struct Call {
     pub caller: Arc<Caller>,
     /// Recorded with every event of the request.
     pub request_id: Option<uuid::Uuid>,
+    /// What must hold of the object he changes. Use cases that change one check it with the row locked.
+    pub precondition: Precondition,
 }
 
 impl Call {

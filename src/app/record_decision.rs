@@ -6,6 +6,9 @@ use uuid::Uuid;
 use super::{
     Call, Refused, Services,
     access::{authorize, kind_of_group, relation},
+    bulk_decisions::addressed,
+    entity_tags,
+    get_decision::shown_item,
     run_review::about,
 };
 use crate::{
@@ -17,7 +20,7 @@ use crate::{
         status::Status,
         violation::Violation,
     },
-    store::{ItemView, StageEntry},
+    store::ItemView,
 };
 
 impl From<RecordRefusal> for Refused {
@@ -63,13 +66,7 @@ pub async fn record_decision(
         Some(_) => Operation::StageDecisionUpdate,
         None => Operation::DecisionUpdate,
     };
-    let addressed = match path.stage {
-        Some(id) if instance.multi_stage => {
-            stages.iter().find(|entry| entry.stage.id == id).ok_or(Refused::NotFound)?
-        }
-        Some(_) => return Err(Refused::NotFound),
-        None => running_or_last(&stages).ok_or(Refused::NotFound)?,
-    };
+    let addressed = addressed(&instance, &stages, path.stage)?;
     let ordinal = addressed.stage.ordinal;
     // Before anything is asked of the stage: neither its status nor who reviews it can change from here to the commit.
     let stage = uow.stages().lock_shared(path.instance, ordinal).await?.ok_or(Refused::NotFound)?;
@@ -106,12 +103,27 @@ pub async fn record_decision(
         now,
     )?;
 
+    if call.precondition.is_given() {
+        let shown = match path.stage {
+            Some(_) => entity_tags::of_item(&row),
+            None => {
+                let ties = relation(&mut *uow, &call.caller, kind, path.definition, Some(path.instance)).await?;
+                let shown = shown_item(&mut *uow, call, &instance, kind, &ties, seq).await?;
+                entity_tags::of_item(&shown.ok_or(Refused::NotFound)?)
+            }
+        };
+        call.precondition.check(&shown)?;
+    }
     let (before, after) = match recorded {
         Recorded::Stored(decision) => {
             (uow.decisions().record(path.instance, ordinal, seq, &decision).await?, Some(decision))
         }
         Recorded::Withdrawn => (uow.decisions().withdraw(path.instance, ordinal, seq).await?, None),
     };
+    // Only now is the decision locked. One that was recorded since the comparison above is compared, too; a refusal rolls back.
+    if before != row.decision {
+        call.precondition.check(&entity_tags::of_decision(before.as_ref()))?;
+    }
     let verdict = after.as_ref().map_or(decision::Verdict::NotReviewed, |decision| decision.verdict);
     let event = Event {
         stage_id: Some(stage.id),
@@ -123,11 +135,6 @@ pub async fn record_decision(
     uow.events().append(&call.actor(), &[event]).await?;
     uow.commit().await?;
     Ok(())
-}
-
-/// The stage an answer on the instance path goes to: the running one, else the last, whose state then refuses.
-fn running_or_last(stages: &[StageEntry]) -> Option<&StageEntry> {
-    stages.iter().find(|entry| entry.stage.status == Status::InProgress).or(stages.last())
 }
 
 fn told(decision: &Decision) -> Value {

@@ -6,6 +6,7 @@ use super::{
     Call, Refused, Services,
     access::{self, StagePath},
     create_definition::missing_text,
+    entity_tags,
     get_stage::StageView,
     run_review::{about, queries},
 };
@@ -45,6 +46,7 @@ pub async fn update_stage(
     let access = access::stage(&mut *uow, call, Operation::StageUpdate, path).await?;
 
     let mut stage = uow.stages().lock(path.instance, path.stage).await?.ok_or(Refused::NotFound)?;
+    call.precondition.check(&entity_tags::of_stage(&stage))?;
     let list = ReviewerListId::of_stage(stage.id);
     let lists = uow.reviewer_lists().find(list).await?;
     let now = uow.now();

@@ -15,9 +15,10 @@ use attestry::{
         directory_roles::directory_roles,
         import_directory::NoProgress,
         list_decisions::{DecisionList, list_stage_decisions},
-        list_definitions::{DefinitionList, ListRequest, list_definitions},
+        list_definitions::{DefinitionList, list_definitions},
         list_instances::{InstanceList, list_instances},
         list_stages::{StageList, list_stages},
+        listing::ListRequest,
     },
     config::Config,
     domain::{
@@ -25,11 +26,12 @@ use attestry::{
         definition::Definition,
         duration::IsoDuration,
         ids::{DefinitionId, InstanceId, ObjectId, StageId, TenantId},
+        precondition::Precondition,
         status::Status,
     },
     http::definitions::body::parse_create,
     jobs::run_due_jobs,
-    store::{Actor, Page, Tenant, pg::PgStore},
+    store::{Actor, Tenant, pg::PgStore},
 };
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -182,7 +184,11 @@ async fn call_of(services: &Services, tenant: TenantId, user: Uuid) -> anyhow::R
         roles: RoleSet::EMPTY,
     };
     let roles = directory_roles(services, &caller).await.map_err(service::told)?;
-    Ok(Call { caller: Arc::new(caller.with_directory_roles(roles)), request_id: None })
+    Ok(Call {
+        caller: Arc::new(caller.with_directory_roles(roles)),
+        request_id: None,
+        precondition: Precondition::default(),
+    })
 }
 
 /// Makes the review unless there is one, and sees to it that it runs before anybody is told of it.
@@ -256,21 +262,22 @@ fn definition() -> Value {
     })
 }
 
-/// Everything of a list, as far as one page goes.
-fn first_page<P, C>() -> ListRequest<P, C> {
-    ListRequest { expression: None, order: None, page: Page { limit: 100, skip: 0, after: None }, count: false }
-}
+/// Rows that the demo looks at, at most.
+const FIRST_PAGE: i64 = 100;
 
 async fn newest_definition(services: &Services, admin: &Call) -> anyhow::Result<Option<Definition>> {
-    let listed = list_definitions(services, admin, DefinitionList::All, &first_page()).await.map_err(service::told)?;
+    let listed = list_definitions(services, admin, DefinitionList::All, &ListRequest::first(FIRST_PAGE))
+        .await
+        .map_err(service::told)?;
     Ok(listed.slice.rows.into_iter().next())
 }
 
 async fn instance_of(services: &Services, admin: &Call) -> anyhow::Result<Option<(DefinitionId, InstanceId, Status)>> {
     let Some(definition) = newest_definition(services, admin).await? else { return Ok(None) };
-    let listed = list_instances(services, admin, definition.id, InstanceList::All, &first_page()).await;
+    let listed =
+        list_instances(services, admin, definition.id, InstanceList::All, &ListRequest::first(FIRST_PAGE), false).await;
     let instance = listed.map_err(service::told)?.slice.rows.into_iter().next();
-    Ok(instance.map(|view| (definition.id, view.instance.id, view.instance.status)))
+    Ok(instance.map(|view| (definition.id, view.view.instance.id, view.view.instance.status)))
 }
 
 /// Where the review stands: what the calls name.
@@ -289,7 +296,9 @@ struct Place {
 async fn place(services: &Services, admin: &Call) -> anyhow::Result<Place> {
     let found = instance_of(services, admin).await?;
     let (definition, instance, _) = found.context("the demo's review has no instance")?;
-    let stages = list_stages(services, admin, definition, instance, StageList::All).await.map_err(service::told)?;
+    let stages =
+        list_stages(services, admin, definition, instance, StageList::All, &ListRequest::first(FIRST_PAGE)).await;
+    let stages = stages.map_err(service::told)?.slice.rows;
     let runs = |status: Status| status == Status::InProgress;
     let stage = stages.iter().rev().find(|view| runs(view.stage.status)).or(stages.last());
     let stage = stage.context("the demo's review has no stage")?.stage.clone();
@@ -298,7 +307,9 @@ async fn place(services: &Services, admin: &Call) -> anyhow::Result<Place> {
     let mut items = Vec::new();
     for (call, list) in [(&reviewer, DecisionList::Mine), (admin, DecisionList::All)] {
         // A stage that is over may show its reviewer nothing.
-        if let Ok((held, listed)) = list_stage_decisions(services, call, path, list, &first_page()).await {
+        if let Ok((held, listed)) =
+            list_stage_decisions(services, call, path, list, &ListRequest::first(FIRST_PAGE)).await
+        {
             items.extend(listed.slice.rows.into_iter().map(|row| (held.item_prefix.item_id(row.seq), row.principal)));
         }
     }

@@ -297,7 +297,7 @@ pub struct Relation {
     pub reviews_definition: bool,
     /// He reviews an item of the instance.
     pub reviews_instance: bool,
-    /// He reviews an item of the stage. LC-AUTH-05
+    /// He reviews an item of the stage; for bulk answers on the instance path, of the stage that takes them. LC-AUTH-05
     pub reviews_stage: bool,
     /// He reviews a later stage, and the settings show him the decisions of this one. LC-STAGE-50
     pub reads_stage_history: bool,
@@ -356,6 +356,14 @@ pub enum Operation {
     InstanceStop,
     /// INST-MINE
     InstanceMine,
+    /// INST-BATCH
+    InstanceBatchRecord,
+    /// INST-ACCEPT
+    InstanceAcceptRecommendations,
+    /// INST-RESET
+    InstanceReset,
+    /// INST-APPLY
+    InstanceApply,
     /// INST-CONTACTED
     ContactedReviewerList,
     /// STAGE-LIST
@@ -368,6 +376,10 @@ pub enum Operation {
     StageStop,
     /// STAGE-MINE
     StageMine,
+    /// STAGE-BATCH
+    StageBatchRecord,
+    /// `acceptRecommendations` of a stage. LC-STAGE-61
+    StageAcceptRecommendations,
     /// STAGE-DEC-LIST
     StageDecisionList,
     /// STAGE-DEC-GET
@@ -412,12 +424,18 @@ impl Operation {
         Self::InstanceGet,
         Self::InstanceStop,
         Self::InstanceMine,
+        Self::InstanceBatchRecord,
+        Self::InstanceAcceptRecommendations,
+        Self::InstanceReset,
+        Self::InstanceApply,
         Self::ContactedReviewerList,
         Self::StageList,
         Self::StageGet,
         Self::StageUpdate,
         Self::StageStop,
         Self::StageMine,
+        Self::StageBatchRecord,
+        Self::StageAcceptRecommendations,
         Self::StageDecisionList,
         Self::StageDecisionGet,
         Self::DecisionList,
@@ -445,7 +463,11 @@ impl Operation {
             Self::DefinitionMine => Demand::OwnWork(None),
             Self::InstanceList => Demand::ListAll(Object::Definition),
             Self::InstanceGet => Demand::Read(Object::Instance),
-            Self::InstanceStop => Demand::Manage(Object::Instance),
+            Self::InstanceStop | Self::InstanceReset | Self::InstanceApply => Demand::Manage(Object::Instance),
+            Self::InstanceBatchRecord => Demand::AnswerAll { below: Object::Instance, by_application: true },
+            Self::InstanceAcceptRecommendations => Demand::AnswerAll { below: Object::Instance, by_application: false },
+            Self::StageBatchRecord => Demand::AnswerAll { below: Object::Stage, by_application: true },
+            Self::StageAcceptRecommendations => Demand::AnswerAll { below: Object::Stage, by_application: false },
             Self::InstanceMine => Demand::OwnWork(Some(Object::Definition)),
             Self::ContactedReviewerList => Demand::ListAll(Object::Instance),
             Self::StageList => Demand::ListVisible(Object::Instance),
@@ -490,6 +512,11 @@ enum Demand {
     OwnWork(Option<Object>),
     Manage(Object),
     Answer,
+    /// One answer to everything the caller reviews below the object. Whether an application may give it to everything: LC-DEC-10
+    AnswerAll {
+        below: Object,
+        by_application: bool,
+    },
     Administer,
     ListReports,
     CreateReport,
@@ -538,6 +565,9 @@ pub enum Reason {
     /// A user who is not the item's reviewer in the stage that takes the answer. LC-AUTH-03
     #[error("only the assigned reviewer may record this decision")]
     NotTheReviewer,
+    /// A user who reviews nothing in the stage that takes the answers. LC-AUTH-09
+    #[error("only a reviewer may record decisions; the caller reviews nothing in the stage that takes them")]
+    ReviewsNothing,
 }
 
 /// Refuses a token that no operation accepts.
@@ -557,7 +587,7 @@ pub fn require_permission(caller: &Caller) -> Result<Permission, Reason> {
 /// * LC-AUTH-01: delegated calls need the permission and a role or personal right, application calls the permission only.
 ///   Global Administrator is in every read and write row.
 /// * LC-AUTH-03, LC-AUTH-09: deciding is a personal right that no role gives, not even Global Administrator, and no
-///   application has; reviewing gives no right to manage.
+///   application has, except for answering for everything at once (LC-DEC-10); reviewing gives no right to manage.
 /// * LC-AUTH-04: a reviewer without a role sees what he reviews; all else is [`Verdict::Hidden`], also when the permission
 ///   would not do either, so that nobody learns what exists by asking for more than he may.
 /// * an application's `filterByCurrentUser` is allowed and finds nothing.
@@ -591,6 +621,7 @@ pub fn decide(caller: &Caller, operation: Operation, review: ReviewKind, relatio
         Demand::OwnWork(Some(Object::Stage)) if relation.reads_stage_history => Verdict::AllowOwnOnly,
         Demand::Manage(object) if sees(object) => manage(caller, review),
         Demand::Answer if sees(Object::Item) => answer(caller, &relation),
+        Demand::AnswerAll { below, by_application } if sees(below) => answer_all(caller, &relation, by_application),
         Demand::Administer => administer(caller),
         Demand::ListReports | Demand::CreateReport | Demand::ReadReport | Demand::ManageReport => {
             report(caller, operation.demand(), &relation)
@@ -600,7 +631,8 @@ pub fn decide(caller: &Caller, operation: Operation, review: ReviewKind, relatio
         | Demand::ListVisible(_)
         | Demand::OwnWork(Some(_))
         | Demand::Manage(_)
-        | Demand::Answer => Verdict::Hidden,
+        | Demand::Answer
+        | Demand::AnswerAll { .. } => Verdict::Hidden,
     }
 }
 
@@ -625,6 +657,21 @@ fn answer(caller: &Caller, relation: &Relation) -> Verdict {
         Verdict::Forbidden(Reason::ReadOnlyPermission)
     } else {
         Verdict::Allow
+    }
+}
+
+/// The right to answer at once for whatever one reviews below an object the caller can see; for an application, for everything.
+/// A role gives none of it. LC-DEC-09, LC-DEC-10, LC-AUTH-09
+fn answer_all(caller: &Caller, relation: &Relation, by_application: bool) -> Verdict {
+    let refusal = match caller.kind {
+        CallerKind::Application if !by_application => Some(Reason::ApplicationMayNotDecide),
+        CallerKind::User if !relation.sees_stage() => Some(Reason::ReviewsNothing),
+        CallerKind::Application | CallerKind::User => None,
+    };
+    match refusal {
+        Some(reason) => Verdict::Forbidden(reason),
+        None if caller.permission != Some(Permission::ReadWrite) => Verdict::Forbidden(Reason::ReadOnlyPermission),
+        None => Verdict::Allow,
     }
 }
 

@@ -87,6 +87,28 @@ pub enum RecordRefusal {
 /// The statuses in which decisions are taken.
 const DECIDABLE: &[Status] = &[Status::InProgress];
 
+/// Whether the stage takes decisions at this instant. LC-DEC-04, LC-DEC-05
+pub(super) fn check_open(stage: &Stage, operation: &'static str, now: DateTime<Utc>) -> Result<(), RecordRefusal> {
+    if stage.status != Status::InProgress {
+        return Err(WrongState { operation, object: "stage", current: stage.status, allowed: DECIDABLE }.into());
+    }
+    if now >= stage.end_at {
+        return Err(RecordRefusal::DeadlinePassed(stage.end_at));
+    }
+    Ok(())
+}
+
+/// The justification to store, when it is enough for what was answered. LC-DEC-06
+pub(super) fn check_justification(answer: &Answer, required: bool) -> Result<String, RecordRefusal> {
+    let justification = answer.justification.clone().unwrap_or_default();
+    match answer.verdict {
+        Verdict::Approve | Verdict::Deny if required && justification.trim().is_empty() => {
+            Err(RecordRefusal::JustificationRequired(answer.verdict))
+        }
+        Verdict::Approve | Verdict::Deny | Verdict::DontKnow | Verdict::NotReviewed => Ok(justification),
+    }
+}
+
 /// Records a reviewer's answer in an open stage.
 ///
 /// Who may answer is decided before (`authorization`); this is the rule of state, deadline and justification.
@@ -99,25 +121,10 @@ pub fn record(
     caller: Identity,
     now: DateTime<Utc>,
 ) -> Result<Recorded, RecordRefusal> {
-    if stage.status != Status::InProgress {
-        return Err(WrongState {
-            operation: "recording a decision",
-            object: "stage",
-            current: stage.status,
-            allowed: DECIDABLE,
-        }
-        .into());
-    }
-    if now >= stage.end_at {
-        return Err(RecordRefusal::DeadlinePassed(stage.end_at));
-    }
-    let justification = answer.justification.unwrap_or_default();
-    match answer.verdict {
-        Verdict::NotReviewed => return Ok(Recorded::Withdrawn),
-        Verdict::Approve | Verdict::Deny if justification_required && justification.trim().is_empty() => {
-            return Err(RecordRefusal::JustificationRequired(answer.verdict));
-        }
-        Verdict::Approve | Verdict::Deny | Verdict::DontKnow => {}
+    check_open(stage, "recording a decision", now)?;
+    let justification = check_justification(&answer, justification_required)?;
+    if answer.verdict == Verdict::NotReviewed {
+        return Ok(Recorded::Withdrawn);
     }
     Ok(Recorded::Stored(Decision {
         verdict: answer.verdict,

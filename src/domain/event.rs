@@ -17,6 +17,12 @@ pub enum Activity {
     DenyDecision,
     DontKnowDecision,
     ResetDecision,
+    BulkApproveDecisions,
+    BulkDenyDecisions,
+    BulkDontKnowDecisions,
+    BulkResetDecisions,
+    RecommendationsAccepted,
+    DecisionOverwritten,
     AutoReview,
     InstanceStatusChanged,
     InstanceStopped,
@@ -46,6 +52,12 @@ impl Activity {
             Self::DenyDecision => "Deny decision",
             Self::DontKnowDecision => "Don't know decision",
             Self::ResetDecision => "Reset decision",
+            Self::BulkApproveDecisions => "Bulk approve decisions",
+            Self::BulkDenyDecisions => "Bulk deny decisions",
+            Self::BulkDontKnowDecisions => "Bulk don't know decisions",
+            Self::BulkResetDecisions => "Bulk reset decisions",
+            Self::RecommendationsAccepted => "Recommendations accepted",
+            Self::DecisionOverwritten => "Decision overwritten",
             Self::AutoReview => "Auto review",
             Self::InstanceStatusChanged => "Instance status changed",
             Self::InstanceStopped => "Instance stopped",
@@ -72,6 +84,16 @@ impl Activity {
             Verdict::Deny => Self::DenyDecision,
             Verdict::DontKnow => Self::DontKnowDecision,
             Verdict::NotReviewed => Self::ResetDecision,
+        }
+    }
+
+    /// The activity of an answer recorded for many items at once.
+    pub const fn of_bulk_verdict(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Approve => Self::BulkApproveDecisions,
+            Verdict::Deny => Self::BulkDenyDecisions,
+            Verdict::DontKnow => Self::BulkDontKnowDecisions,
+            Verdict::NotReviewed => Self::BulkResetDecisions,
         }
     }
 }

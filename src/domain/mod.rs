@@ -4,6 +4,7 @@
 //! behaviour specification; `docs/architecture.md` says where to find which rule.
 
 pub mod authorization;
+pub mod bulk_decision;
 pub mod decision;
 pub mod definition;
 pub mod directory;
@@ -17,6 +18,7 @@ pub mod instance;
 pub mod lifecycle;
 #[cfg(test)]
 mod model_tests;
+pub mod precondition;
 pub mod query_text;
 pub mod recommendation;
 pub mod recurrence;

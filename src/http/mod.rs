@@ -2,8 +2,10 @@
 
 pub mod api;
 pub mod authentication;
+pub mod conventions;
 pub mod definitions;
 pub mod error;
+pub mod in_process;
 pub mod json_reader;
 pub mod odata;
 pub mod request_ids;

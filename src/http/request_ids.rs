@@ -5,7 +5,7 @@
 //! Only
 //! compression may be wrapped around it.
 
-use std::{error::Error as StdError, time::SystemTime};
+use std::{error::Error as StdError, panic::AssertUnwindSafe, time::SystemTime};
 
 use actix_web::{
     Error, HttpMessage, HttpResponse, Resource,
@@ -14,12 +14,13 @@ use actix_web::{
     error::{InternalError, JsonPayloadError},
     http::{
         Method, StatusCode,
-        header::{CACHE_CONTROL, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue},
+        header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue},
     },
     middleware::Next,
     web,
 };
 use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
 use uuid::Uuid;
 
 use crate::http::{
@@ -64,7 +65,9 @@ where
 {
     let ids = RequestIds::of(request.headers());
     request.extensions_mut().insert(ids.clone());
-    match next.call(request).await {
+    // A handler that panics is a bug; its client gets an answer all the same, and others go on.
+    let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().await;
+    match outcome.unwrap_or_else(|_| Err(ApiError::internal("a handler panicked").into())) {
         Ok(answer) => {
             let (request, response) = answer.into_parts();
             Ok(ServiceResponse::new(request, finish(response.map_into_boxed_body(), &ids)))
@@ -76,10 +79,22 @@ where
     }
 }
 
-/// A resource that refuses every verb but the offered ones, which are registered before it on resources of their own.
+/// A resource that refuses every verb but the offered ones, which are registered before it on resources of their own, and tells
+/// which there are. GET offers HEAD with it.
 pub fn other_methods(path: &str, offered: &'static [Method]) -> Resource {
-    web::resource(path).default_service(web::to(move || async move {
-        Err::<HttpResponse, ApiError>(ApiError::method_not_allowed(offered))
+    web::resource(path).default_service(web::to(move |method: Method| async move {
+        let mut allowed = offered.to_vec();
+        if let Some(read) = offered.iter().position(|offered| *offered == Method::GET) {
+            allowed.insert(read + 1, Method::HEAD);
+        }
+        allowed.push(Method::OPTIONS);
+        match method {
+            Method::OPTIONS => {
+                let names = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+                Ok(HttpResponse::NoContent().insert_header((ALLOW, names)).finish())
+            }
+            _ => Err(ApiError::method_not_allowed(&allowed)),
+        }
     }))
 }
 
@@ -184,7 +199,7 @@ fn chain(error: &(dyn StdError + Send + Sync)) -> String {
 mod tests {
     use actix_web::{
         App,
-        http::header::{ALLOW, WWW_AUTHENTICATE},
+        http::header::WWW_AUTHENTICATE,
         middleware::from_fn,
         test::{TestRequest, init_service},
     };
@@ -232,6 +247,7 @@ mod tests {
                 .service(other_methods("/stage", &[Method::GET]))
                 .route("/routed", web::get().to(async || "text"))
                 .route("/body", web::post().to(async |_: web::Json<Value>| HttpResponse::NoContent()))
+                .route("/panicking", web::get().to(async || -> HttpResponse { unreachable!("as asked") }))
                 .route("/broken", web::get().to(async || Err::<String, _>(ApiError::internal("no such column"))))
                 .route(
                     "/busy",
@@ -302,7 +318,20 @@ mod tests {
         let own = answer(TestRequest::delete().uri("/stage")).await;
         assert_eq!(own.status, StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(own.error()["code"], "MethodNotAllowed");
-        assert_eq!(own.header(ALLOW.as_str()), Some("GET"));
+        assert_eq!(own.header(ALLOW.as_str()), Some("GET, HEAD, OPTIONS"));
+
+        let asked = answer(TestRequest::with_uri("/stage").method(Method::OPTIONS)).await;
+        assert_eq!(asked.status, StatusCode::NO_CONTENT);
+        assert_eq!(asked.header(ALLOW.as_str()), Some("GET, HEAD, OPTIONS"));
+    }
+
+    /// CL-10
+    #[actix_web::test]
+    async fn a_handler_that_panics_is_a_failure_in_error_form() {
+        let answer = answer(TestRequest::get().uri("/panicking")).await;
+        assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(answer.error()["code"], "InternalServerError");
+        assert!(!answer.error().to_string().contains("as asked"));
     }
 
     #[actix_web::test]

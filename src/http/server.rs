@@ -30,6 +30,8 @@ use utoipa_actix_web::AppExt;
 use crate::{
     http::{
         Edge, api,
+        conventions::conventions,
+        in_process::InProcess,
         odata::canonicalize,
         request_ids::{RequestIds, request_ids},
     },
@@ -143,6 +145,7 @@ pub fn application(
 > {
     let (app, _document) = App::new().into_utoipa_app().configure(api::routes).split_for_parts();
     app.configure(api::refusals)
+        .app_data(Data::new(InProcess::new(edge.clone(), probes.clone())))
         .app_data(edge)
         .app_data(probes)
         .app_data(PayloadConfig::new(MAX_BODY_BYTES))
@@ -152,6 +155,7 @@ pub fn application(
         .route("/metrics", web::get().to(metrics))
         // The last one is the outermost.
         .wrap(from_fn(canonicalize))
+        .wrap(from_fn(conventions))
         .wrap(TracingLogger::<RequestSpan>::new())
         .wrap(from_fn(measured))
         .wrap(from_fn(request_ids))

@@ -3,6 +3,7 @@
 //! Comments on the traits are obligations for every implementation; `pg` is the only one. Reads return domain values, absence is
 //! `None`, also when the row belongs to another tenant. Storage is told ids, times and statuses; it invents none.
 
+pub mod bulk;
 pub mod directory_import;
 pub mod filter;
 pub mod history;
@@ -98,6 +99,7 @@ pub trait UnitOfWork: Send {
     fn reviewers(&mut self) -> &mut dyn ReviewerRepository;
     fn items(&mut self) -> &mut dyn ItemRepository;
     fn decisions(&mut self) -> &mut dyn DecisionRepository;
+    fn bulk_decisions(&mut self) -> &mut dyn bulk::BulkDecisionRepository;
     fn directory(&mut self) -> &mut dyn DirectoryRepository;
     fn events(&mut self) -> &mut dyn EventRepository;
     fn jobs(&mut self) -> &mut dyn JobRepository;

@@ -5,11 +5,14 @@
 mod smtp_sink;
 mod support;
 
+mod accept;
 mod api_document;
 mod authorization;
+mod batch;
 mod decisions;
 mod definitions;
 mod directory_import;
+mod etags;
 mod events;
 mod history;
 mod history_report;
@@ -23,6 +26,7 @@ mod paging;
 mod pool;
 mod protocol;
 mod races;
+mod reset;
 mod reviewers;
 mod sandbox;
 mod smoke;

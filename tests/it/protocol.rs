@@ -49,20 +49,18 @@ async fn a_verb_that_is_not_offered_is_refused_with_those_that_are() {
     let review = two_stages(&t).await;
     let before = t.events().await;
     for (path, allow) in paths(&review).await {
-        for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"] {
+        let all = format!("{}, OPTIONS", allow.replace("GET", "GET, HEAD"));
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"] {
             if allow.split(", ").any(|offered| offered == method) {
                 continue;
             }
             let answer = t.as_admin().send(method.parse().unwrap(), &path, Some(&json!({}))).await;
 
             let answer = answer.refused(405, "MethodNotAllowed");
-            assert_eq!(answer.headers["allow"], allow, "{method} {path}");
+            assert_eq!(answer.headers["allow"], all, "{method} {path}");
         }
-        if !allow.contains("GET") {
-            continue;
-        }
-        let head = t.as_admin().request(Method::HEAD, &path).send().await.unwrap();
-        assert_eq!(head.status().as_u16(), 405, "{path}");
+        let asked = t.with_authorization(None).send(Method::OPTIONS, &path, None).await.is(204);
+        assert_eq!(asked.headers["allow"], all, "{path}");
     }
     assert_eq!(t.events().await, before);
 }
@@ -324,9 +322,10 @@ async fn select_leaves_what_it_names_and_annotations() {
         let (parent, _) = path.rsplit_once('/').unwrap();
         let listed = t.as_admin().get(&format!("{parent}?$select={select}&$top=1")).await.is(200);
 
-        assert_eq!(keys(&answer.body)[0], "@odata.context");
+        assert_eq!(keys(&answer.body)[..2], ["@odata.context", "@odata.etag"]);
         let mut found = keys(&answer.body).split_off(1);
         assert_eq!(keys(&listed.rows()[0]), found);
+        found.retain(|name| !name.starts_with('@'));
         found.sort();
         let mut expected = expected.map(str::to_owned).to_vec();
         expected.sort();

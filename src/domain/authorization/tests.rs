@@ -393,6 +393,12 @@ fn changes_something(operation: Operation) -> bool {
         Operation::DefinitionCreate
             | Operation::DefinitionDelete
             | Operation::InstanceStop
+            | Operation::InstanceBatchRecord
+            | Operation::InstanceAcceptRecommendations
+            | Operation::InstanceReset
+            | Operation::InstanceApply
+            | Operation::StageBatchRecord
+            | Operation::StageAcceptRecommendations
             | Operation::StageUpdate
             | Operation::StageStop
             | Operation::DecisionUpdate
@@ -412,10 +418,21 @@ fn decides(operation: Operation) -> bool {
     matches!(operation, Operation::DecisionUpdate | Operation::StageDecisionUpdate)
 }
 
+fn decides_in_bulk(operation: Operation) -> bool {
+    matches!(
+        operation,
+        Operation::InstanceBatchRecord
+            | Operation::InstanceAcceptRecommendations
+            | Operation::StageBatchRecord
+            | Operation::StageAcceptRecommendations
+    )
+}
+
 fn manages_a_review(operation: Operation) -> bool {
     changes_something(operation)
         && !decides(operation)
         && !changes_a_report(operation)
+        && !decides_in_bulk(operation)
         && operation != Operation::SandboxClockAdvance
 }
 
@@ -511,6 +528,22 @@ proptest! {
             verdict == Verdict::Allow,
             kind == CallerKind::User && permission == Permission::ReadWrite && relation.decides_item
         );
+    }
+
+    /// LC-DEC-09, LC-DEC-10, LC-DEC-11, LC-AUTH-09
+    #[test]
+    fn nobody_decides_in_bulk_but_a_reviewer_and_an_application_that_answers_for_all(
+        kind in any_kind(), permission in any_permission(), roles in any_roles(), operation in operation_that(decides_in_bulk),
+        review in any_review(), relation in any_relation(),
+    ) {
+        let verdict = decide(&caller(kind, Some(permission), roles), operation, review, &relation);
+        let batch = matches!(operation, Operation::InstanceBatchRecord | Operation::StageBatchRecord);
+        let entitled = match kind {
+            CallerKind::Application => batch,
+            CallerKind::User => relation.reviews_stage || relation.reviews_item || relation.decides_item,
+        };
+
+        prop_assert_eq!(verdict == Verdict::Allow, entitled && permission == Permission::ReadWrite);
     }
 
     /// LC-AUTH-03

@@ -3,8 +3,10 @@
 use serde_json::{Map, Value};
 
 use crate::{
+    app::batch_record_decisions::BatchAnswer,
     domain::{
         decision::{Answer, Verdict},
+        ids::ObjectId,
         stage_update::{StageEcho, StageUpdateRequest},
     },
     http::{
@@ -53,36 +55,48 @@ pub(super) fn stage_update(body: &Value) -> Result<StageUpdateRequest, ApiError>
 /// The SDKs send back what they read: read-only members are known here; [`check_item_echo`] compares them.
 pub(super) fn answer(body: &Value) -> Result<Answer, ApiError> {
     let faults = Faults::default();
-    let mut verdict = None;
-    let mut justification = None;
+    let mut answer = None;
     if let Some(mut reader) = ObjectReader::new("", body, &faults) {
         reader.expect_type("accessReviewInstanceDecisionItem");
-        let values = Verdict::ALL.map(Verdict::as_str).join(", ");
-        match reader.text("decision") {
-            Sent::Value(text) => {
-                verdict = Verdict::parse(text);
-                if verdict.is_none() {
-                    reader.report("decision", format!("must be one of {values}"));
-                }
-            }
-            Sent::Null => reader.report("decision", format!("must be one of {values}")),
-            Sent::Absent if !reader.mentions("decision") => {
-                reader.report("decision", format!("is required: one of {values}"));
-            }
-            Sent::Absent => {}
-        }
-        justification = reader.nullable_text("justification").map(str::to_owned);
-        if justification.as_deref().is_some_and(|text| text.chars().count() > JUSTIFICATION_LIMIT) {
-            reader.report("justification", format!("has at most {JUSTIFICATION_LIMIT} characters"));
-        }
+        answer = read_answer(&mut reader);
         reader.ignore(&ITEM_READ_ONLY);
         reader.finish();
     }
-    let verdict = checked(faults, verdict)?;
-    match verdict {
-        Some(verdict) => Ok(Answer { verdict, justification }),
-        None => Err(ApiError::bad_request(Vec::new())),
+    checked(faults, answer)?.ok_or_else(|| ApiError::bad_request(Vec::new()))
+}
+
+/// `decision` and `justification`; `None` when the decision is not to be had, which is reported.
+fn read_answer(reader: &mut ObjectReader<'_>) -> Option<Answer> {
+    let verdict = reader.required_choice("decision", &Verdict::ALL, Verdict::as_str);
+    let justification = reader.nullable_text("justification").map(str::to_owned);
+    if justification.as_deref().is_some_and(|text| text.chars().count() > JUSTIFICATION_LIMIT) {
+        reader.report("justification", format!("has at most {JUSTIFICATION_LIMIT} characters"));
     }
+    Some(Answer { verdict: verdict?, justification })
+}
+
+/// The body of INST-BATCH and STAGE-BATCH. LC-DEC-09
+pub(super) fn batch(body: &Value) -> Result<BatchAnswer, ApiError> {
+    let faults = Faults::default();
+    let mut request = None;
+    if let Some(mut reader) = ObjectReader::new("", body, &faults) {
+        let answer = read_answer(&mut reader);
+        let principal = object_id(&mut reader, "principalId");
+        let resource = object_id(&mut reader, "resourceId");
+        request = answer.map(|answer| BatchAnswer { answer, principal, resource });
+        reader.finish();
+    }
+    checked(faults, request)?.ok_or_else(|| ApiError::bad_request(Vec::new()))
+}
+
+/// A directory object's id; absent and null mean any.
+fn object_id(reader: &mut ObjectReader<'_>, name: &'static str) -> Option<ObjectId> {
+    let text = reader.nullable_text(name)?;
+    let id = text.parse().ok();
+    if id.is_none() {
+        reader.report(name, "must be the id of a directory object: a GUID");
+    }
+    id
 }
 
 /// The body of the sandbox clock: `{"advance":"P7D"}`.

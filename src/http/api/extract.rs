@@ -5,7 +5,10 @@ use std::{future::Future, pin::Pin, str::FromStr};
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
     dev::Payload,
-    http::header::{AUTHORIZATION, CONTENT_TYPE},
+    http::{
+        Method,
+        header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, IF_MATCH, IF_NONE_MATCH},
+    },
     web::{Bytes, Data},
 };
 use chrono::Utc;
@@ -13,7 +16,14 @@ use serde_json::Value;
 
 use crate::{
     app::{self, Call, Refused},
-    http::{Edge, authentication::AuthenticationError, error::ApiError, json_reader, request_ids::RequestIds},
+    domain::precondition::{Precondition, TagList},
+    http::{
+        Edge,
+        authentication::AuthenticationError,
+        error::{ApiError, ErrorCode},
+        json_reader,
+        request_ids::RequestIds,
+    },
 };
 
 type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
@@ -42,9 +52,30 @@ impl FromRequest for AnyCaller {
             let request_id = request.extensions().get::<RequestIds>().map(|ids| ids.request_id);
             let roles = edge.roles.of(&edge.services, &caller).await?;
             let caller = std::sync::Arc::new((*caller).clone().with_directory_roles(roles));
-            Ok(Self(Call { caller, request_id }))
+            let precondition = precondition(&request)?;
+            Ok(Self(Call { caller, request_id, precondition }))
         })
     }
+}
+
+/// What the request demands of the object it changes. LC-CONC-08
+///
+/// Reading is answered by the tag in the answer, and an action demands nothing.
+fn precondition(request: &HttpRequest) -> Result<Precondition, ApiError> {
+    if !matches!(*request.method(), Method::PUT | Method::PATCH | Method::DELETE) {
+        return Ok(Precondition::default());
+    }
+    let list = |name: HeaderName| match request.headers().get(&name) {
+        None => Ok(None),
+        Some(value) => match value.to_str().ok().and_then(TagList::parse) {
+            Some(tags) => Ok(Some(tags)),
+            None => {
+                let message = format!("{name} must be * or entity tags such as W/\"7\", with commas between them.");
+                Err(ApiError::new(ErrorCode::BadRequest, message).with_target(name.as_str()))
+            }
+        },
+    };
+    Ok(Precondition { if_match: list(IF_MATCH)?, if_none_match: list(IF_NONE_MATCH)? })
 }
 
 /// A token expires by real time, whatever a sandbox tenant's clock says.

@@ -1,6 +1,7 @@
 //! The routes: one handler per operation of the API, registered once for actix and for the API document.
 
 mod bodies;
+mod bulk;
 mod decisions;
 mod definitions;
 mod extract;
@@ -81,6 +82,11 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(decisions::list_stage)
         .service(decisions::get_stage)
         .service(decisions::update_stage)
+        .service(bulk::batch_instance)
+        .service(bulk::batch_stage)
+        .service(bulk::accept_instance)
+        .service(bulk::accept_stage)
+        .service(bulk::reset)
         .service(sandbox::advance_clock)
         .service(history::count)
         .service(history::count_instances)
@@ -143,9 +149,14 @@ pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
         (format!("{definition}/instances"), READ),
         (instance.clone(), READ),
         (format!("{instance}/stop"), ACTION),
+        (format!("{instance}/batchRecordDecisions"), ACTION),
+        (format!("{instance}/acceptRecommendations"), ACTION),
+        (format!("{instance}/resetDecisions"), ACTION),
         (format!("{instance}/stages"), READ),
         (stage.clone(), PATCHABLE),
         (format!("{stage}/stop"), ACTION),
+        (format!("{stage}/batchRecordDecisions"), ACTION),
+        (format!("{stage}/acceptRecommendations"), ACTION),
         (format!("{instance}/decisions"), READ),
         (format!("{instance}/decisions/{{item}}"), PATCHABLE),
         (format!("{stage}/decisions"), READ),
@@ -174,6 +185,7 @@ impl From<Refused> for ApiError {
             Refused::Invalid(violations) => Self::bad_request(violations),
             Refused::Conflict(message) => Self::conflict(message),
             Refused::Gone(message) => Self::gone(message),
+            Refused::PreconditionFailed(_) => Self::precondition_failed(),
             // Nothing was written, so the client may repeat what it did. CL-27
             Refused::Store(StoreError::Busy(_) | StoreError::Unavailable(_)) => {
                 Self::service_unavailable(RETRY_AFTER_SECONDS)

@@ -160,6 +160,21 @@ pub(super) struct HistoryDefinitionUpdate {
     display_name: Option<String>,
 }
 
+/// One decision for many items.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read by the document only")]
+#[schema(rename_all = "camelCase")]
+pub(super) struct BatchDecision {
+    /// `Approve`, `Deny`, `DontKnow` or `NotReviewed`.
+    decision: String,
+    /// Required for `Approve` and `Deny` when the review's settings say so.
+    justification: Option<String>,
+    /// Only this principal's items.
+    principal_id: Option<String>,
+    /// Only items of this resource.
+    resource_id: Option<String>,
+}
+
 /// Moves a sandbox tenant's clock.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "read by the document only")]

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    app::{get_instance::InstanceView, get_stage::StageView},
+    app::{entity_tags, get_instance::InstanceView, get_stage::StageView},
     domain::{
         decision::Verdict,
         definition::Identity,
@@ -43,6 +43,7 @@ pub(super) fn instance(view: &InstanceView) -> Map<String, Value> {
         })
         .collect();
     object(json!({
+        "@odata.etag": entity_tags::of_instance(instance).to_string(),
         "id": instance.id,
         "startDateTime": render_date_time(instance.start_at),
         "endDateTime": render_date_time(instance.end_at),
@@ -58,6 +59,7 @@ pub(super) fn instance(view: &InstanceView) -> Map<String, Value> {
 pub(super) fn stage(view: &StageView) -> Map<String, Value> {
     let StageView { stage, lists } = view;
     object(json!({
+        "@odata.etag": entity_tags::of_stage(stage).to_string(),
         "id": stage.id,
         "startDateTime": render_date_time(stage.start_at),
         "endDateTime": render_date_time(stage.end_at),
@@ -78,6 +80,7 @@ pub(super) fn item(public_url: &str, instance: &Instance, row: &ItemRow) -> Map<
         ResourceKind::Group => "groups",
     };
     object(json!({
+        "@odata.etag": entity_tags::of_item(row).to_string(),
         "id": instance.item_prefix.item_id(row.seq),
         "accessReviewId": instance.id,
         "decision": decision.map_or(Verdict::NotReviewed, |decision| decision.verdict).as_str(),

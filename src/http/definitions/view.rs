@@ -6,6 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
 use crate::{
+    app::entity_tags,
     domain::{
         definition::{
             ApplyAction, Definition, Identity, InsightSetting, MovingDecision, NotificationRecipient, Recurrence,
@@ -22,6 +23,7 @@ use crate::{
 pub fn render(definition: &Definition) -> Value {
     let draft = &definition.draft;
     json!({
+        "@odata.etag": entity_tags::of_definition(definition).to_string(),
         "id": definition.id,
         "displayName": draft.display_name,
         "createdDateTime": render_date_time(definition.created_at),

@@ -1,15 +1,26 @@
 //! Envelopes, projections and context URLs. Sections 4 and 5 of the OData digest
 
-use actix_web::{HttpResponse, http::StatusCode, http::header::CONTENT_TYPE};
+use actix_web::{
+    HttpResponse,
+    http::{
+        StatusCode,
+        header::{CONTENT_TYPE, ETAG},
+    },
+};
 use serde_json::{Map, Value};
 
 /// The content type of every JSON answer. CL-09
 pub const JSON_CONTENT_TYPE: &str =
     "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8";
 
-/// An answer with a JSON body and its content type.
+/// An answer with a JSON body and its content type; that of one entity has the entity's tag as its `ETag`.
 pub fn json_response(status: StatusCode, value: &Value) -> HttpResponse {
-    HttpResponse::build(status).insert_header((CONTENT_TYPE, JSON_CONTENT_TYPE)).body(value.to_string())
+    let mut response = HttpResponse::build(status);
+    response.insert_header((CONTENT_TYPE, JSON_CONTENT_TYPE));
+    if let Some(tag) = value.get("@odata.etag").and_then(Value::as_str) {
+        response.insert_header((ETAG, tag));
+    }
+    response.body(value.to_string())
 }
 
 /// A collection: `value` is always there; no link means that this is the last page. CL-24

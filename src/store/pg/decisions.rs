@@ -121,7 +121,8 @@ impl DecisionRepository for PgUnitOfWork {
                        decided_by_name = $8,
                        decided_by_user_principal_name = $9,
                        decided_at = $10,
-                       moves_on = $11
+                       moves_on = $11,
+                       replaced = null
                  where tenant_id = $1
                    and instance_id = $2
                    and ordinal = $3

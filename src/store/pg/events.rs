@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl ActorKind {
-    const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::User => "user",
             Self::Application => "application",

@@ -301,7 +301,7 @@ impl ItemRepository for PgUnitOfWork {
             )
             insert into decision_items
                 (tenant_id, instance_id, seq, principal_id, principal_type, principal_name, principal_detail, cohort,
-                 recommendations)
+                 recommendations, last_sign_in_at)
             select $1, $2,
                    row_number() over (order by cohort_key nulls first, lower(principal_name), principal_id),
                    principal_id, principal_type, principal_name, principal_detail,
@@ -314,7 +314,8 @@ impl ItemRepository for PgUnitOfWork {
                                     else 0
                                 end::smallint
                            from unnest($9::timestamptz[]) with ordinality as stage (cutoff, position)
-                          order by position)
+                          order by position),
+                   case when sign_in_known then coalesce(last_sign_in_at, '-infinity') end
               from keyed
             "#,
             tenant,

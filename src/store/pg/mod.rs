@@ -2,6 +2,7 @@
 //!
 //! Nothing else knows SQL. Every statement runs inside a [`PgUnitOfWork`] with the tenant set, as a role that owns nothing.
 
+mod bulk;
 mod decisions;
 mod definitions;
 mod directory;

@@ -9,7 +9,7 @@ use crate::{
     store::{
         DecisionRepository, DefinitionRepository, DirectoryRepository, EventRepository, InstanceRepository,
         ItemRepository, JobRepository, ReviewerListRepository, ReviewerRepository, StageRepository, StoreError,
-        TenantRepository, UnitOfWork, history::HistoryRepository,
+        TenantRepository, UnitOfWork, bulk::BulkDecisionRepository, history::HistoryRepository,
     },
 };
 
@@ -125,6 +125,10 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn decisions(&mut self) -> &mut dyn DecisionRepository {
+        self
+    }
+
+    fn bulk_decisions(&mut self) -> &mut dyn BulkDecisionRepository {
         self
     }
 

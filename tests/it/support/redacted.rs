@@ -49,7 +49,10 @@ impl Redaction {
             Value::Array(values) => values.iter().map(|value| self.value(value)).collect(),
             Value::Object(members) => members
                 .iter()
-                .map(|(name, value)| (name.clone(), self.value(value)))
+                .map(|(name, value)| match name.as_str() {
+                    "@odata.etag" => (name.clone(), Value::from("{tag}")),
+                    _ => (name.clone(), self.value(value)),
+                })
                 .collect::<serde_json::Map<_, _>>()
                 .into(),
             Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
