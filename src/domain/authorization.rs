@@ -414,7 +414,7 @@ pub enum Operation {
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 36] = [
         Self::DefinitionList,
         Self::DefinitionCreate,
         Self::DefinitionGet,
