@@ -100,6 +100,47 @@ pub(super) fn reviewer_view(instance: &Instance, reaches: Vec<StageReach>) -> It
     ItemView::Reviewer { reaches, histories: instance.settings.decision_histories_for_reviewers_enabled }
 }
 
+/// Items that are at most looked through or sorted for one page. Where an index serves, the number does not matter.
+const MAX_LOOKED_THROUGH: i32 = 100_000;
+
+/// Refuses what would look through, or sort, more items than that: on a review of a million, a page would take seconds.
+fn refuse_large(
+    instance: &Instance,
+    view: &ItemView,
+    request: &ListRequest<DecisionProperty, ItemCursor>,
+) -> Result<(), Refused> {
+    let few = match view {
+        ItemView::Effective { .. } | ItemView::Stage { reach: None, .. } => false,
+        ItemView::Stage { reach: Some(reaches), .. } | ItemView::Reviewer { reaches, .. } => {
+            reaches.iter().all(|part| !part.reach.every)
+        }
+    };
+    if few || instance.item_count <= MAX_LOOKED_THROUGH {
+        return Ok(());
+    }
+    let count = instance.item_count;
+    if request.expression.as_ref().is_some_and(FilterExpression::looks_at_every_item) {
+        return Err(Refused::Unsupported {
+            target: "$filter",
+            message: format!(
+                "principal/displayName and reviewedDateTime can be filtered by on reviews of at most {MAX_LOOKED_THROUGH} items, \
+                 or together with `and` and an eq or in on id, principal/id or reviewedBy/id; this one has {count}"
+            ),
+        });
+    }
+    match request.order.as_slice() {
+        [] => Ok(()),
+        [order] if order.property.members().is_some() => Ok(()),
+        _ => Err(Refused::Unsupported {
+            target: "$orderby",
+            message: format!(
+                "decision, applyResult or recommendation alone can be ordered by on reviews of more than {MAX_LOOKED_THROUGH} \
+                 items; this one has {count}"
+            ),
+        }),
+    }
+}
+
 /// The condition without what is known of all items of the instance, and with places instead of the ids that are computed
 /// from them.
 fn resolved(expression: FilterExpression<DecisionProperty>, instance: &Instance) -> FilterExpression<DecisionProperty> {
@@ -137,6 +178,7 @@ async fn page(
     if matches!(view, ItemView::Reviewer { reaches, .. } if reaches.is_empty()) {
         return Ok(Listed::empty(request.count));
     }
+    refuse_large(found, view, request)?;
     let filter = ItemFilter {
         expression: request.expression.clone().map(|expression| resolved(expression, found)),
         order: request.order.clone(),

@@ -85,6 +85,9 @@ pub enum Refused {
     /// The body breaks a rule.
     #[error("the request is not valid")]
     Invalid(Vec<Violation>),
+    /// A query that would cost too much here; names the query option.
+    #[error("{message}")]
+    Unsupported { target: &'static str, message: String },
     /// A fallback reviewer would be removed. LC-SUPD-06
     #[error("{0}")]
     Conflict(String),

@@ -262,22 +262,21 @@ fn definition() -> Value {
     })
 }
 
-/// Rows that the demo looks at, at most.
-const FIRST_PAGE: i64 = 100;
+/// Everything of a list, as far as one page goes.
+fn first_page<P, C>() -> ListRequest<P, C> {
+    ListRequest::first(100)
+}
 
 async fn newest_definition(services: &Services, admin: &Call) -> anyhow::Result<Option<Definition>> {
-    let listed = list_definitions(services, admin, DefinitionList::All, &ListRequest::first(FIRST_PAGE))
-        .await
-        .map_err(service::told)?;
+    let listed = list_definitions(services, admin, DefinitionList::All, &first_page()).await.map_err(service::told)?;
     Ok(listed.slice.rows.into_iter().next())
 }
 
 async fn instance_of(services: &Services, admin: &Call) -> anyhow::Result<Option<(DefinitionId, InstanceId, Status)>> {
     let Some(definition) = newest_definition(services, admin).await? else { return Ok(None) };
-    let listed =
-        list_instances(services, admin, definition.id, InstanceList::All, &ListRequest::first(FIRST_PAGE), false).await;
+    let listed = list_instances(services, admin, definition.id, InstanceList::All, &first_page(), false).await;
     let instance = listed.map_err(service::told)?.slice.rows.into_iter().next();
-    Ok(instance.map(|view| (definition.id, view.view.instance.id, view.view.instance.status)))
+    Ok(instance.map(|found| (definition.id, found.view.instance.id, found.view.instance.status)))
 }
 
 /// Where the review stands: what the calls name.
@@ -296,9 +295,8 @@ struct Place {
 async fn place(services: &Services, admin: &Call) -> anyhow::Result<Place> {
     let found = instance_of(services, admin).await?;
     let (definition, instance, _) = found.context("the demo's review has no instance")?;
-    let stages =
-        list_stages(services, admin, definition, instance, StageList::All, &ListRequest::first(FIRST_PAGE)).await;
-    let stages = stages.map_err(service::told)?.slice.rows;
+    let listed = list_stages(services, admin, definition, instance, StageList::All, &first_page()).await;
+    let stages = listed.map_err(service::told)?.slice.rows;
     let runs = |status: Status| status == Status::InProgress;
     let stage = stages.iter().rev().find(|view| runs(view.stage.status)).or(stages.last());
     let stage = stage.context("the demo's review has no stage")?.stage.clone();
@@ -307,9 +305,7 @@ async fn place(services: &Services, admin: &Call) -> anyhow::Result<Place> {
     let mut items = Vec::new();
     for (call, list) in [(&reviewer, DecisionList::Mine), (admin, DecisionList::All)] {
         // A stage that is over may show its reviewer nothing.
-        if let Ok((held, listed)) =
-            list_stage_decisions(services, call, path, list, &ListRequest::first(FIRST_PAGE)).await
-        {
+        if let Ok((held, listed)) = list_stage_decisions(services, call, path, list, &first_page()).await {
             items.extend(listed.slice.rows.into_iter().map(|row| (held.item_prefix.item_id(row.seq), row.principal)));
         }
     }

@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::domain::ids::ItemSeq;
+use crate::domain::{decision::Verdict, ids::ItemSeq, recommendation::Recommendation};
 
 /// Properties of a schedule definition that can be filtered or ordered by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,6 +61,66 @@ pub enum DecisionProperty {
     ReviewerId,
     /// Null where nobody decided.
     ReviewedDateTime,
+}
+
+/// What became of a decision in the directory. Section 5.1 of the model
+pub const APPLY_RESULTS: [&str; 5] = [
+    "New",
+    "AppliedSuccessfully",
+    "AppliedWithUnknownFailure",
+    "AppliedSuccessfullyButObjectNotFound",
+    "ApplyNotSupported",
+];
+
+impl DecisionProperty {
+    /// The words of a closed set in ascending order; `None` for other properties.
+    pub fn members(self) -> Option<Vec<&'static str>> {
+        let mut members = match self {
+            Self::Decision => Verdict::ALL.map(Verdict::as_str).to_vec(),
+            Self::Recommendation => Recommendation::ALL.map(Recommendation::as_str).to_vec(),
+            Self::ApplyResult => APPLY_RESULTS.to_vec(),
+            Self::Id
+            | Self::PrincipalId
+            | Self::PrincipalName
+            | Self::ResourceId
+            | Self::ReviewerId
+            | Self::ReviewedDateTime => return None,
+        };
+        members.sort_unstable();
+        Some(members)
+    }
+}
+
+impl FilterExpression<DecisionProperty> {
+    /// Whether it can only be answered by looking at every item, some of whose properties no index knows, and nothing in it
+    /// narrows the items down before.
+    pub fn looks_at_every_item(&self) -> bool {
+        let unknown =
+            |property| matches!(property, DecisionProperty::PrincipalName | DecisionProperty::ReviewedDateTime);
+        match self {
+            Self::And(parts) => parts.iter().any(Self::looks_at_every_item) && !parts.iter().any(Self::names_few_items),
+            Self::Or(parts) => parts.iter().any(Self::looks_at_every_item),
+            Self::Not(part) => part.looks_at_every_item(),
+            Self::Compare { property, .. } | Self::In { property, .. } | Self::IsNull(property) => unknown(*property),
+            Self::Constant(_) => false,
+        }
+    }
+
+    fn names_few_items(&self) -> bool {
+        let named = |property| {
+            matches!(property, DecisionProperty::Id | DecisionProperty::PrincipalId | DecisionProperty::ReviewerId)
+        };
+        match self {
+            Self::And(parts) => parts.iter().any(Self::names_few_items),
+            Self::Or(parts) => parts.iter().all(Self::names_few_items),
+            Self::Compare { property, operator: FilterOperator::Equal, value } => {
+                named(*property) && *value != FilterValue::Id(Uuid::nil())
+            }
+            Self::In { property, values } => named(*property) && !values.contains(&FilterValue::Id(Uuid::nil())),
+            Self::Constant(holds) => !holds,
+            Self::Compare { .. } | Self::IsNull(_) | Self::Not(_) => false,
+        }
+    }
 }
 
 /// Properties of a contacted reviewer that can be filtered or ordered by. Section 4.3 of the model
@@ -334,5 +394,28 @@ mod tests {
         assert!(!query(FilterOperator::GreaterOrEqual).matches(&finance));
         assert!(FilterExpression::IsNull(DefinitionProperty::ScopeQuery).matches(&finance));
         assert!(!FilterExpression::IsNull(DefinitionProperty::Status).matches(&finance));
+    }
+    #[test]
+    fn what_no_index_knows_looks_at_every_item_unless_something_narrows_it_down() {
+        type Filter = FilterExpression<DecisionProperty>;
+        let leaf = |property, operator, value| Filter::Compare { property, operator, value };
+        let name =
+            || leaf(DecisionProperty::PrincipalName, FilterOperator::Contains, FilterValue::Text("a".to_owned()));
+        let principal = |operator| leaf(DecisionProperty::PrincipalId, operator, FilterValue::Id(Uuid::from_u128(1)));
+        let verdict = || leaf(DecisionProperty::Decision, FilterOperator::Equal, FilterValue::Member("Deny"));
+        let nobody = leaf(DecisionProperty::ReviewerId, FilterOperator::Equal, FilterValue::Id(Uuid::nil()));
+        let equal = FilterOperator::Equal;
+
+        assert!(name().looks_at_every_item());
+        assert!(Filter::Not(Box::new(name())).looks_at_every_item());
+        assert!(Filter::IsNull(DecisionProperty::ReviewedDateTime).looks_at_every_item());
+        assert!(Filter::And(vec![name(), verdict()]).looks_at_every_item());
+        assert!(Filter::And(vec![name(), nobody]).looks_at_every_item());
+        assert!(Filter::And(vec![name(), principal(FilterOperator::NotEqual)]).looks_at_every_item());
+        assert!(Filter::Or(vec![name(), principal(equal)]).looks_at_every_item());
+        assert!(!verdict().looks_at_every_item());
+        assert!(!Filter::And(vec![name(), principal(equal)]).looks_at_every_item());
+        let or = Filter::Or(vec![principal(equal), principal(equal)]);
+        assert!(!Filter::And(vec![name(), or]).looks_at_every_item());
     }
 }

@@ -375,38 +375,43 @@ async fn principals_have_their_types() {
     assert!(!rows.contains_key(GUEST));
 }
 
-/// Section 8.2 of the design: no connection is kept while somebody reads.
+/// However many read a report that fits no buffer on the way, nothing of the service is taken up by them.
 #[tokio::test]
 async fn slow_readers_hold_nothing() {
+    const PIECES: usize = 160;
     let t = Tenant::with_finance().await;
-    let mut company = Company::new();
-    let names: Vec<_> = (0..600).map(|number| format!("member-{number:04}-{}", "x".repeat(200))).collect();
-    for name in &names {
-        company = company.user(name, None);
-    }
-    let members: Vec<_> = names.iter().map(String::as_str).collect();
-    company.group("large", &members, &[]).import(&t).await;
-    t.review().scope(&format!("/groups/{}/transitiveMembers", object_id("large"))).running().await;
+    t.review().running().await;
     let admin = t.as_admin();
     let instance = t.report(&admin, &history_body(t.now().await)).await;
     let link = admin.act(&format!("{instance}/generateDownloadUri")).await.ok().text("downloadUri");
-    assert!(t.table("history_pieces").await.len() > 4);
+    // As if the report had 20 MiB.
+    let size = PIECES * 128 * 1024;
+    t.database
+        .execute(&format!(
+            "delete from history_pieces where tenant_id = '{0}';
+             insert into history_pieces
+             select tenant_id, history_instance_id, number, convert_to(repeat(lpad(number::text, 16, ' '), 8192), 'UTF8')
+               from history_instances, generate_series(0, {PIECES} - 1) as number where tenant_id = '{0}';
+             update history_instances set piece_count = {PIECES}, byte_count = {size} where tenant_id = '{0}'",
+            t.id
+        ))
+        .await;
 
     // More readers than the service has connections, each in the middle of the text.
     let mut readers = Vec::new();
-    for _ in 0..15 {
+    for _ in 0..12 {
         let mut response = t.with_authorization(None).request(reqwest::Method::GET, &link).send().await.unwrap();
         let first = response.chunk().await.unwrap().unwrap();
         readers.push((response, first.to_vec()));
     }
     admin.get(&instance).await.is(200);
-    let mut texts = BTreeSet::new();
-    for (response, mut text) in readers {
+
+    for (response, mut text) in readers.drain(..2) {
         text.extend(response.bytes().await.unwrap());
-        texts.insert(String::from_utf8(text).unwrap());
+        let numbers: Vec<usize> =
+            text.chunks(16).map(|cell| std::str::from_utf8(cell).unwrap().trim().parse().unwrap()).collect();
+        assert!(numbers.is_sorted() && numbers.len() == size / 16, "every piece once and in order");
     }
-    assert_eq!(texts.len(), 1, "all read the same");
-    let rows = crate::support::parse(texts.first().unwrap());
-    assert_eq!(rows.len(), 600);
-    assert_eq!(rows.iter().map(|row| &row["PrincipalId"]).collect::<BTreeSet<_>>().len(), 600);
+    drop(readers);
+    admin.get(&instance).await.is(200);
 }

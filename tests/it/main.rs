@@ -22,6 +22,7 @@ mod kubernetes;
 mod lifecycle;
 mod migrations;
 mod mutations;
+mod odata_lists;
 mod paging;
 mod pool;
 mod protocol;

@@ -183,6 +183,7 @@ impl From<Refused> for ApiError {
             Refused::Forbidden(reason) => Self::forbidden(reason.to_string()),
             Refused::InvalidState(message) => Self::invalid_review_state(message),
             Refused::Invalid(violations) => Self::bad_request(violations),
+            Refused::Unsupported { target, message } => Self::unsupported_query(message).with_target(target),
             Refused::Conflict(message) => Self::conflict(message),
             Refused::Gone(message) => Self::gone(message),
             Refused::PreconditionFailed(_) => Self::precondition_failed(),

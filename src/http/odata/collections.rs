@@ -4,8 +4,8 @@
 use crate::{
     http::odata::options::SystemOption,
     store::filter::{
-        ContactedReviewerProperty, DecisionProperty, DefinitionProperty, FilterOperator, HistoryDefinitionProperty,
-        HistoryInstanceProperty, InstanceProperty, StageProperty,
+        APPLY_RESULTS, ContactedReviewerProperty, DecisionProperty, DefinitionProperty, FilterOperator,
+        HistoryDefinitionProperty, HistoryInstanceProperty, InstanceProperty, StageProperty,
     },
 };
 
@@ -200,14 +200,6 @@ const DECISION_VALUES: &[&str] = &["Approve", "Deny", "DontKnow", "NotReviewed"]
 
 const RECOMMENDATIONS: &[&str] = &["NoInfoAvailable", "Approve", "Deny"];
 
-const APPLY_RESULTS: &[&str] = &[
-    "New",
-    "AppliedSuccessfully",
-    "AppliedWithUnknownFailure",
-    "AppliedSuccessfullyButObjectNotFound",
-    "ApplyNotSupported",
-];
-
 const HISTORY_STATUSES: &[&str] = &["done", "inprogress", "error", "requested"];
 
 const INSTANCE_PROPERTIES: &[&str] =
@@ -352,7 +344,7 @@ pub static DECISIONS: Allowed<DecisionProperty> = Allowed {
     filterable: &[
         id("id", DecisionProperty::Id),
         member("decision", DecisionProperty::Decision, DECISION_VALUES),
-        member("applyResult", DecisionProperty::ApplyResult, APPLY_RESULTS),
+        member("applyResult", DecisionProperty::ApplyResult, &APPLY_RESULTS),
         member("recommendation", DecisionProperty::Recommendation, RECOMMENDATIONS),
         id("principal/id", DecisionProperty::PrincipalId),
         text("principal/displayName", DecisionProperty::PrincipalName),

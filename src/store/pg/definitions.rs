@@ -395,7 +395,7 @@ impl DefinitionRepository for PgUnitOfWork {
     ) -> Result<Slice<Definition, DefinitionCursor>, StoreError> {
         let keys = filters::sort_keys(
             &filter.order,
-            column,
+            sort_column,
             &[filters::SortKey { column: column(DefinitionProperty::CreatedDateTime), descending: true }],
         );
         let mut query = QueryBuilder::<Postgres>::new(
@@ -447,6 +447,14 @@ const fn column(property: DefinitionProperty) -> Column {
         DefinitionProperty::ScopeQuery => {
             Column::text("case when d.scope_inactive_duration is null then d.scope_query end").nullable()
         }
+    }
+}
+
+/// Names are ordered as they are compared: without regard to case.
+const fn sort_column(property: DefinitionProperty) -> Column {
+    match property {
+        DefinitionProperty::DisplayName => Column::text("lower(d.display_name)"),
+        other => column(other),
     }
 }
 
