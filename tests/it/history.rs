@@ -380,6 +380,13 @@ async fn a_download_is_a_file_that_may_be_compressed() {
     let link = admin.act(&format!("{instance}/generateDownloadUri")).await.ok().text("downloadUri");
     let nobody = t.with_authorization(None);
 
+    let head = nobody.request(Method::HEAD, &link).send().await.unwrap();
+    assert_eq!(
+        (head.status().as_u16(), &head.headers()["content-type"]),
+        (200, &"text/csv; charset=utf-8".parse().unwrap())
+    );
+    assert_eq!(t.events_of("Report downloaded").await.len(), 0, "who asks how long it is has not downloaded it");
+
     let plain = nobody.request(Method::GET, &link).send().await.unwrap();
     assert_eq!(plain.headers()["content-type"], "text/csv; charset=utf-8");
     let disposition = plain.headers()["content-disposition"].to_str().unwrap().to_owned();
