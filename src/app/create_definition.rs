@@ -10,7 +10,7 @@ use super::{
 };
 use crate::domain::{
     authorization::{Operation, Relation, require_permission},
-    definition::{self, Definition, DefinitionDraft},
+    definition::{self, Definition, DefinitionDraft, Schedule},
     event::{Activity, Event},
     reviewer_scope::{ReviewerForm, ReviewerScope},
     status::Status,
@@ -23,7 +23,7 @@ use crate::domain::{
 pub async fn create_definition(
     services: &Services,
     call: &Call,
-    draft: DefinitionDraft,
+    mut draft: DefinitionDraft,
 ) -> Result<Definition, Refused> {
     require_permission(&call.caller)?;
     let mut uow = services.begin(call.tenant()).await?;
@@ -32,6 +32,10 @@ pub async fn create_definition(
     authorize(&call.caller, Operation::DefinitionCreate, kind, &Relation::default())?;
 
     let mut violations = definition::validate(&draft);
+    // What is wrong is told by the places in the body; what is right is kept in the order of the stages.
+    if violations.is_empty() {
+        draft.order_stages();
+    }
     if uow.directory().group(group).await?.is_none() {
         violations.push(Violation::new("scope.query", format!("there is no group {group}")));
     }
@@ -50,6 +54,7 @@ pub async fn create_definition(
         modified_at: now,
         created_by: call.caller.identity.clone(),
         status: Status::NotStarted,
+        schedule: Schedule::default(),
     };
     if let Some(recurrence) = &definition.draft.settings.recurrence
         && let Some(last) = recurrence.range.as_ref().and_then(|range| range.last_date())
@@ -88,7 +93,7 @@ pub async fn create_definition(
 }
 
 /// Every reviewer and recipient scope of the draft with the path of its query.
-fn named_forms(draft: &DefinitionDraft) -> Vec<(String, ReviewerForm)> {
+pub(super) fn named_forms(draft: &DefinitionDraft) -> Vec<(String, ReviewerForm)> {
     let lists = std::iter::once((String::new(), &draft.reviewer_lists)).chain(
         draft
             .stages

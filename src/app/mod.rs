@@ -8,6 +8,8 @@ mod access;
 pub mod advance_clock;
 pub mod batch_record_decisions;
 mod bulk_decisions;
+mod change_reviewers;
+pub mod contacted_reviewers;
 pub mod create_definition;
 pub mod delete_definition;
 pub mod development_tokens;
@@ -16,6 +18,7 @@ pub mod entity_tags;
 pub mod get_decision;
 pub mod get_definition;
 pub mod get_instance;
+pub mod get_review_set;
 pub mod get_stage;
 pub mod history;
 pub mod ids;
@@ -31,8 +34,11 @@ pub mod reset_decisions;
 pub mod run_job;
 mod run_review;
 pub mod send_mail;
+pub mod send_reminder;
 pub mod stop_instance;
 pub mod stop_stage;
+pub mod update_definition;
+pub mod update_instance;
 pub mod update_stage;
 
 use std::sync::Arc;
@@ -46,6 +52,7 @@ use crate::{
         authorization::{Caller, CallerKind, Reason},
         ids::TenantId,
         precondition::{Precondition, PreconditionFailed},
+        reminder::TooSoon,
         status::WrongState,
         violation::Violation,
     },
@@ -94,6 +101,9 @@ pub enum Refused {
     /// It was there, and its time is over.
     #[error("{0}")]
     Gone(String),
+    /// The same was asked for a moment ago.
+    #[error(transparent)]
+    TooOften(#[from] TooSoon),
     /// The object is in another state than the caller demanded with an entity tag. LC-CONC-08
     #[error(transparent)]
     PreconditionFailed(#[from] PreconditionFailed),

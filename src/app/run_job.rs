@@ -4,6 +4,7 @@ use super::{
     Refused, Services, history,
     run_review::ReviewRun,
     send_mail::{MailOrder, Sent, send_mail},
+    send_reminder::remind_stage,
 };
 use crate::{
     domain::{
@@ -31,7 +32,8 @@ pub async fn run_job(services: &Services, job: &ClaimedJob, public_url: &str) ->
         Job::CloseStage { instance, stage } => close_stage(services, job, *instance, *stage).await?,
         Job::RunReport { instance } => history::run::run_report(services, job, *instance).await?,
         Job::ExpireReport { instance } => history::expire::expire_report(services, job, *instance).await?,
-        Job::SendMail { mail, instance, ordinal, recipient } => {
+        Job::RemindStage { instance, stage } => remind_stage(services, job, *instance, *stage).await?,
+        Job::SendMail { mail, instance, ordinal, recipient, sequence: _ } => {
             let order = MailOrder { mail: *mail, instance: *instance, ordinal: *ordinal, recipient: *recipient };
             return Ok(match send_mail(services, job, order, public_url).await? {
                 Sent::Finished => Ran::Finished,

@@ -3,13 +3,15 @@
 //! The rules are `domain::lifecycle`; this walks the statuses they answer, writes each step's consequences, and leaves one
 //! event per step. Callers lock definition, instance and stage, in this order, before they come here.
 
+mod waiting;
+
 use serde_json::json;
 
 use super::{Refused, ids};
 use crate::{
     domain::{
         decision::Verdict,
-        definition::{DefaultDecision, Definition, Identity},
+        definition::{DefaultDecision, Definition, DefinitionDraft, Identity},
         event::{Activity, Event},
         ids::{InstanceId, ReviewerListId},
         instance::{Instance, InstanceError, Resource, ResourceKind},
@@ -30,24 +32,29 @@ pub(super) struct ReviewRun<'a> {
     actor: &'a Actor,
     events: Vec<Event>,
     jobs: Vec<NewJob>,
+    rescheduled: Vec<NewJob>,
 }
 
 impl<'a> ReviewRun<'a> {
     pub(super) fn new(uow: &'a mut dyn UnitOfWork, actor: &'a Actor) -> Self {
-        Self { uow, actor, events: Vec::new(), jobs: Vec::new() }
+        Self { uow, actor, events: Vec::new(), jobs: Vec::new(), rescheduled: Vec::new() }
     }
 
     /// Writes the collected events and jobs and the definition's derived status. LC-DEF-11
     pub(super) async fn finish(self, definition: &Definition) -> Result<(), StoreError> {
         let progress = self.uow.instances().progress(definition.id).await?;
-        let last = progress.iter().map(|instance| instance.occurrence).max().unwrap_or_default();
-        let recurrence = definition.draft.settings.recurrence.as_ref();
-        let is_series = recurrence.is_some_and(|recurrence| recurrence.series().is_some());
-        let more_to_come = start_of(definition, last + 1).is_some();
-        let status = lifecycle::definition_status(is_series, &progress, more_to_come);
+        let next = progress.iter().map(|instance| instance.occurrence).max().map_or(0, |last| last + 1);
+        let more_to_come = definition.occurrence_start(next).is_some();
+        let status = lifecycle::definition_status(definition.is_series(), &progress, more_to_come);
         self.uow.definitions().set_status(definition.id, status).await?;
         self.uow.jobs().enqueue(&self.jobs).await?;
+        self.uow.jobs().reschedule(&self.rescheduled).await?;
         self.uow.events().append(self.actor, &self.events).await
+    }
+
+    /// The unit of work that the review is moved along in.
+    pub(super) fn unit(&mut self) -> &mut dyn UnitOfWork {
+        self.uow
     }
 
     /// An event that is no status change.
@@ -59,18 +66,30 @@ impl<'a> ReviewRun<'a> {
         self.jobs.push(NewJob { id: ids::job(), job, due_at });
     }
 
+    /// Has the instance opened at its start, also when it was to be opened at another time.
+    fn open_at(&mut self, instance: InstanceId, start_at: chrono::DateTime<chrono::Utc>) {
+        self.rescheduled.push(NewJob { id: ids::job(), job: Job::OpenInstance { instance }, due_at: start_at });
+    }
+
+    /// N-4: reminds in the middle of the stage's actual run, unless that is over. LC-NOTE-10
+    pub(super) fn remind_half_way(&mut self, stage: &Stage, now: chrono::DateTime<chrono::Utc>) {
+        let middle = lifecycle::middle(stage);
+        if middle >= now {
+            self.enqueue(Job::RemindStage { instance: stage.instance_id, stage: stage.id }, middle);
+        }
+    }
+
     /// Makes the instance of an occurrence, its first stage, and the job that opens it. IN-01, ST-01, LC-INST-07
     pub(super) async fn materialise(&mut self, definition: &Definition, occurrence: i32) -> Result<(), StoreError> {
-        let Some(start_at) = start_of(definition, occurrence) else { return Ok(()) };
+        let Some(start_at) = definition.occurrence_start(occurrence) else { return Ok(()) };
         let draft = &definition.draft;
         let recurrence = draft.settings.recurrence.as_ref();
         let end_at = recurrence::instance_end(start_at, draft.total_duration_days(), recurrence);
-        let is_series = recurrence.is_some_and(|recurrence| recurrence.series().is_some());
         let group = draft.scope.form.group();
         let facts = self.uow.directory().group(group).await?;
         let instance = Instance {
             // A one-time review of one resource has one instance, under the definition's own id. LC-INST-03
-            id: if is_series { ids::instance() } else { InstanceId::new(definition.id.as_uuid()) },
+            id: if definition.is_series() { ids::instance() } else { InstanceId::new(definition.id.as_uuid()) },
             definition_id: definition.id,
             occurrence,
             status: Status::NotStarted,
@@ -92,18 +111,7 @@ impl<'a> ReviewRun<'a> {
         if !self.uow.instances().insert(&instance, &draft.reviewer_lists).await? {
             return Ok(());
         }
-        let planned: Vec<_> = draft
-            .stage_plan()
-            .into_iter()
-            .map(|stage| PlannedStage {
-                ordinal: stage.ordinal,
-                ends_after_days: stage.ends_after_days,
-                moves: stage.moves.to_vec(),
-                recommendations_enabled: stage.recommendations_enabled,
-                look_back: stage.look_back,
-                reviewer_lists: stage.reviewer_lists.clone(),
-            })
-            .collect();
+        let planned = planned_stages(draft);
         self.uow.stages().plan(instance.id, &planned).await?;
         self.events.push(Event {
             instance_id: Some(instance.id),
@@ -113,7 +121,7 @@ impl<'a> ReviewRun<'a> {
             ..about(Activity::InstanceStatusChanged, &instance)
         });
         self.create_stage(&instance, &planned, 1, start_at, Entry::All).await?;
-        self.enqueue(Job::OpenInstance { instance: instance.id }, start_at);
+        self.open_at(instance.id, start_at);
         Ok(())
     }
 
@@ -171,7 +179,7 @@ impl<'a> ReviewRun<'a> {
         instance: &mut Instance,
         first: &mut StageEntry,
     ) -> Result<bool, StoreError> {
-        let next_occurrence = start_of(definition, instance.occurrence + 1);
+        let next_occurrence = definition.occurrence_start(instance.occurrence + 1);
         match lifecycle::start(instance, next_occurrence, self.uow.now()) {
             Ok(start) => {
                 instance.start_at = start.start_at;
@@ -272,6 +280,10 @@ impl<'a> ReviewRun<'a> {
         self.move_stage(instance, &mut entry.stage, Status::InProgress)?;
         self.uow.stages().update(&mut entry.stage).await?;
         self.enqueue(Job::CloseStage { instance: instance.id, stage: entry.stage.id }, entry.stage.end_at);
+        if instance.settings.reminder_notifications_enabled {
+            let now = self.uow.now();
+            self.remind_half_way(&entry.stage, now);
+        }
         Ok(())
     }
 
@@ -343,7 +355,7 @@ impl<'a> ReviewRun<'a> {
             return Ok(());
         }
         let now = self.uow.now();
-        let mail = |mail, recipient| Job::SendMail { mail, instance: instance.id, ordinal: 0, recipient };
+        let mail = |mail, recipient| Job::SendMail { mail, instance: instance.id, ordinal: 0, recipient, sequence: 0 };
         self.enqueue(mail(MailKind::Completed, definition.created_by.id), now);
         for recipient in &definition.draft.additional_notification_recipients {
             let Ok(scope) = ReviewerScope::parse(&recipient.query, None, recipient.query_root.as_deref()) else {
@@ -413,11 +425,20 @@ impl<'a> ReviewRun<'a> {
     }
 }
 
-/// When an occurrence starts; `None` when there is none. LC-REC-04 to 07
-fn start_of(definition: &Definition, occurrence: i32) -> Option<chrono::DateTime<chrono::Utc>> {
-    let recurrence = definition.draft.settings.recurrence.as_ref();
-    let first = recurrence::first_start(recurrence, definition.created_at);
-    recurrence::occurrence_start(recurrence, first, u32::try_from(occurrence).ok()?)
+/// The stages of an instance to come, as the definition has them now. LC-SUPD-30
+fn planned_stages(draft: &DefinitionDraft) -> Vec<PlannedStage> {
+    draft
+        .stage_plan()
+        .into_iter()
+        .map(|stage| PlannedStage {
+            ordinal: stage.ordinal,
+            ends_after_days: stage.ends_after_days,
+            moves: stage.moves.to_vec(),
+            recommendations_enabled: stage.recommendations_enabled,
+            look_back: stage.look_back,
+            reviewer_lists: stage.reviewer_lists.clone(),
+        })
+        .collect()
 }
 
 /// An event about an instance.

@@ -5,13 +5,17 @@ use serde_json::json;
 use super::{Refused, Services, run_review::about};
 use crate::{
     domain::{
+        decision::Verdict,
         event::{Activity, Event},
         ids::{InstanceId, ObjectId},
         stage::StageOrdinal,
         status::Status,
     },
     mail::{Mail, MailError, MailFacts, MailText, compose},
-    store::{Actor, ClaimedJob, MailKind, Outcome, StageEntry, StoreError, UnitOfWork},
+    store::{
+        Actor, ClaimedJob, ItemFilter, ItemView, MailKind, Outcome, Page, StageEntry, StoreError, UnitOfWork,
+        filter::{DecisionProperty, FilterExpression, FilterOperator, FilterValue},
+    },
 };
 
 /// A mail that a job asks for.
@@ -49,7 +53,12 @@ pub(super) async fn send_mail(
     };
     let definition = uow.definitions().find(instance.definition_id).await?.ok_or(Refused::NotFound)?;
     let stages = uow.stages().list(id).await?;
-    if mail == MailKind::Started && !is_still_asked(&mut *uow, &stages, order).await? {
+    let wanted = match mail {
+        MailKind::Started => is_still_asked(&mut *uow, &stages, order).await?,
+        MailKind::Reminder => has_open_items(&mut *uow, &stages, order).await?,
+        MailKind::Completed | MailKind::CompletedAdditional => true,
+    };
+    if !wanted {
         uow.jobs().finish(job, Outcome::Obsolete).await?;
         return Ok(uow.commit().await.map(|()| Sent::Finished)?);
     }
@@ -63,14 +72,13 @@ pub(super) async fn send_mail(
         (_, true) => Err((Activity::MailFailed, Outcome::GivenUp, "an earlier try was interrupted")),
         (None, false) => Err((Activity::MailFailed, Outcome::Obsolete, "there is no mail address")),
         (Some(address), false) => {
+            let stage_ends_at = || {
+                let stage = stages.iter().find(|entry| entry.stage.ordinal == ordinal);
+                stage.map_or(instance.end_at, |entry| entry.stage.end_at)
+            };
             let (text, ends_at) = match mail {
-                MailKind::Started => (
-                    MailText::Started,
-                    stages
-                        .iter()
-                        .find(|entry| entry.stage.ordinal == ordinal)
-                        .map_or(instance.end_at, |entry| entry.stage.end_at),
-                ),
+                MailKind::Started => (MailText::Started, stage_ends_at()),
+                MailKind::Reminder => (MailText::Reminder, stage_ends_at()),
                 MailKind::Completed | MailKind::CompletedAdditional => (MailText::Completed, instance.end_at),
             };
             let link = format!(
@@ -119,6 +127,27 @@ pub(super) async fn send_mail(
     uow.jobs().finish(job, outcome).await?;
     uow.commit().await?;
     Ok(Sent::Finished)
+}
+
+/// Whether the stage still takes answers and an item that the recipient reviews in it has none. LC-NOTE-02, LC-NOTE-07
+async fn has_open_items(uow: &mut dyn UnitOfWork, stages: &[StageEntry], order: MailOrder) -> Result<bool, StoreError> {
+    let open =
+        stages.iter().any(|entry| entry.stage.ordinal == order.ordinal && entry.stage.status == Status::InProgress);
+    if !open {
+        return Ok(false);
+    }
+    let mut reaches = uow.reviewers().reaches(order.instance, order.recipient).await?;
+    reaches.retain(|part| part.ordinal == order.ordinal);
+    let Some(entry) = reaches.first().map(|part| part.entry) else { return Ok(false) };
+    let view = ItemView::Stage { ordinal: order.ordinal, entry, reach: Some(reaches) };
+    let unanswered = FilterExpression::Compare {
+        property: DecisionProperty::Decision,
+        operator: FilterOperator::Equal,
+        value: FilterValue::Member(Verdict::NotReviewed.as_str()),
+    };
+    let filter = ItemFilter { expression: Some(unanswered), order: Vec::new() };
+    let first = Page { limit: 1, skip: 0, after: None };
+    Ok(!uow.items().page(order.instance, &view, &filter, &first).await?.rows.is_empty())
 }
 
 /// Whether the stage still takes answers and the recipient still has some to give. LC-NOTE-07

@@ -344,6 +344,10 @@ pub enum Operation {
     DefinitionCreate,
     /// DEF-GET
     DefinitionGet,
+    /// DEF-UPDATE
+    DefinitionUpdate,
+    /// DEF-STOP
+    DefinitionStop,
     /// DEF-DELETE
     DefinitionDelete,
     /// DEF-MINE
@@ -352,6 +356,10 @@ pub enum Operation {
     InstanceList,
     /// INST-GET
     InstanceGet,
+    /// INST-UPDATE
+    InstanceUpdate,
+    /// INST-REMIND
+    InstanceRemind,
     /// INST-STOP
     InstanceStop,
     /// INST-MINE
@@ -366,6 +374,8 @@ pub enum Operation {
     InstanceApply,
     /// INST-CONTACTED
     ContactedReviewerList,
+    /// CONTACTED-GET
+    ContactedReviewerGet,
     /// STAGE-LIST
     StageList,
     /// STAGE-GET
@@ -414,14 +424,18 @@ pub enum Operation {
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 41] = [
         Self::DefinitionList,
         Self::DefinitionCreate,
         Self::DefinitionGet,
+        Self::DefinitionUpdate,
+        Self::DefinitionStop,
         Self::DefinitionDelete,
         Self::DefinitionMine,
         Self::InstanceList,
         Self::InstanceGet,
+        Self::InstanceUpdate,
+        Self::InstanceRemind,
         Self::InstanceStop,
         Self::InstanceMine,
         Self::InstanceBatchRecord,
@@ -429,6 +443,7 @@ impl Operation {
         Self::InstanceReset,
         Self::InstanceApply,
         Self::ContactedReviewerList,
+        Self::ContactedReviewerGet,
         Self::StageList,
         Self::StageGet,
         Self::StageUpdate,
@@ -459,17 +474,23 @@ impl Operation {
             Self::DefinitionList => Demand::ListDefinitions,
             Self::DefinitionCreate => Demand::Create,
             Self::DefinitionGet => Demand::Read(Object::Definition),
-            Self::DefinitionDelete => Demand::Manage(Object::Definition),
+            Self::DefinitionUpdate | Self::DefinitionStop | Self::DefinitionDelete => {
+                Demand::Manage(Object::Definition)
+            }
             Self::DefinitionMine => Demand::OwnWork(None),
             Self::InstanceList => Demand::ListAll(Object::Definition),
             Self::InstanceGet => Demand::Read(Object::Instance),
-            Self::InstanceStop | Self::InstanceReset | Self::InstanceApply => Demand::Manage(Object::Instance),
+            Self::InstanceUpdate
+            | Self::InstanceRemind
+            | Self::InstanceStop
+            | Self::InstanceReset
+            | Self::InstanceApply => Demand::Manage(Object::Instance),
             Self::InstanceBatchRecord => Demand::AnswerAll { below: Object::Instance, by_application: true },
             Self::InstanceAcceptRecommendations => Demand::AnswerAll { below: Object::Instance, by_application: false },
             Self::StageBatchRecord => Demand::AnswerAll { below: Object::Stage, by_application: true },
             Self::StageAcceptRecommendations => Demand::AnswerAll { below: Object::Stage, by_application: false },
             Self::InstanceMine => Demand::OwnWork(Some(Object::Definition)),
-            Self::ContactedReviewerList => Demand::ListAll(Object::Instance),
+            Self::ContactedReviewerList | Self::ContactedReviewerGet => Demand::ListAll(Object::Instance),
             Self::StageList => Demand::ListVisible(Object::Instance),
             Self::StageGet => Demand::Read(Object::Stage),
             Self::StageUpdate | Self::StageStop => Demand::Manage(Object::Stage),

@@ -5,7 +5,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use crate::domain::{
     duration::IsoDuration,
     ids::{DefinitionId, ObjectId},
-    recurrence::{MAX_INTERVAL, shortest_gap_days},
+    recurrence::{self, Anchor, MAX_INTERVAL, shortest_gap_days},
     reviewer_scope::ReviewerLists,
     scope::{self, ReviewScope, ScopeForm},
     stage::StageOrdinal,
@@ -91,6 +91,44 @@ pub struct Definition {
     pub created_by: Identity,
     /// Derived, never set by clients. LC-DEF-11
     pub status: Status,
+    /// What updates and stops did to the recurrence.
+    pub schedule: Schedule,
+}
+
+/// How the occurrences go on, as far as the recurrence alone does not tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Schedule {
+    /// From where they are counted; `None`: from the first one, by creation and recurrence.
+    pub counted_from: Option<Anchor>,
+    /// Since when no further occurrence comes. UTC. DEF-STOP
+    pub stopped_at: Option<DateTime<Utc>>,
+}
+
+impl Definition {
+    /// When an occurrence (from 0) starts; `None` when there is none, or none any more. LC-REC-04 to 07
+    pub fn occurrence_start(&self, occurrence: i32) -> Option<DateTime<Utc>> {
+        match self.schedule.stopped_at {
+            None => self.scheduled_start(occurrence),
+            Some(_) => None,
+        }
+    }
+
+    /// The same, whether or not the series was stopped since.
+    pub fn scheduled_start(&self, occurrence: i32) -> Option<DateTime<Utc>> {
+        recurrence::occurrence_start_from(self.draft.settings.recurrence.as_ref(), self.anchor(), occurrence)
+    }
+
+    /// From where the occurrences are counted.
+    pub fn anchor(&self) -> Anchor {
+        let recurrence = self.draft.settings.recurrence.as_ref();
+        let first = || Anchor { occurrence: 0, start_at: recurrence::first_start(recurrence, self.created_at) };
+        self.schedule.counted_from.unwrap_or_else(first)
+    }
+
+    /// Whether more than one occurrence can come. LC-REC-01
+    pub fn is_series(&self) -> bool {
+        self.draft.settings.recurrence.as_ref().is_some_and(|recurrence| recurrence.series().is_some())
+    }
 }
 
 /// `accessReviewScheduleSettings`, defaults filled in. Section 2.2 of the model.

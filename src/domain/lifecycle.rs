@@ -73,10 +73,37 @@ pub fn after_stage(stage: &Stage, handed_over_at: DateTime<Utc>) -> Next {
 
 /// Whether an instance may be stopped. IN-08, section 2.3
 pub fn check_stop(instance: &Instance) -> Result<(), WrongState> {
-    if instance.status == Status::InProgress {
-        Ok(())
-    } else {
-        Err(WrongState { operation: "stopping", object: "instance", current: instance.status, allowed: RUNNING })
+    check_running(instance, "stopping")
+}
+
+/// Why the reviewers of an instance cannot change.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReviewerChangeRefusal {
+    /// Its own lists decide nothing. LC-INST-31
+    #[error("the reviewers of an instance with stages are those of its stages: update the running stage instead")]
+    HasStages,
+    /// LC-INST-30
+    #[error(transparent)]
+    WrongState(#[from] WrongState),
+}
+
+/// Whether the reviewers of the instance itself may change. LC-INST-30, LC-INST-31
+pub fn check_reviewer_change(instance: &Instance) -> Result<(), ReviewerChangeRefusal> {
+    if instance.multi_stage {
+        return Err(ReviewerChangeRefusal::HasStages);
+    }
+    Ok(check_running(instance, "updating reviewers")?)
+}
+
+/// Whether the reviewers of an instance may be reminded. Section 2.3
+pub fn check_reminder(instance: &Instance) -> Result<(), WrongState> {
+    check_running(instance, "reminding reviewers")
+}
+
+fn check_running(instance: &Instance, operation: &'static str) -> Result<(), WrongState> {
+    match instance.status {
+        Status::InProgress => Ok(()),
+        current => Err(WrongState { operation, object: "instance", current, allowed: RUNNING }),
     }
 }
 
@@ -177,6 +204,24 @@ pub fn stage_end(start: Start, planned: &PlannedStage, stage_count: StageOrdinal
         .map_or(start.end_at, |end_at| end_at.min(start.end_at))
 }
 
+/// Half way between a stage's start and its end. N-4
+pub fn middle(stage: &Stage) -> DateTime<Utc> {
+    stage.start_at + (stage.end_at - stage.start_at) / 2
+}
+
+/// Whether an instance in this status lets the next occurrence be seen. IN-09, LC-INST-07
+pub const fn shows_the_next(status: Status) -> bool {
+    match status {
+        Status::NotStarted | Status::Initializing | Status::Starting | Status::InProgress | Status::Completing => false,
+        Status::Completed
+        | Status::AutoReviewing
+        | Status::AutoReviewed
+        | Status::Applying
+        | Status::Applied
+        | Status::Failed => true,
+    }
+}
+
 /// One instance as the definition's status sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InstanceProgress {
@@ -190,7 +235,8 @@ pub struct InstanceProgress {
 pub fn definition_status(is_series: bool, instances: &[InstanceProgress], more_to_come: bool) -> Status {
     let started = instances.iter().any(|instance| instance.status != Status::NotStarted);
     if !started {
-        return Status::NotStarted;
+        // Stopped before anything began, it is over without having been. DEF-STOP
+        return if instances.is_empty() && !more_to_come { Status::Completed } else { Status::NotStarted };
     }
     if !is_series {
         return instances.iter().map(|instance| instance.status).min().unwrap_or(Status::NotStarted);

@@ -74,27 +74,100 @@ fn clamped(year: i32, month: u32, day: u32) -> Option<NaiveDate> {
     (28..=day.clamp(28, 31)).rev().find_map(|last| NaiveDate::from_ymd_opt(year, month, day.min(last)))
 }
 
+/// From where the occurrences of a review are counted: one starts at this instant, the others whole intervals from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Anchor {
+    /// Its number. Below zero when a series left slots out before it was resumed.
+    pub occurrence: i32,
+    /// UTC.
+    pub start_at: DateTime<Utc>,
+}
+
 /// When occurrence `k` (from 0) starts; `None` when the range has no such occurrence. LC-REC-06, LC-REC-07
 ///
 /// Counted from the first start, so nothing drifts: after a short month the day of the first start, or `dayOfMonth` when the
 /// first start fell on it, comes back.
 pub fn occurrence_start(recurrence: Option<&Recurrence>, first_start: DateTime<Utc>, k: u32) -> Option<DateTime<Utc>> {
+    let anchor = Anchor { occurrence: 0, start_at: first_start };
+    occurrence_start_from(recurrence, anchor, i32::try_from(k).ok()?)
+}
+
+/// The same, counted from any occurrence. The range's number counts from the first one all the same.
+pub fn occurrence_start_from(
+    recurrence: Option<&Recurrence>,
+    anchor: Anchor,
+    occurrence: i32,
+) -> Option<DateTime<Utc>> {
     let Some((pattern, range)) = recurrence.and_then(Recurrence::series) else {
-        return (k == 0).then_some(first_start);
+        return (occurrence == 0 && anchor.occurrence == 0).then_some(anchor.start_at);
     };
-    if range.occurrences().is_some_and(|count| k >= count) {
+    if range.occurrences().is_some_and(|count| i64::from(occurrence) >= i64::from(count)) {
         return None;
     }
-    let units = u32::try_from(pattern.interval).ok()?.checked_mul(k)?;
-    let first_day = first_start.date_naive();
+    let steps = u32::try_from(i64::from(occurrence) - i64::from(anchor.occurrence)).ok()?;
+    let start_at = slot(pattern, anchor.start_at, steps)?;
+    if range.last_date().is_some_and(|last| start_at.date_naive() > last) {
+        return None;
+    }
+    Some(start_at)
+}
+
+/// The instant `steps` intervals after `from`; `None` beyond the calendar.
+fn slot(pattern: &RecurrencePattern, from: DateTime<Utc>, steps: u32) -> Option<DateTime<Utc>> {
     let day = match pattern.kind {
-        PatternKind::Weekly => first_day.checked_add_days(Days::new(u64::from(units) * 7))?,
-        PatternKind::AbsoluteMonthly => months_after(first_day, units, anchor_day(first_day, pattern.day_of_month))?,
+        PatternKind::Weekly => 0,
+        PatternKind::AbsoluteMonthly => anchor_day(from.date_naive(), pattern.day_of_month),
     };
-    if range.last_date().is_some_and(|last| day > last) {
-        return None;
-    }
-    Some(day.and_time(first_start.time()).and_utc())
+    slot_on(pattern, from, steps, day)
+}
+
+/// The same, aiming at a day of the month.
+fn slot_on(pattern: &RecurrencePattern, from: DateTime<Utc>, steps: u32, day: u32) -> Option<DateTime<Utc>> {
+    let units = u32::try_from(pattern.interval).ok()?.checked_mul(steps)?;
+    let from_day = from.date_naive();
+    let day = match pattern.kind {
+        PatternKind::Weekly => from_day.checked_add_days(Days::new(u64::from(units) * 7))?,
+        PatternKind::AbsoluteMonthly => months_after(from_day, units, day)?,
+    };
+    Some(day.and_time(from.time()).and_utc())
+}
+
+/// Counts on in the same slots, so that `next` takes the first one that is not before `earliest`: slots in between are left
+/// out, not made up. `None` beyond the calendar. LC-REC-05, A-19
+pub fn resumed(pattern: &RecurrencePattern, anchor: Anchor, next: i32, earliest: DateTime<Utc>) -> Option<Anchor> {
+    let least = u32::try_from(i64::from(next) - i64::from(anchor.occurrence)).unwrap_or(0);
+    let steps = least.max(steps_certainly_before(pattern, anchor.start_at, earliest));
+    let taken = (steps..)
+        .map_while(|steps| Some((steps, slot(pattern, anchor.start_at, steps)?)))
+        .find(|(_, start_at)| *start_at >= earliest);
+    let (steps, _) = taken?;
+    let occurrence = i32::try_from(i64::from(next) - i64::from(steps)).ok()?;
+    Some(Anchor { occurrence, start_at: anchor.start_at })
+}
+
+/// Begins a new count: `next` takes the first slot of this pattern, at least one interval after `from`, that is not before
+/// `earliest`. `None` beyond the calendar. LC-DEF-22
+pub fn recounted(
+    pattern: &RecurrencePattern,
+    from: DateTime<Utc>,
+    next: i32,
+    earliest: DateTime<Utc>,
+) -> Option<Anchor> {
+    let day = u32::try_from(pattern.day_of_month).ok().filter(|day| *day > 0).unwrap_or(from.day());
+    (steps_certainly_before(pattern, from, earliest).max(1)..)
+        .map_while(|steps| slot_on(pattern, from, steps, day))
+        .find(|start_at| *start_at >= earliest)
+        .map(|start_at| Anchor { occurrence: next, start_at })
+}
+
+/// So many intervals after `from` it is not yet `earliest`, however long the months are.
+fn steps_certainly_before(pattern: &RecurrencePattern, from: DateTime<Utc>, earliest: DateTime<Utc>) -> u32 {
+    let longest = match pattern.kind {
+        PatternKind::Weekly => 7,
+        // aiming at another day of the month adds less than a month, once
+        PatternKind::AbsoluteMonthly => 31,
+    } * i64::from(pattern.interval.max(1));
+    u32::try_from((earliest - from).num_days() / longest - 2).unwrap_or(0)
 }
 
 /// The day of the month that occurrences aim at: `dayOfMonth` when the first start fell on it (perhaps cut short by a short
@@ -320,6 +393,37 @@ mod tests {
         }
     }
 
+    ///
+    #[test]
+    fn a_resumed_series_goes_on_in_its_slots_and_leaves_out_what_was_missed() {
+        let series = monthly(1, 0, "2026-01-31");
+        let (pattern, _) = series.series().unwrap();
+        let anchor = Anchor { occurrence: 0, start_at: instant("2026-01-31T08:00:00Z") };
+
+        let resumed = resumed(pattern, anchor, 2, instant("2026-06-01T00:00:00Z")).unwrap();
+
+        let start = |occurrence| occurrence_start_from(Some(&series), resumed, occurrence).unwrap();
+        assert_eq!(start(2), instant("2026-06-30T08:00:00Z"));
+        assert_eq!(start(3), instant("2026-07-31T08:00:00Z"));
+    }
+
+    #[test]
+    fn a_changed_pattern_counts_from_the_occurrence_before_at_least_one_interval_on() {
+        let from = instant("2026-03-20T08:00:00Z");
+        for (series, earliest, expected) in [
+            (weekly(1, "2026-01-01"), from, "2026-03-27T08:00:00Z"),
+            (weekly(1, "2026-01-01"), instant("2026-04-10T08:00:00Z"), "2026-04-10T08:00:00Z"),
+            (weekly(2, "2026-01-01"), instant("2026-04-10T08:00:01Z"), "2026-04-17T08:00:00Z"),
+            (monthly(3, 0, "2026-01-01"), from, "2026-06-20T08:00:00Z"),
+            (monthly(1, 5, "2026-01-01"), from, "2026-04-05T08:00:00Z"),
+            (monthly(1, 31, "2026-01-01"), from, "2026-04-30T08:00:00Z"),
+        ] {
+            let (pattern, _) = series.series().unwrap();
+            let anchor = recounted(pattern, from, 4, earliest).unwrap();
+            assert_eq!(anchor, Anchor { occurrence: 4, start_at: instant(expected) });
+        }
+    }
+
     #[test]
     fn a_series_ends_where_the_calendar_does() {
         let recurrence = monthly(MAX_INTERVAL, 0, "2026-01-01");
@@ -349,6 +453,27 @@ mod tests {
     }
 
     proptest! {
+        /// A-19, LC-REC-05
+        #[test]
+        fn the_next_occurrence_of_a_changed_series_takes_the_first_slot_that_is_early_enough(
+            (recurrence, created_at) in any_series(), next in 1..40i32, ahead in -400..4_000i64
+        ) {
+            let (pattern, _) = recurrence.series().unwrap();
+            let anchor = Anchor { occurrence: 0, start_at: first_start(Some(&recurrence), created_at) };
+            let earliest = created_at + TimeDelta::days(ahead);
+
+            let resumed = resumed(pattern, anchor, next, earliest).unwrap();
+            let start = occurrence_start_from(Some(&recurrence), resumed, next).unwrap();
+            prop_assert!(start >= earliest);
+            let before = occurrence_start_from(Some(&recurrence), resumed, next - 1);
+            let regular = occurrence_start_from(Some(&recurrence), anchor, next).unwrap();
+            prop_assert!(start == regular || (start > regular && before.is_none_or(|before| before < earliest)));
+
+            let recounted = recounted(pattern, anchor.start_at, next, earliest).unwrap();
+            prop_assert!(recounted.start_at >= earliest && recounted.start_at > anchor.start_at);
+            prop_assert_eq!(occurrence_start_from(Some(&recurrence), recounted, next), Some(recounted.start_at));
+        }
+
         /// LC-REC-09
         #[test]
         fn occurrences_of_the_longest_allowed_duration_never_overlap((recurrence, created_at) in any_series()) {

@@ -200,6 +200,22 @@ impl ApiError {
         }
     }
 
+    /// The same with another sentence.
+    #[must_use]
+    pub fn saying(mut self, message: impl Into<String>) -> Self {
+        self.message = message.into();
+        self
+    }
+
+    /// The same with a sentence before its own.
+    #[must_use]
+    pub fn saying_first(mut self, reason: &str) -> Self {
+        if !reason.is_empty() {
+            self.message = format!("{reason} {}", self.message);
+        }
+        self
+    }
+
     /// 415.
     pub fn unsupported_media_type(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::UnsupportedMediaType, message)

@@ -4,6 +4,7 @@ pub mod api;
 pub mod authentication;
 pub mod conventions;
 pub mod definitions;
+pub mod echo;
 pub mod error;
 pub mod in_process;
 pub mod json_reader;

@@ -82,6 +82,11 @@ where
 /// A resource that refuses every verb but the offered ones, which are registered before it on resources of their own, and tells
 /// which there are. GET offers HEAD with it.
 pub fn other_methods(path: &str, offered: &'static [Method]) -> Resource {
+    other_methods_because(path, offered, "")
+}
+
+/// The same, beginning with why.
+pub fn other_methods_because(path: &str, offered: &'static [Method], reason: &'static str) -> Resource {
     web::resource(path).default_service(web::to(move |method: Method| async move {
         let mut allowed = offered.to_vec();
         if let Some(read) = offered.iter().position(|offered| *offered == Method::GET) {
@@ -93,7 +98,7 @@ pub fn other_methods(path: &str, offered: &'static [Method]) -> Resource {
                 let names = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
                 Ok(HttpResponse::NoContent().insert_header((ALLOW, names)).finish())
             }
-            _ => Err(ApiError::method_not_allowed(&allowed)),
+            _ => Err(ApiError::method_not_allowed(&allowed).saying_first(reason)),
         }
     }))
 }

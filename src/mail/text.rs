@@ -21,6 +21,8 @@ pub struct MailFacts<'a> {
 pub enum MailText {
     /// N-1, N-2, N-3
     Started,
+    /// N-4, N-5
+    Reminder,
     /// N-6, N-7
     Completed,
 }
@@ -34,9 +36,15 @@ pub fn compose(text: MailText, facts: &MailFacts<'_>) -> (String, String) {
     // A subject is one line, whatever somebody called his review.
     let review: String = facts.review.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
     match text {
-        MailText::Started => {
+        MailText::Started | MailText::Reminder => {
+            let (opening, subject) = match text {
+                MailText::Reminder => {
+                    ("some of your answers are still missing: please review who keeps", "Reminder: please")
+                }
+                MailText::Started | MailText::Completed => ("please review who keeps", "Please"),
+            };
             let mut body = format!(
-                "Hello {},\n\nplease review who keeps access to {}.\n\nFor each person decide: approve keeps the access, \
+                "Hello {},\n\n{opening} access to {}.\n\nFor each person decide: approve keeps the access, \
                  deny removes it.\nThe review \"{review}\" takes your answers until {ends}.\n",
                 facts.recipient, facts.resource,
             );
@@ -47,7 +55,7 @@ pub fn compose(text: MailText, facts: &MailFacts<'_>) -> (String, String) {
             body.push_str(&format!("\n{}\n", facts.link));
             (
                 format!(
-                    "Please review access to {} by {}",
+                    "{subject} review access to {} by {}",
                     one_line(facts.resource),
                     facts.ends_at.format("%-d %B %Y")
                 ),
@@ -83,6 +91,15 @@ mod tests {
         }
     }
 
+    /// N-4, N-5, G-15
+    #[test]
+    fn a_reminder_says_what_is_missing_and_what_the_answers_do() {
+        let (subject, body) = compose(MailText::Reminder, &facts());
+        assert_eq!(subject, "Reminder: please review access to Finance-ERP by 1 January 1970");
+        assert!(body.contains("some of your answers are still missing"));
+        assert!(body.contains("approve keeps the access, deny removes it"));
+    }
+
     /// LC-NOTE-03
     #[test]
     fn a_description_is_cut_at_256_characters() {
@@ -93,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_name_with_line_breaks_stays_on_the_subject_line() {
-        for text in [MailText::Started, MailText::Completed] {
+        for text in [MailText::Started, MailText::Reminder, MailText::Completed] {
             let (subject, _) = compose(text, &facts());
             assert!(!subject.contains(['\r', '\n']), "{subject:?}");
         }

@@ -4,14 +4,21 @@
 //! `None`, also when the row belongs to another tenant. Storage is told ids, times and statuses; it invents none.
 
 pub mod bulk;
+pub mod contacted_reviewers;
+pub mod definition_updates;
 pub mod directory_import;
 pub mod filter;
 pub mod history;
 pub mod pg;
+pub mod reminders;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
+
+pub use contacted_reviewers::{ContactedReviewerCursor, ContactedReviewerFilter, ContactedReviewerRepository};
+pub use definition_updates::DefinitionUpdateRepository;
+pub use reminders::ReminderRepository;
 
 use crate::domain::{
     decision::{Decision, Verdict},
@@ -105,6 +112,9 @@ pub trait UnitOfWork: Send {
     fn jobs(&mut self) -> &mut dyn JobRepository;
     fn tenants(&mut self) -> &mut dyn TenantRepository;
     fn history(&mut self) -> &mut dyn history::HistoryRepository;
+    fn definition_updates(&mut self) -> &mut dyn DefinitionUpdateRepository;
+    fn reminders(&mut self) -> &mut dyn ReminderRepository;
+    fn contacted_reviewers(&mut self) -> &mut dyn ContactedReviewerRepository;
     /// Makes everything permanent at once. [`StoreError::Unknown`] when the answer got lost.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }
@@ -576,8 +586,18 @@ pub enum Job {
     OpenInstance { instance: InstanceId },
     /// ST-06: the stage's time is up.
     CloseStage { instance: InstanceId, stage: StageId },
+    /// N-4: the stage is half over.
+    RemindStage { instance: InstanceId, stage: StageId },
     /// One mail to one person.
-    SendMail { mail: MailKind, instance: InstanceId, ordinal: StageOrdinal, recipient: ObjectId },
+    SendMail {
+        mail: MailKind,
+        instance: InstanceId,
+        ordinal: StageOrdinal,
+        recipient: ObjectId,
+        /// Tells mails of one kind to one person apart; 0 where there is one at most. LC-NOTE-08
+        #[serde(default)]
+        sequence: i32,
+    },
     /// A report's time has come. LC-HIST-01
     RunReport { instance: HistoryInstanceId },
     /// A report's time is over. LC-HIST-07
@@ -590,6 +610,7 @@ impl Job {
         match self {
             Self::OpenInstance { .. } => "open_instance",
             Self::CloseStage { .. } => "close_stage",
+            Self::RemindStage { .. } => "remind_stage",
             Self::SendMail { .. } => "send_mail",
             Self::RunReport { .. } => "run_report",
             Self::ExpireReport { .. } => "expire_report",
@@ -600,10 +621,13 @@ impl Job {
     pub fn key(&self) -> String {
         match self {
             Self::OpenInstance { instance } => instance.to_string(),
-            Self::CloseStage { stage, .. } => stage.to_string(),
+            Self::CloseStage { stage, .. } | Self::RemindStage { stage, .. } => stage.to_string(),
             Self::RunReport { instance } | Self::ExpireReport { instance } => instance.to_string(),
-            Self::SendMail { mail, instance, ordinal, recipient } => {
+            Self::SendMail { mail, instance, ordinal, recipient, sequence: 0 } => {
                 format!("{}/{instance}/{ordinal}/{recipient}", mail.key())
+            }
+            Self::SendMail { mail, instance, ordinal, recipient, sequence } => {
+                format!("{}/{instance}/{ordinal}/{recipient}/{sequence}", mail.key())
             }
         }
     }
@@ -615,6 +639,8 @@ impl Job {
 pub enum MailKind {
     /// N-1, N-2, N-3: one of these at most per stage and person. LC-SUPD-22
     Started,
+    /// N-4, and with a sequence number N-5
+    Reminder,
     /// N-6
     Completed,
     /// N-7
@@ -626,6 +652,7 @@ impl MailKind {
     pub const fn key(self) -> &'static str {
         match self {
             Self::Started => "started",
+            Self::Reminder => "reminder",
             Self::Completed => "completed",
             Self::CompletedAdditional => "completed_additional",
         }
@@ -682,6 +709,10 @@ impl Outcome {
 pub trait JobRepository: Send {
     /// Enqueues; passes over those whose kind and key were ever enqueued.
     async fn enqueue(&mut self, jobs: &[NewJob]) -> Result<(), StoreError>;
+    /// Enqueues; one whose kind and key were enqueued before falls due anew, also when it had ended. A lease stays.
+    async fn reschedule(&mut self, jobs: &[NewJob]) -> Result<(), StoreError>;
+    /// Ends, as obsolete, what nobody is working on; whoever works on one finds out by himself.
+    async fn cancel(&mut self, jobs: &[Job]) -> Result<(), StoreError>;
     /// Ends a claimed job within this unit. [`StoreError::LeaseLost`] when somebody else has it by now.
     async fn finish(&mut self, job: &ClaimedJob, outcome: Outcome) -> Result<(), StoreError>;
     /// Gives a claimed job back within this unit because its time moved to `due_at`. [`StoreError::LeaseLost`] as above.

@@ -122,8 +122,8 @@ async fn everybody_sees_his_own_reports_and_a_global_reader_all() {
         let (rows, _) = client.all("/historyDefinitions").await;
         rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(seen(&carla).await, [of_carla.clone()]);
-    assert_eq!(seen(&uma).await, [of_uma.clone()]);
+    assert_eq!(seen(&carla).await, std::slice::from_ref(&of_carla));
+    assert_eq!(seen(&uma).await, std::slice::from_ref(&of_uma));
     for everything in [&rita, &t.as_application(), &t.as_user_with_roles("noor", &["Global Administrator"])] {
         assert_eq!(seen(everything).await.len(), 2);
         everything.get(&format!("/historyDefinitions/{of_carla}")).await.is(200);

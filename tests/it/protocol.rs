@@ -21,12 +21,17 @@ async fn paths(review: &Review) -> Vec<(String, &'static str)> {
     let stage = review.stage_path(1).await;
     let item = review.item_id("ana").await;
     vec![
+        (String::new(), "GET"),
         ("/definitions".to_owned(), "GET, POST"),
         (format!("/definitions/{MINE}"), "GET"),
-        (definition.clone(), "GET, DELETE"),
+        (definition.clone(), "GET, PUT, PATCH, DELETE"),
+        (format!("{definition}/stop"), "POST"),
         (format!("{definition}/instances"), "GET"),
         (format!("{definition}/instances/{MINE}"), "GET"),
-        (instance.clone(), "GET"),
+        (instance.clone(), "GET, PUT, PATCH"),
+        (format!("{instance}/sendReminder"), "POST"),
+        (format!("{instance}/contactedReviewers"), "GET"),
+        (format!("{instance}/contactedReviewers/{item}"), "GET"),
         (format!("{instance}/stop"), "POST"),
         (format!("{instance}/stages"), "GET"),
         (format!("{instance}/stages/{MINE}"), "GET"),
@@ -73,8 +78,6 @@ async fn what_is_not_there_answers_404_in_graphs_form() {
         "/definition".to_owned(),
         "/historyDefinitions".to_owned(),
         "/unified/definitions".to_owned(),
-        format!("{}/stop", review.path()),
-        format!("{}/contactedReviewers", review.instance_path()),
         format!("{}/nothing", review.path()),
         "//v1.0".to_owned(),
         "//beta/identityGovernance/accessReviews/definitions".to_owned(),

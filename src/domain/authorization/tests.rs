@@ -391,7 +391,11 @@ fn changes_something(operation: Operation) -> bool {
     matches!(
         operation,
         Operation::DefinitionCreate
+            | Operation::DefinitionUpdate
+            | Operation::DefinitionStop
             | Operation::DefinitionDelete
+            | Operation::InstanceUpdate
+            | Operation::InstanceRemind
             | Operation::InstanceStop
             | Operation::InstanceBatchRecord
             | Operation::InstanceAcceptRecommendations

@@ -8,11 +8,13 @@ use crate::{
         decision::{Answer, Verdict},
         ids::ObjectId,
         stage_update::{StageEcho, StageUpdateRequest},
+        violation::Violation,
     },
     http::{
         definitions::body::{parse_fallback_reviewers, parse_reviewer_scopes},
+        echo,
         error::ApiError,
-        json_reader::{Faults, ObjectReader, Sent, date_time},
+        json_reader::{Faults, ObjectReader, Sent},
     },
 };
 
@@ -149,26 +151,40 @@ pub(super) fn check_item_echo(body: &Value, shown: &Map<String, Value>) -> Resul
 /// The same for other objects.
 pub(super) fn check_echo(read_only: &[&'static str], body: &Value, shown: &Map<String, Value>) -> Result<(), ApiError> {
     let faults = Faults::default();
-    for name in read_only.iter().copied() {
-        if let (Some(sent), Some(stored)) = (body.get(name), shown.get(name))
-            && !sent.is_null()
-            && !same_value(sent, stored)
-        {
-            faults.report(name, "is read-only and differs from what is stored");
-        }
-    }
+    echo::check(&faults, body, shown, read_only);
     checked(faults, ())
 }
 
-/// Equal by value: times as instants, objects by the members sent, annotations aside.
-fn same_value(sent: &Value, stored: &Value) -> bool {
-    match (sent, stored) {
-        (Value::String(sent), Value::String(stored)) => {
-            sent == stored || date_time(sent).is_some_and(|at| date_time(stored) == Some(at))
+/// Members of an instance that no client writes; `scope` must come along but is not changed. LC-INST-30
+const INSTANCE_READ_ONLY: [&str; 5] = ["id", "status", "startDateTime", "endDateTime", "errors"];
+
+/// What an instance leads to; a client that had it sent along sends it back.
+const INSTANCE_PARTS: [&str; 4] = ["contactedReviewers", "stages", "decisions", "definition"];
+
+/// The body of INST-UPDATE, held against the instance as it is shown., CL-20
+pub(super) fn instance_update(
+    body: &Value,
+    shown: &Map<String, Value>,
+    scope_is_required: bool,
+) -> Result<StageUpdateRequest, Vec<Violation>> {
+    let faults = Faults::default();
+    let mut request = StageUpdateRequest::default();
+    if let Some(mut reader) = ObjectReader::new("", body, &faults) {
+        reader.expect_type("accessReviewInstance");
+        match reader.raw("scope") {
+            Sent::Value(Value::Object(_)) => {}
+            Sent::Value(_) => reader.report("scope", "must be an object"),
+            Sent::Absent | Sent::Null if scope_is_required => {
+                reader.report("scope", "is required, although it does not change");
+            }
+            Sent::Absent | Sent::Null => {}
         }
-        (Value::Object(sent), Value::Object(stored)) => sent.iter().all(|(name, value)| {
-            name.contains('@') || value.is_null() || stored.get(name).is_some_and(|stored| same_value(value, stored))
-        }),
-        (sent, stored) => sent == stored,
+        request.reviewers = parse_reviewer_scopes(&mut reader, "reviewers");
+        request.fallback_reviewers = parse_fallback_reviewers(&mut reader);
+        echo::check(&faults, body, shown, &INSTANCE_READ_ONLY);
+        reader.ignore(&INSTANCE_READ_ONLY);
+        reader.ignore(&INSTANCE_PARTS);
+        reader.finish();
     }
+    if faults.is_empty() { Ok(request) } else { Err(faults.into_violations()) }
 }

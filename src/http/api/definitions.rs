@@ -1,9 +1,9 @@
-//! DEF-LIST, DEF-MINE, DEF-CREATE, DEF-GET, DEF-DELETE
+//! DEF-LIST, DEF-MINE, DEF-CREATE, DEF-GET, DEF-UPDATE, DEF-STOP, DEF-DELETE
 
 use actix_web::{
     HttpRequest, HttpResponse, delete, get,
     http::{StatusCode, header::LOCATION},
-    post,
+    patch, post, put,
     web::{Data, Path},
 };
 use serde_json::{Map, Value};
@@ -13,7 +13,7 @@ use super::{
     extract::{AnyCaller, CallerWithBody, id, run},
     instances::expanded_instance,
     lists::{self, Answer, Collection, Context, Links},
-    schema::{DefinitionCreate, ErrorBody},
+    schema::{DefinitionCreate, DefinitionPatch, ErrorBody},
     view::object,
 };
 use crate::{
@@ -24,11 +24,12 @@ use crate::{
         get_definition::{get_definition, get_definition_with_instances},
         list_definitions::{DefinitionList, list_definitions},
         listing::{ListRequest, Listed},
+        update_definition::{Wanted, stop_definition, update_definition},
     },
     domain::{definition::Definition, ids::DefinitionId},
     http::{
         Edge,
-        definitions::{body::parse_create, view::render},
+        definitions::{body::parse_create, update as bodies, view::render},
         error::ApiError,
         odata::{
             collections::{Allowed, DEFINITION_EXPANDABLE, DEFINITIONS},
@@ -176,6 +177,68 @@ pub(super) async fn get(
     };
     let context = entity_context(&edge.public_url, &[], "definitions", options.context_names().as_deref());
     Ok(json_response(StatusCode::OK, &entity(context, project(shown, options.members().as_deref()))))
+}
+
+/// Replace a definition
+///
+/// Running instances keep what they started with; the one that waits for its start follows.
+#[utoipa::path(
+    tag = "definitions",
+    operation_id = "replaceDefinition",
+    params(("definition" = String, Path)),
+    request_body = DefinitionCreate,
+    responses((status = 204), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody), (status = 415, body = ErrorBody))
+)]
+#[put("/v1.0/identityGovernance/accessReviews/definitions/{definition}")]
+pub(super) async fn replace(
+    edge: Data<Edge>,
+    path: Path<String>,
+    CallerWithBody(call, body): CallerWithBody,
+) -> Result<HttpResponse, ApiError> {
+    change(edge, path, call, Box::new(move |stored| bodies::replace(&body, stored))).await
+}
+
+/// Change parts of a definition
+///
+/// What is left out stays; collections are replaced.
+#[utoipa::path(
+    tag = "definitions",
+    operation_id = "updateDefinition",
+    params(("definition" = String, Path)),
+    request_body = DefinitionPatch,
+    responses((status = 204), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody), (status = 415, body = ErrorBody))
+)]
+#[patch("/v1.0/identityGovernance/accessReviews/definitions/{definition}")]
+pub(super) async fn update(
+    edge: Data<Edge>,
+    path: Path<String>,
+    CallerWithBody(call, body): CallerWithBody,
+) -> Result<HttpResponse, ApiError> {
+    change(edge, path, call, Box::new(move |stored| bodies::merge(&body, stored))).await
+}
+
+async fn change(edge: Data<Edge>, path: Path<String>, call: Call, wanted: Wanted) -> Result<HttpResponse, ApiError> {
+    let (services, definition) = (edge.services.clone(), id::<DefinitionId>(&path)?);
+    run(async move { update_definition(&services, &call, definition, wanted).await }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Stop the creation of further instances
+#[utoipa::path(
+    tag = "definitions",
+    operation_id = "stopDefinition",
+    params(("definition" = String, Path)),
+    responses((status = 204), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody))
+)]
+#[post("/v1.0/identityGovernance/accessReviews/definitions/{definition}/stop")]
+pub(super) async fn stop(
+    edge: Data<Edge>,
+    AnyCaller(call): AnyCaller,
+    path: Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let (services, definition) = (edge.services.clone(), id::<DefinitionId>(&path)?);
+    run(async move { stop_definition(&services, &call, definition).await }).await?;
+    Ok(HttpResponse::NoContent().finish())
 }
 
 /// Delete a definition

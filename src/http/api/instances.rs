@@ -1,27 +1,29 @@
-//! INST-LIST, INST-MINE, INST-GET, INST-STOP
+//! INST-LIST, INST-MINE, INST-GET, INST-UPDATE, INST-REMIND, INST-STOP
 
 use actix_web::{
     HttpRequest, HttpResponse, get,
     http::StatusCode,
-    post,
+    patch, post, put,
     web::{Data, Path},
 };
 use serde_json::{Map, Value};
 
 use super::{
-    ROOT,
-    extract::{AnyCaller, id, run},
+    ROOT, bodies, contacted_reviewers,
+    extract::{AnyCaller, CallerWithBody, id, run},
     lists::{self, Answer, Collection, Context, Links},
-    schema::ErrorBody,
+    schema::{ErrorBody, InstanceUpdate},
     view,
 };
 use crate::{
     app::{
         Call, Refused, Services,
-        get_instance::{get_instance, get_instance_with_stages},
+        get_instance::{InstanceExpansion, InstanceView, expand_instance, get_instance},
         list_instances::{ExpandedInstance, InstanceList, list_instances},
         listing::{ListRequest, Listed, Position},
+        send_reminder::send_reminder,
         stop_instance::stop_instance,
+        update_instance::update_instance,
     },
     domain::ids::{DefinitionId, InstanceId},
     http::{
@@ -176,14 +178,100 @@ pub(super) async fn get(
         }
         expand => {
             let links = Links::of(&request, &call).await?;
-            let found =
-                run(async move { get_instance_with_stages(&services, &call, definition, instance).await }).await?;
-            expanded_instance(&links, &found, expand)?
+            let contacted = expand.iter().find(|part| part.name == "contactedReviewers");
+            let wanted = InstanceExpansion {
+                stages: expand.iter().any(|part| part.name == "stages"),
+                contacted_reviewers: contacted.map(Expand::page_size),
+            };
+            let (found, reviewers) =
+                run(async move { expand_instance(&services, &call, definition, instance, wanted).await }).await?;
+            let mut shown = expanded_instance(&links, &found, expand)?;
+            if let (Some(expand), Some(reviewers)) = (contacted, reviewers) {
+                let path = format!("{ROOT}/definitions/{definition}/instances/{instance}/contactedReviewers");
+                let rows = reviewers.rows.iter().map(contacted_reviewers::render).collect();
+                links.put_expanded(&mut shown, expand, &path, rows, reviewers.next.as_ref())?;
+            }
+            shown
         }
     };
     let parents = [("definitions", path.0.as_str())];
     let context = entity_context(&edge.public_url, &parents, "instances", options.context_names().as_deref());
     Ok(json_response(StatusCode::OK, &entity(context, project(shown, options.members().as_deref()))))
+}
+
+fn instance_answer(edge: &Edge, definition: &str, found: &InstanceView, select: Option<&[String]>) -> HttpResponse {
+    let context = entity_context(&edge.public_url, &[("definitions", definition)], "instances", select);
+    json_response(StatusCode::OK, &entity(context, project(view::instance(found), select)))
+}
+
+/// Replace the reviewers of a running instance, or add fallback reviewers
+///
+/// Fallback reviewers are append-only: leaving one out is 409 and changes nothing. `scope` must come along and stays as it is.
+#[utoipa::path(
+    tag = "instances",
+    operation_id = "replaceInstance",
+    params(("definition" = String, Path), ("instance" = String, Path)),
+    request_body = InstanceUpdate,
+    responses((status = 200), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody), (status = 415, body = ErrorBody))
+)]
+#[put("/v1.0/identityGovernance/accessReviews/definitions/{definition}/instances/{instance}")]
+pub(super) async fn replace(
+    edge: Data<Edge>,
+    path: Path<(String, String)>,
+    CallerWithBody(call, body): CallerWithBody,
+) -> Result<HttpResponse, ApiError> {
+    change(edge, path, call, body, true).await
+}
+
+/// Replace the reviewers of a running instance, or add fallback reviewers; the same as PUT without the scope
+#[utoipa::path(
+    tag = "instances",
+    operation_id = "updateInstance",
+    params(("definition" = String, Path), ("instance" = String, Path)),
+    request_body = InstanceUpdate,
+    responses((status = 200), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody), (status = 415, body = ErrorBody))
+)]
+#[patch("/v1.0/identityGovernance/accessReviews/definitions/{definition}/instances/{instance}")]
+pub(super) async fn update(
+    edge: Data<Edge>,
+    path: Path<(String, String)>,
+    CallerWithBody(call, body): CallerWithBody,
+) -> Result<HttpResponse, ApiError> {
+    change(edge, path, call, body, false).await
+}
+
+async fn change(
+    edge: Data<Edge>,
+    path: Path<(String, String)>,
+    call: Call,
+    body: serde_json::Value,
+    scope_is_required: bool,
+) -> Result<HttpResponse, ApiError> {
+    let (definition, instance) = (id::<DefinitionId>(&path.0)?, id::<InstanceId>(&path.1)?);
+    let services = edge.services.clone();
+    let wanted =
+        Box::new(move |shown: &InstanceView| bodies::instance_update(&body, &view::instance(shown), scope_is_required));
+    let updated = run(async move { update_instance(&services, &call, definition, instance, wanted).await }).await?;
+    Ok(instance_answer(&edge, &path.0, &updated, None))
+}
+
+/// Remind the reviewers of a running instance who still have items to answer
+#[utoipa::path(
+    tag = "instances",
+    operation_id = "sendReminder",
+    params(("definition" = String, Path), ("instance" = String, Path)),
+    responses((status = 204), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody), (status = 429, body = ErrorBody))
+)]
+#[post("/v1.0/identityGovernance/accessReviews/definitions/{definition}/instances/{instance}/sendReminder")]
+pub(super) async fn remind(
+    edge: Data<Edge>,
+    AnyCaller(call): AnyCaller,
+    path: Path<(String, String)>,
+) -> Result<HttpResponse, ApiError> {
+    let (definition, instance) = (id::<DefinitionId>(&path.0)?, id::<InstanceId>(&path.1)?);
+    let services = edge.services.clone();
+    run(async move { send_reminder(&services, &call, definition, instance).await }).await?;
+    Ok(HttpResponse::NoContent().finish())
 }
 
 /// Stop a running instance

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod bulk;
+mod contacted_reviewers;
 mod decisions;
 mod definitions;
 mod extract;
@@ -11,6 +12,7 @@ mod history_download;
 mod history_link;
 mod instances;
 mod lists;
+mod review_set;
 mod sandbox;
 mod schema;
 mod stages;
@@ -25,7 +27,10 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     app::Refused,
-    http::{error::ApiError, request_ids::other_methods},
+    http::{
+        error::ApiError,
+        request_ids::{other_methods, other_methods_because},
+    },
     store::StoreError,
 };
 
@@ -64,14 +69,24 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(stages::count)
         .service(decisions::count)
         .service(decisions::count_stage)
+        .service(contacted_reviewers::count)
         .map(function_refusals)
+        .service(review_set::get)
         .service(definitions::list)
         .service(definitions::create)
         .service(definitions::get)
+        .service(definitions::replace)
+        .service(definitions::update)
+        .service(definitions::stop)
         .service(definitions::delete)
         .service(instances::list)
         .service(instances::get)
+        .service(instances::replace)
+        .service(instances::update)
+        .service(instances::remind)
         .service(instances::stop)
+        .service(contacted_reviewers::list)
+        .service(contacted_reviewers::get)
         .service(stages::list)
         .service(stages::get)
         .service(stages::update)
@@ -119,7 +134,7 @@ fn function_refusals(config: &mut actix_web::web::ServiceConfig) -> &mut actix_w
             config.service(other_methods(&path, &[Method::GET]));
         }
     }
-    config
+    config.service(other_methods(&format!("{instance}/contactedReviewers/$count"), &[Method::GET]))
 }
 
 /// The same on the counts of reports.
@@ -131,45 +146,71 @@ fn history_refusals(config: &mut actix_web::web::ServiceConfig) -> &mut actix_we
     config
 }
 
-/// Answers 405 with `Allow` to the verbs that [`routes`] does not offer. To be registered after them.
+/// Answers 405 with `Allow` to the verbs that [`routes`] does not offer, and 404 to what is not offered at all. To be registered
+/// after them.
 pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
     const READ: &[Method] = &[Method::GET];
     const COLLECTION: &[Method] = &[Method::GET, Method::POST];
-    const DELETABLE: &[Method] = &[Method::GET, Method::DELETE];
+    const CHANGEABLE: &[Method] = &[Method::GET, Method::PUT, Method::PATCH];
+    const DELETABLE: &[Method] = &[Method::GET, Method::PUT, Method::PATCH, Method::DELETE];
     const PATCHABLE: &[Method] = &[Method::GET, Method::PATCH];
     const ACTION: &[Method] = &[Method::POST];
     const WHOLE: &[Method] = &[Method::GET, Method::PATCH, Method::DELETE];
+    const SET: &str = "The set of access reviews is the same everywhere and can only be read.";
+    const OF_DEFINITIONS: &str = "Definitions are created here, and changed or deleted one by one.";
+    const OF_A_DEFINITION: &str = "A definition is read, replaced, changed and deleted.";
+    const OF_INSTANCES: &str =
+        "Instances are made by the service as their occurrences come; they are not created or deleted by clients.";
+    const OF_STAGES: &str =
+        "Stages are made by the service, one after the other; they are not created or deleted by clients.";
+    const OF_ITEMS: &str = "Decision items are made by the service when a review starts; they are not created or deleted by \
+                            clients, only answered.";
+    const OF_REVIEWERS: &str = "Contacted reviewers are a record that the service keeps; change the reviewers of the \
+                                instance or stage instead.";
+    const OF_ACTIONS: &str = "An action is called with POST.";
+    const OF_REPORTS: &str = "Reports are asked for here, and renamed or deleted one by one.";
+    const OF_RUNS: &str =
+        "Runs of a report are made by the service; they are not created, changed or deleted by clients.";
+    const OF_A_LINK: &str = "A link is there to read what it leads to.";
     let history = format!("{ROOT}/historyDefinitions/{{historyDefinition}}");
     let definition = format!("{ROOT}/definitions/{{definition}}");
     let instance = format!("{definition}/instances/{{instance}}");
     let stage = format!("{instance}/stages/{{stage}}");
-    for (path, offered) in [
-        (format!("{ROOT}/definitions"), COLLECTION),
-        (definition.clone(), DELETABLE),
-        (format!("{definition}/instances"), READ),
-        (instance.clone(), READ),
-        (format!("{instance}/stop"), ACTION),
-        (format!("{instance}/batchRecordDecisions"), ACTION),
-        (format!("{instance}/acceptRecommendations"), ACTION),
-        (format!("{instance}/resetDecisions"), ACTION),
-        (format!("{instance}/stages"), READ),
-        (stage.clone(), PATCHABLE),
-        (format!("{stage}/stop"), ACTION),
-        (format!("{stage}/batchRecordDecisions"), ACTION),
-        (format!("{stage}/acceptRecommendations"), ACTION),
-        (format!("{instance}/decisions"), READ),
-        (format!("{instance}/decisions/{{item}}"), PATCHABLE),
-        (format!("{stage}/decisions"), READ),
-        (format!("{stage}/decisions/{{item}}"), PATCHABLE),
-        ("/attestry/v1/sandbox/clock".to_owned(), ACTION),
-        (format!("{ROOT}/historyDefinitions"), COLLECTION),
-        (history.clone(), WHOLE),
-        (format!("{history}/instances"), READ),
-        (format!("{history}/instances/{{historyInstance}}"), READ),
-        (format!("{history}/instances/{{historyInstance}}/generateDownloadUri"), ACTION),
-        (format!("{}/{{link}}", history_link::DOWNLOADS), READ),
+    for (path, offered, reason) in [
+        (ROOT.to_owned(), READ, SET),
+        (format!("{ROOT}/definitions"), COLLECTION, OF_DEFINITIONS),
+        (definition.clone(), DELETABLE, OF_A_DEFINITION),
+        (format!("{definition}/stop"), ACTION, OF_ACTIONS),
+        (format!("{definition}/instances"), READ, OF_INSTANCES),
+        (instance.clone(), CHANGEABLE, OF_INSTANCES),
+        (format!("{instance}/stop"), ACTION, OF_ACTIONS),
+        (format!("{instance}/sendReminder"), ACTION, OF_ACTIONS),
+        (format!("{instance}/batchRecordDecisions"), ACTION, OF_ACTIONS),
+        (format!("{instance}/acceptRecommendations"), ACTION, OF_ACTIONS),
+        (format!("{instance}/resetDecisions"), ACTION, OF_ACTIONS),
+        (format!("{instance}/contactedReviewers"), READ, OF_REVIEWERS),
+        (format!("{instance}/contactedReviewers/{{reviewer}}"), READ, OF_REVIEWERS),
+        (format!("{instance}/stages"), READ, OF_STAGES),
+        (stage.clone(), PATCHABLE, OF_STAGES),
+        (format!("{stage}/stop"), ACTION, OF_ACTIONS),
+        (format!("{stage}/batchRecordDecisions"), ACTION, OF_ACTIONS),
+        (format!("{stage}/acceptRecommendations"), ACTION, OF_ACTIONS),
+        (format!("{instance}/decisions"), READ, OF_ITEMS),
+        (format!("{instance}/decisions/{{item}}"), PATCHABLE, OF_ITEMS),
+        (format!("{stage}/decisions"), READ, OF_ITEMS),
+        (format!("{stage}/decisions/{{item}}"), PATCHABLE, OF_ITEMS),
+        ("/attestry/v1/sandbox/clock".to_owned(), ACTION, OF_ACTIONS),
+        (format!("{ROOT}/historyDefinitions"), COLLECTION, OF_REPORTS),
+        (history.clone(), WHOLE, OF_REPORTS),
+        (format!("{history}/instances"), READ, OF_RUNS),
+        (format!("{history}/instances/{{historyInstance}}"), READ, OF_RUNS),
+        (format!("{history}/instances/{{historyInstance}}/generateDownloadUri"), ACTION, OF_ACTIONS),
+        (format!("{}/{{link}}", history_link::DOWNLOADS), READ, OF_A_LINK),
     ] {
-        config.service(other_methods(&path, offered));
+        config.service(other_methods_because(&path, offered, reason));
+    }
+    for absent in review_set::not_offered() {
+        config.service(absent);
     }
 }
 
@@ -184,6 +225,9 @@ impl From<Refused> for ApiError {
             Refused::InvalidState(message) => Self::invalid_review_state(message),
             Refused::Invalid(violations) => Self::bad_request(violations),
             Refused::Unsupported { target, message } => Self::unsupported_query(message).with_target(target),
+            Refused::TooOften(too_soon) => {
+                Self::too_many_requests(too_soon.retry_after_seconds).saying(too_soon.to_string())
+            }
             Refused::Conflict(message) => Self::conflict(message),
             Refused::Gone(message) => Self::gone(message),
             Refused::PreconditionFailed(_) => Self::precondition_failed(),

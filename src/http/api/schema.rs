@@ -160,6 +160,41 @@ pub(super) struct HistoryDefinitionUpdate {
     display_name: Option<String>,
 }
 
+/// `accessReviewScheduleDefinition`, as far as it can change: what is left out stays. Section 2.1 of the model
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read by the document only")]
+#[schema(rename_all = "camelCase")]
+pub(super) struct DefinitionPatch {
+    display_name: Option<String>,
+    description_for_admins: Option<String>,
+    description_for_reviewers: Option<String>,
+    /// Replaces the reviewers of the instances to come.
+    reviewers: Option<Vec<AccessReviewReviewerScope>>,
+    fallback_reviewers: Option<Vec<AccessReviewReviewerScope>>,
+    /// Merged member by member.
+    #[schema(value_type = Option<Object>)]
+    settings: (),
+    /// The same stages in the same order; what is in them may change.
+    #[schema(value_type = Option<Vec<Object>>)]
+    stage_settings: (),
+    #[schema(value_type = Option<Vec<Object>>)]
+    additional_notification_recipients: (),
+}
+
+/// `accessReviewInstance`, as far as a client writes it. Section 4.1 of the model
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read by the document only")]
+#[schema(rename_all = "camelCase")]
+pub(super) struct InstanceUpdate {
+    /// Required by PUT; it does not change.
+    #[schema(value_type = Option<Object>)]
+    scope: (),
+    /// Replaces the reviewers.
+    reviewers: Option<Vec<AccessReviewReviewerScope>>,
+    /// Must contain every fallback reviewer the instance has: 409 otherwise.
+    fallback_reviewers: Option<Vec<AccessReviewReviewerScope>>,
+}
+
 /// One decision for many items.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "read by the document only")]

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     domain::{
         definition::{
-            self, ApplyAction, DefaultDecision, DefinitionDraft, InsightSetting, MAX_INSIGHT_SETTINGS,
+            ApplyAction, DefaultDecision, DefinitionDraft, InsightSetting, MAX_INSIGHT_SETTINGS,
             MAX_NOTIFICATION_RECIPIENTS, MAX_SCOPES_PER_LIST, MAX_STAGES, MovingDecision, NotificationRecipient,
             PatternKind, RangeKind, Recurrence, RecurrencePattern, RecurrenceRange, Settings, SignInScope,
             StageSettings,
@@ -29,27 +29,21 @@ const MAX_TIME_ZONE: usize = 128;
 /// Most entries of a short list of words, such as `dependsOn`.
 const MAX_WORDS: usize = 16;
 
-/// Reads the body of a create: a valid draft, or everything that is wrong with it.
+/// Reads the body of a create: a draft, or everything that is wrong with the body's form.
 ///
-/// Read-only members are ignored, members that do not exist are faults, absent ones take their defaults (LC-DEF-03).
+/// Read-only members are ignored, members that do not exist are faults, absent ones take their defaults (LC-DEF-03). The rules
+/// of values are asked where the directory is at hand too, so that what they refuse is told together.
 pub fn parse_create(body: &Value) -> Result<DefinitionDraft, Vec<Violation>> {
     let faults = Faults::default();
     let draft = ObjectReader::new("", body, &faults).and_then(read_draft);
     match draft {
-        Some(mut draft) if faults.is_empty() => {
-            let violations = definition::validate(&draft);
-            if !violations.is_empty() {
-                return Err(violations);
-            }
-            draft.order_stages();
-            Ok(draft)
-        }
+        Some(draft) if faults.is_empty() => Ok(draft),
         Some(_) | None => Err(faults.into_violations()),
     }
 }
 
 /// Every member is read before the first absence is given up on, so that all faults come to light.
-fn read_draft(mut reader: ObjectReader<'_>) -> Option<DefinitionDraft> {
+pub(super) fn read_draft(mut reader: ObjectReader<'_>) -> Option<DefinitionDraft> {
     reader.expect_type("accessReviewScheduleDefinition");
     reader.ignore(&READ_ONLY);
     let display_name = reader.required_text("displayName").map(str::to_owned);
@@ -510,7 +504,7 @@ mod tests {
     use super::*;
     use crate::{
         domain::{
-            definition::{Definition, Identity},
+            definition::{self, Definition, Identity, Schedule},
             ids::{DefinitionId, ObjectId},
             status::Status,
             violation::ViolationCode,
@@ -609,7 +603,16 @@ mod tests {
                 user_principal_name: "ines@northgate.example".to_owned(),
             },
             status: Status::NotStarted,
+            schedule: Schedule::default(),
         }
+    }
+
+    /// Form and rules.
+    fn parse_create(body: &Value) -> Result<DefinitionDraft, Vec<Violation>> {
+        let mut draft = super::parse_create(body)?;
+        let violations = definition::validate(&draft);
+        draft.order_stages();
+        if violations.is_empty() { Ok(draft) } else { Err(violations) }
     }
 
     fn create(body: &Value) -> DefinitionDraft {

@@ -1,4 +1,5 @@
 //! Schedule definitions on the wire.
 
 pub mod body;
+pub mod update;
 pub mod view;

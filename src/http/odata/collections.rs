@@ -244,7 +244,18 @@ pub const DEFINITION_EXPANDABLE: &[Expandable] = &[Expandable {
 pub const INSTANCES_EXPANDABLE: &[Expandable] = &[STAGES_INLINE, DECISIONS_REFUSED];
 
 /// What INST-GET sends along.
-pub const INSTANCE_EXPANDABLE: &[Expandable] = &[STAGES_INLINE, DECISIONS_REFUSED];
+pub const INSTANCE_EXPANDABLE: &[Expandable] = &[
+    STAGES_INLINE,
+    Expandable {
+        name: "contactedReviewers",
+        expansion: Expansion::Inline {
+            selectable: CONTACTED_REVIEWER_PROPERTIES,
+            ignores_unknown_select: false,
+            expandable: &[],
+        },
+    },
+    DECISIONS_REFUSED,
+];
 
 /// What HIST-LIST and HIST-GET send along.
 pub const HISTORY_EXPANDABLE: &[Expandable] = &[Expandable {

@@ -13,10 +13,11 @@ use super::{
 use crate::{
     domain::{
         definition::{
-            Definition, DefinitionDraft, Identity, InsightSetting, MovingDecision, NotificationRecipient, Settings,
-            StageSettings,
+            Definition, DefinitionDraft, Identity, InsightSetting, MovingDecision, NotificationRecipient, Schedule,
+            Settings, StageSettings,
         },
         ids::{DefinitionId, ObjectId, ReviewerListId},
+        recurrence::Anchor,
         scope::ReviewScope,
         status::Status,
     },
@@ -45,6 +46,9 @@ struct DefinitionRow {
     instance_enumeration_scope: Option<String>,
     settings: Json<Settings>,
     additional_notification_recipients: Recipients,
+    counted_from_occurrence: Option<i32>,
+    counted_from_at: Option<DateTime<Utc>>,
+    stopped_at: Option<DateTime<Utc>>,
 }
 
 /// A short name, because a column alias has room for no longer one.
@@ -169,6 +173,13 @@ impl PgUnitOfWork {
                         user_principal_name: row.created_by_user_principal_name,
                     },
                     status: row.status.parse().map_err(|_| corrupt("definitions", "status", id))?,
+                    schedule: Schedule {
+                        counted_from: row
+                            .counted_from_occurrence
+                            .zip(row.counted_from_at)
+                            .map(|(occurrence, start_at)| Anchor { occurrence, start_at }),
+                        stopped_at: row.stopped_at,
+                    },
                     draft: DefinitionDraft {
                         display_name: row.display_name,
                         description_for_admins: row.description_for_admins,
@@ -192,6 +203,43 @@ impl PgUnitOfWork {
             .collect()
     }
 
+    /// Stores the stage settings of a definition that has none.
+    pub(super) async fn insert_stage_settings(
+        &mut self,
+        definition: DefinitionId,
+        stages: &[StageSettings],
+    ) -> Result<(), StoreError> {
+        let tenant = self.tenant.as_uuid();
+        for (ordinal, stage) in (1_i16..).zip(stages) {
+            let list = ReviewerListId::of_stage_settings(definition, ordinal);
+            self.replace(list, &stage.reviewer_lists).await?;
+            let look_back = stage.recommendation_look_back_duration.map(|duration| duration.to_string());
+            let moves = moves_to_row(&stage.decisions_that_will_move_to_next_stage);
+            sqlx::query!(
+                r#"
+                insert into stage_settings
+                    (tenant_id, definition_id, ordinal, stage_id, duration_in_days, recommendations_enabled,
+                     recommendation_look_back_duration, recommendation_insight_settings,
+                     decisions_that_will_move_to_next_stage, reviewer_list_id)
+                values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                "#,
+                tenant,
+                definition.as_uuid(),
+                ordinal,
+                stage.stage_id,
+                stage.duration_in_days,
+                stage.recommendations_enabled,
+                look_back,
+                Json(&stage.recommendation_insight_settings) as _,
+                &moves,
+                list.as_uuid(),
+            )
+            .execute(self.connection()?)
+            .await?;
+        }
+        Ok(())
+    }
+
     async fn find_row(&mut self, id: DefinitionId) -> Result<Option<DefinitionRow>, StoreError> {
         let tenant = self.tenant.as_uuid();
         let row = sqlx::query_as!(
@@ -201,7 +249,8 @@ impl PgUnitOfWork {
                    modified_at, created_by_id, created_by_name, created_by_user_principal_name, scope_query,
                    scope_query_type, scope_query_root, scope_inactive_duration, instance_enumeration_scope,
                    settings as "settings: Json<Settings>",
-                   additional_notification_recipients as "additional_notification_recipients: Recipients"
+                   additional_notification_recipients as "additional_notification_recipients: Recipients",
+                   counted_from_occurrence, counted_from_at, stopped_at
               from definitions
              where tenant_id = $1
                and definition_id = $2
@@ -254,33 +303,7 @@ impl DefinitionRepository for PgUnitOfWork {
         )
         .execute(self.connection()?)
         .await?;
-        for (ordinal, stage) in (1_i16..).zip(&draft.stages) {
-            let list = ReviewerListId::of_stage_settings(definition.id, ordinal);
-            self.replace(list, &stage.reviewer_lists).await?;
-            let look_back = stage.recommendation_look_back_duration.map(|duration| duration.to_string());
-            let moves = moves_to_row(&stage.decisions_that_will_move_to_next_stage);
-            sqlx::query!(
-                r#"
-                insert into stage_settings
-                    (tenant_id, definition_id, ordinal, stage_id, duration_in_days, recommendations_enabled,
-                     recommendation_look_back_duration, recommendation_insight_settings,
-                     decisions_that_will_move_to_next_stage, reviewer_list_id)
-                values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-                "#,
-                tenant,
-                definition.id.as_uuid(),
-                ordinal,
-                stage.stage_id,
-                stage.duration_in_days,
-                stage.recommendations_enabled,
-                look_back,
-                Json(&stage.recommendation_insight_settings) as _,
-                &moves,
-                list.as_uuid(),
-            )
-            .execute(self.connection()?)
-            .await?;
-        }
+        self.insert_stage_settings(definition.id, &draft.stages).await?;
         Ok(())
     }
 
@@ -402,7 +425,7 @@ impl DefinitionRepository for PgUnitOfWork {
             "select definition_id, display_name, description_for_admins, description_for_reviewers, status, created_at, \
              modified_at, created_by_id, created_by_name, created_by_user_principal_name, scope_query, scope_query_type, \
              scope_query_root, scope_inactive_duration, instance_enumeration_scope, settings, \
-             additional_notification_recipients, ",
+             additional_notification_recipients, counted_from_occurrence, counted_from_at, stopped_at, ",
         );
         filters::push_sort_keys(&mut query, &keys);
         query.push(" from definitions d where d.tenant_id = ").push_bind(self.tenant.as_uuid());

@@ -26,26 +26,26 @@ use crate::{
 };
 
 #[derive(sqlx::FromRow)]
-struct InstanceRow {
-    instance_id: Uuid,
-    definition_id: Uuid,
-    occurrence: i32,
-    status: String,
-    start_at: DateTime<Utc>,
-    end_at: DateTime<Utc>,
-    scope_query: String,
-    scope_query_type: String,
-    scope_query_root: Option<String>,
-    scope_inactive_duration: Option<String>,
-    resource_id: Uuid,
-    resource_type: String,
-    resource_name: String,
-    settings: Json<Settings>,
-    multi_stage: bool,
-    item_count: i32,
-    item_prefix: Uuid,
-    errors: Json<Vec<InstanceError>>,
-    version: i64,
+pub(super) struct InstanceRow {
+    pub(super) instance_id: Uuid,
+    pub(super) definition_id: Uuid,
+    pub(super) occurrence: i32,
+    pub(super) status: String,
+    pub(super) start_at: DateTime<Utc>,
+    pub(super) end_at: DateTime<Utc>,
+    pub(super) scope_query: String,
+    pub(super) scope_query_type: String,
+    pub(super) scope_query_root: Option<String>,
+    pub(super) scope_inactive_duration: Option<String>,
+    pub(super) resource_id: Uuid,
+    pub(super) resource_type: String,
+    pub(super) resource_name: String,
+    pub(super) settings: Json<Settings>,
+    pub(super) multi_stage: bool,
+    pub(super) item_count: i32,
+    pub(super) item_prefix: Uuid,
+    pub(super) errors: Json<Vec<InstanceError>>,
+    pub(super) version: i64,
 }
 
 impl TryFrom<InstanceRow> for Instance {

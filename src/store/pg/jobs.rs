@@ -44,6 +44,70 @@ impl JobRepository for PgUnitOfWork {
         Ok(())
     }
 
+    async fn reschedule(&mut self, jobs: &[NewJob]) -> Result<(), StoreError> {
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let tenant = self.tenant.as_uuid();
+        let ids: Vec<_> = jobs.iter().map(|new| new.id.as_uuid()).collect();
+        let kinds: Vec<_> = jobs.iter().map(|new| new.job.kind().to_owned()).collect();
+        let keys: Vec<_> = jobs.iter().map(|new| new.job.key()).collect();
+        let due: Vec<_> = jobs.iter().map(|new| new.due_at).collect();
+        let payloads: Vec<_> = jobs.iter().map(|new| Json(&new.job)).collect();
+        sqlx::query!(
+            r#"
+            insert into jobs (tenant_id, job_id, kind, key, payload, due_at, run_at)
+            select $1, job_id, kind, key, payload, due_at, due_at - clock_offset
+              from tenants,
+                   unnest($2::uuid[], $3::text[], $4::text[], $5::jsonb[], $6::timestamptz[])
+                   as new (job_id, kind, key, payload, due_at)
+             where tenant_id = $1
+            on conflict (tenant_id, kind, key)
+            do update set due_at = excluded.due_at,
+                          run_at = excluded.run_at,
+                          attempts = 0,
+                          last_error = null,
+                          finished_at = null,
+                          outcome = null
+            "#,
+            tenant,
+            &ids,
+            &kinds,
+            &keys,
+            &payloads as _,
+            &due,
+        )
+        .execute(self.connection()?)
+        .await?;
+        Ok(())
+    }
+
+    async fn cancel(&mut self, jobs: &[Job]) -> Result<(), StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let kinds: Vec<_> = jobs.iter().map(|job| job.kind().to_owned()).collect();
+        let keys: Vec<_> = jobs.iter().map(Job::key).collect();
+        sqlx::query!(
+            r#"
+            update jobs
+               set finished_at = now(),
+                   outcome = $4
+              from unnest($2::text[], $3::text[]) as gone (kind, key)
+             where jobs.tenant_id = $1
+               and jobs.kind = gone.kind
+               and jobs.key = gone.key
+               and jobs.finished_at is null
+               and (jobs.leased_until is null or jobs.leased_until < clock_timestamp())
+            "#,
+            tenant,
+            &kinds,
+            &keys,
+            Outcome::Obsolete.as_str(),
+        )
+        .execute(self.connection()?)
+        .await?;
+        Ok(())
+    }
+
     async fn finish(&mut self, job: &ClaimedJob, outcome: Outcome) -> Result<(), StoreError> {
         let tenant = self.tenant.as_uuid();
         let done = sqlx::query!(

@@ -3,7 +3,9 @@
 //! Nothing else knows SQL. Every statement runs inside a [`PgUnitOfWork`] with the tenant set, as a role that owns nothing.
 
 mod bulk;
+mod contacted_reviewers;
 mod decisions;
+mod definition_updates;
 mod definitions;
 mod directory;
 pub mod directory_import;
@@ -17,6 +19,7 @@ mod issuers;
 mod items;
 mod jobs;
 pub mod migrate;
+mod reminders;
 mod reviewer_lists;
 mod reviewers;
 mod stages;

@@ -7,9 +7,10 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Row, pool::PoolConnect
 use crate::{
     domain::ids::TenantId,
     store::{
-        DecisionRepository, DefinitionRepository, DirectoryRepository, EventRepository, InstanceRepository,
-        ItemRepository, JobRepository, ReviewerListRepository, ReviewerRepository, StageRepository, StoreError,
-        TenantRepository, UnitOfWork, bulk::BulkDecisionRepository, history::HistoryRepository,
+        ContactedReviewerRepository, DecisionRepository, DefinitionRepository, DefinitionUpdateRepository,
+        DirectoryRepository, EventRepository, InstanceRepository, ItemRepository, JobRepository, ReminderRepository,
+        ReviewerListRepository, ReviewerRepository, StageRepository, StoreError, TenantRepository, UnitOfWork,
+        bulk::BulkDecisionRepository, history::HistoryRepository,
     },
 };
 
@@ -149,6 +150,18 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn history(&mut self) -> &mut dyn HistoryRepository {
+        self
+    }
+
+    fn definition_updates(&mut self) -> &mut dyn DefinitionUpdateRepository {
+        self
+    }
+
+    fn reminders(&mut self) -> &mut dyn ReminderRepository {
+        self
+    }
+
+    fn contacted_reviewers(&mut self) -> &mut dyn ContactedReviewerRepository {
         self
     }
 

@@ -10,6 +10,7 @@ pub mod kubernetes_org;
 mod ordering;
 mod redacted;
 mod review;
+mod sdk;
 mod server;
 
 use std::{path::PathBuf, sync::Arc};
@@ -49,6 +50,7 @@ pub use history::{ReportLine, history_body, history_scope, parse};
 pub use ordering::{Blocker, eventually};
 pub use redacted::redacted;
 pub use review::{Review, ReviewBuilder, group_members, group_owners, manager, resource_owners, stage, user};
+pub use sdk::as_the_python_sdk_sends;
 
 /// A tenant of its own with a clock that can be advanced, and the service to call. No worker runs: jobs run when the test
 /// says so.

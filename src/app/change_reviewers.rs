@@ -1,0 +1,94 @@
+//! Changing the reviewer lists of a stage, shown or hidden: the one way for STAGE-UPDATE and INST-UPDATE. LC-SUPD-04 to LC-SUPD-27
+
+use serde_json::json;
+
+use super::{
+    Call, Refused,
+    create_definition::missing_text,
+    run_review::{about, queries},
+};
+use crate::{
+    domain::{
+        event::{Activity, Event},
+        ids::ReviewerListId,
+        instance::Instance,
+        reviewer_scope::ReviewerLists,
+        stage_update::{StageUpdateRefusal, StageUpdateRequest, added_forms, plan_stage_update},
+        violation::Violation,
+    },
+    store::{MailKind, StageEntry, UnitOfWork},
+};
+
+impl From<StageUpdateRefusal> for Refused {
+    fn from(refusal: StageUpdateRefusal) -> Self {
+        match refusal {
+            StageUpdateRefusal::WrongState(error) => error.into(),
+            StageUpdateRefusal::DeadlinePassed(_) => Self::InvalidState(refusal.to_string()),
+            StageUpdateRefusal::FallbackRemoved(_) => Self::Conflict(refusal.to_string()),
+            StageUpdateRefusal::Invalid(violations) => Self::Invalid(violations),
+        }
+    }
+}
+
+/// What became of the lists.
+pub(super) struct Changed {
+    /// As stored afterwards.
+    pub lists: ReviewerLists,
+    /// Whether anything was written.
+    pub changed: bool,
+}
+
+/// Judges the request against the locked stage, stores the lists, resolves reviewers anew, has newcomers told, appends the event.
+///
+/// `entry.stage` is the row as locked; its version is counted up.
+pub(super) async fn change_reviewers(
+    uow: &mut dyn UnitOfWork,
+    call: &Call,
+    instance: &Instance,
+    entry: &mut StageEntry,
+    request: &StageUpdateRequest,
+) -> Result<Changed, Refused> {
+    let list = ReviewerListId::of_stage(entry.stage.id);
+    let lists = uow.reviewer_lists().find(list).await?;
+    let now = uow.now();
+    let added = added_forms(&lists, request);
+    let forms: Vec<_> = added.iter().map(|(_, form)| form.clone()).collect();
+    let missing = uow.directory().missing(&forms).await?.into_iter().filter_map(|position| added.get(position));
+    let missing: Vec<_> = missing.map(|(path, form)| Violation::new(path.clone(), missing_text(form))).collect();
+    // Faults of the body are told together, whoever finds them.
+    let plan = match plan_stage_update(&entry.stage, &lists, request, now) {
+        Err(StageUpdateRefusal::Invalid(violations)) => {
+            return Err(Refused::Invalid(violations.into_iter().chain(missing).collect()));
+        }
+        planned => planned?,
+    };
+    if !missing.is_empty() {
+        return Err(Refused::Invalid(missing));
+    }
+    if !plan.changed {
+        return Ok(Changed { lists, changed: false });
+    }
+
+    uow.reviewer_lists().replace(list, &plan.lists).await?;
+    uow.definition_updates().keep_lists(instance.id, entry.stage.ordinal).await?;
+    uow.stages().update(&mut entry.stage).await?;
+    if plan.resolve_now {
+        uow.reviewers().resolve(instance, entry).await?;
+        let mail = instance.settings.mail_notifications_enabled.then_some(MailKind::Started);
+        uow.reviewers().contact_newcomers(instance.id, entry.stage.ordinal, mail).await?;
+    }
+    let event = Event {
+        stage_id: Some(entry.stage.id),
+        before: Some(json!({
+            "reviewers": queries(&lists.reviewers),
+            "fallbackReviewers": queries(&lists.fallback_reviewers),
+        })),
+        after: Some(json!({
+            "reviewers": queries(&plan.lists.reviewers),
+            "fallbackReviewers": queries(&plan.lists.fallback_reviewers),
+        })),
+        ..about(Activity::ReviewersChanged, instance)
+    };
+    uow.events().append(&call.actor(), &[event]).await?;
+    Ok(Changed { lists: uow.reviewer_lists().find(list).await?, changed: true })
+}
