@@ -6,7 +6,8 @@ use crate::{
         authorization::{Caller, CallerKind, Operation, Relation, ReviewKind, Verdict, decide, require_permission},
         definition::Definition,
         ids::{DefinitionId, InstanceId, ObjectId, StageId},
-        instance::Instance,
+        instance::{Instance, ResourceKind},
+        scope::ScopeForm,
         stage::Stage,
     },
     store::{StageEntry, StageReach, UnitOfWork},
@@ -35,13 +36,34 @@ pub(super) fn authorize(
     }
 }
 
-/// The kind of a review of this group. A group that is gone counts as an ordinary one.
-pub(super) async fn kind_of_group(uow: &mut dyn UnitOfWork, group: ObjectId) -> Result<ReviewKind, Refused> {
-    let facts = uow.directory().group(group).await?;
-    Ok(match facts {
-        Some(facts) if facts.is_assignable_to_role => ReviewKind::RoleAssignableGroup,
-        _ => ReviewKind::GroupOrApplication,
-    })
+/// The kind of a review of this resource; of many groups when it is `None`. A group that is gone counts as an ordinary one.
+pub(super) async fn kind_of(
+    uow: &mut dyn UnitOfWork,
+    kind: ResourceKind,
+    resource: Option<ObjectId>,
+) -> Result<ReviewKind, Refused> {
+    match (kind, resource) {
+        (ResourceKind::DirectoryRole, _) => Ok(ReviewKind::DirectoryRole),
+        (ResourceKind::Group, Some(group)) => Ok(match uow.directory().group(group).await? {
+            Some(facts) if facts.is_assignable_to_role => ReviewKind::RoleAssignableGroup,
+            Some(_) | None => ReviewKind::GroupOrApplication,
+        }),
+        // an enumeration leaves role-assignable groups out
+        (ResourceKind::Group, None)
+        | (ResourceKind::ServicePrincipal | ResourceKind::AccessPackageAssignmentPolicy, _) => {
+            Ok(ReviewKind::GroupOrApplication)
+        }
+    }
+}
+
+/// The kind of a review with this scope.
+pub(super) async fn kind_of_scope(uow: &mut dyn UnitOfWork, form: &ScopeForm) -> Result<ReviewKind, Refused> {
+    kind_of(uow, form.resource_kind(), form.resource()).await
+}
+
+/// The kind of the review that an instance is part of.
+pub(super) async fn kind_of_instance(uow: &mut dyn UnitOfWork, instance: &Instance) -> Result<ReviewKind, Refused> {
+    kind_of(uow, instance.resource.kind, Some(instance.resource.id)).await
 }
 
 /// Whether personal rights matter: a caller who reads everything of this kind needs none to see.
@@ -78,7 +100,7 @@ pub(super) async fn definition(
 ) -> Result<(Definition, Sight), Refused> {
     require_permission(&call.caller)?;
     let definition = uow.definitions().find(id).await?.ok_or(Refused::NotFound)?;
-    let kind = kind_of_group(uow, definition.draft.scope.form.group()).await?;
+    let kind = kind_of_scope(uow, &definition.draft.scope.form).await?;
     let relation = relation(uow, &call.caller, kind, id, None).await?;
     let sight = authorize(&call.caller, operation, kind, &relation)?;
     Ok((definition, sight))
@@ -94,7 +116,7 @@ pub(super) async fn instance(
 ) -> Result<(Instance, Sight), Refused> {
     require_permission(&call.caller)?;
     let instance = uow.instances().find(definition, id).await?.ok_or(Refused::NotFound)?;
-    let kind = kind_of_group(uow, instance.resource.id).await?;
+    let kind = kind_of_instance(uow, &instance).await?;
     let relation = relation(uow, &call.caller, kind, definition, Some(id)).await?;
     let sight = authorize(&call.caller, operation, kind, &relation)?;
     Ok((instance, sight))
@@ -130,7 +152,7 @@ pub(super) async fn stage(
     }
     let stages = uow.stages().list(path.instance).await?;
     let stage = stages.iter().find(|entry| entry.stage.id == path.stage).ok_or(Refused::NotFound)?.stage.clone();
-    let kind = kind_of_group(uow, instance.resource.id).await?;
+    let kind = kind_of_instance(uow, &instance).await?;
     let mut relation = relation(uow, &call.caller, kind, path.definition, Some(path.instance)).await?;
     let reaches = match call.caller.kind {
         CallerKind::User => uow.reviewers().reaches(path.instance, call.caller.identity.id).await?,

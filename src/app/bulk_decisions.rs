@@ -2,7 +2,7 @@
 
 use super::{
     Call, Refused,
-    access::{authorize, kind_of_group, relation},
+    access::{authorize, kind_of_instance, relation},
     run_review::about,
 };
 use crate::{
@@ -69,7 +69,7 @@ pub(super) async fn answering(
     let (ordinal, entry) = (addressed.stage.ordinal, addressed.entry);
     // Before anything is asked of the stage: neither its status nor who reviews what can change from here to the commit.
     let stage = uow.stages().lock_shared(path.instance, ordinal).await?.ok_or(Refused::NotFound)?;
-    let kind = kind_of_group(uow, instance.resource.id).await?;
+    let kind = kind_of_instance(uow, &instance).await?;
     let mut ties = relation(uow, &call.caller, kind, path.definition, Some(path.instance)).await?;
     let reach = match call.caller.kind {
         CallerKind::Application => None,

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{
     Call, Refused, Services,
-    access::{authorize, kind_of_group},
+    access::{authorize, kind_of_scope},
     ids,
     run_review::{ReviewRun, queries},
 };
@@ -12,6 +12,7 @@ use crate::domain::{
     authorization::{Operation, Relation, require_permission},
     definition::{self, Definition, DefinitionDraft, Schedule},
     event::{Activity, Event},
+    instance::ResourceKind,
     reviewer_scope::{ReviewerForm, ReviewerScope},
     status::Status,
     violation::Violation,
@@ -27,8 +28,8 @@ pub async fn create_definition(
 ) -> Result<Definition, Refused> {
     require_permission(&call.caller)?;
     let mut uow = services.begin(call.tenant()).await?;
-    let group = draft.scope.form.group();
-    let kind = kind_of_group(&mut *uow, group).await?;
+    let form = draft.scope.form.clone();
+    let kind = kind_of_scope(&mut *uow, &form).await?;
     authorize(&call.caller, Operation::DefinitionCreate, kind, &Relation::default())?;
 
     let mut violations = definition::validate(&draft);
@@ -36,8 +37,16 @@ pub async fn create_definition(
     if violations.is_empty() {
         draft.order_stages();
     }
-    if uow.directory().group(group).await?.is_none() {
-        violations.push(Violation::new("scope.query", format!("there is no group {group}")));
+    if let Some(resource) = form.resource()
+        && uow.directory().resource(&form).await?.is_none()
+    {
+        let kind = match form.resource_kind() {
+            ResourceKind::Group => "group",
+            ResourceKind::ServicePrincipal => "service principal",
+            ResourceKind::DirectoryRole => "directory role",
+            ResourceKind::AccessPackageAssignmentPolicy => "access package assignment policy",
+        };
+        violations.push(Violation::new(draft.scope.resource_path(), format!("there is no {kind} {resource}")));
     }
     let named = named_forms(&draft);
     let forms: Vec<_> = named.iter().map(|(_, form)| form.clone()).collect();
@@ -77,7 +86,7 @@ pub async fn create_definition(
         definition_id: Some(definition.id),
         after: Some(json!({
             "displayName": definition.draft.display_name,
-            "scope": definition.draft.scope.query,
+            "scope": definition.draft.scope.sent.to_string(),
             "reviewers": queries(&definition.draft.reviewer_lists.reviewers),
             "fallbackReviewers": queries(&definition.draft.reviewer_lists.fallback_reviewers),
             "settings": definition.draft.settings,

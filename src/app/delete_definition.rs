@@ -23,7 +23,7 @@ pub async fn delete_definition(services: &Services, call: &Call, id: DefinitionI
         before: Some(json!({
             "displayName": definition.draft.display_name,
             "status": definition.status.as_str(),
-            "scope": definition.draft.scope.query,
+            "scope": definition.draft.scope.sent.to_string(),
         })),
         ..Event::new(Activity::DeleteReview)
     };

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{
     Call, Refused, Services,
-    access::{StagePath, authorize, kind_of_group, relation},
+    access::{StagePath, authorize, kind_of_instance, relation},
     list_decisions::{effective_view, reach_in_stage, reviewer_view},
 };
 use crate::{
@@ -28,7 +28,7 @@ pub async fn get_decision(
     let mut uow = services.begin(call.tenant()).await?;
     let found = uow.instances().find(definition, instance).await?.ok_or(Refused::NotFound)?;
     let seq = found.item_prefix.seq_of(item).ok_or(Refused::NotFound)?;
-    let kind = kind_of_group(&mut *uow, found.resource.id).await?;
+    let kind = kind_of_instance(&mut *uow, &found).await?;
     let mut ties = relation(&mut *uow, &call.caller, kind, definition, Some(instance)).await?;
     let row = shown_item(&mut *uow, call, &found, kind, &ties, seq).await?;
     if reads_everything(call, kind, &ties) {
@@ -56,7 +56,7 @@ pub async fn get_stage_decision(
     let stages = uow.stages().list(path.instance).await?;
     let entry = stages.iter().find(|entry| entry.stage.id == path.stage).ok_or(Refused::NotFound)?;
     let ordinal = entry.stage.ordinal;
-    let kind = kind_of_group(&mut *uow, found.resource.id).await?;
+    let kind = kind_of_instance(&mut *uow, &found).await?;
     let mut ties = relation(&mut *uow, &call.caller, kind, path.definition, Some(path.instance)).await?;
     let reach = match reads_everything(call, kind, &ties) {
         true => None,

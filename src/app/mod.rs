@@ -28,6 +28,7 @@ pub mod list_definitions;
 pub mod list_instances;
 pub mod list_stages;
 pub mod listing;
+mod open_occurrence;
 pub mod page_key;
 pub mod record_decision;
 pub mod reset_decisions;

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     Call, Refused, Services,
-    access::{authorize, kind_of_group, relation},
+    access::{authorize, kind_of_instance, relation},
     bulk_decisions::addressed,
     entity_tags,
     get_decision::shown_item,
@@ -73,7 +73,7 @@ pub async fn record_decision(
     let me = call.caller.identity.id;
     let is_user = call.caller.kind == CallerKind::User;
     let decides = is_user && uow.reviewers().reviews_item(path.instance, ordinal, seq, me).await?;
-    let kind = kind_of_group(&mut *uow, instance.resource.id).await?;
+    let kind = kind_of_instance(&mut *uow, &instance).await?;
     let mut ties = match decides {
         // Who decides the item sees it; nothing else has to be known of him.
         true => Default::default(),

@@ -2,6 +2,7 @@
 
 use super::{
     Refused, Services, history,
+    open_occurrence::open_occurrence,
     run_review::ReviewRun,
     send_mail::{MailOrder, Sent, send_mail},
     send_reminder::remind_stage,
@@ -29,6 +30,9 @@ pub enum Ran {
 pub async fn run_job(services: &Services, job: &ClaimedJob, public_url: &str) -> Result<Ran, Refused> {
     match &job.job {
         Job::OpenInstance { instance } => open_instance(services, job, *instance).await?,
+        Job::OpenOccurrence { definition, occurrence, start_at } => {
+            open_occurrence(services, job, *definition, *occurrence, *start_at).await?;
+        }
         Job::CloseStage { instance, stage } => close_stage(services, job, *instance, *stage).await?,
         Job::RunReport { instance } => history::run::run_report(services, job, *instance).await?,
         Job::ExpireReport { instance } => history::expire::expire_report(services, job, *instance).await?,

@@ -11,15 +11,16 @@ use super::{Refused, ids};
 use crate::{
     domain::{
         decision::Verdict,
-        definition::{DefaultDecision, Definition, DefinitionDraft, Identity},
+        definition::{DefaultDecision, Definition, Identity},
+        enumeration::enumeration_status,
         event::{Activity, Event},
         ids::{InstanceId, ReviewerListId},
-        instance::{Instance, InstanceError, Resource, ResourceKind},
+        instance::{Instance, InstanceError, Resource},
         lifecycle::{self, Entry, Next, Start},
         recommendation::inactivity_cutoff,
         recurrence,
         reviewer_scope::ReviewerScope,
-        scope::ScopeForm,
+        scope::ReviewScope,
         stage::{PlannedStage, Stage, StageOrdinal},
         status::Status,
     },
@@ -41,15 +42,25 @@ impl<'a> ReviewRun<'a> {
     }
 
     /// Writes the collected events and jobs and the definition's derived status. LC-DEF-11
-    pub(super) async fn finish(self, definition: &Definition) -> Result<(), StoreError> {
-        let progress = self.uow.instances().progress(definition.id).await?;
-        let next = progress.iter().map(|instance| instance.occurrence).max().map_or(0, |last| last + 1);
-        let more_to_come = definition.occurrence_start(next).is_some();
-        let status = lifecycle::definition_status(definition.is_series(), &progress, more_to_come);
+    pub(super) async fn finish(mut self, definition: &Definition) -> Result<(), StoreError> {
+        let status = self.status_of(definition).await?;
         self.uow.definitions().set_status(definition.id, status).await?;
         self.uow.jobs().enqueue(&self.jobs).await?;
         self.uow.jobs().reschedule(&self.rescheduled).await?;
         self.uow.events().append(self.actor, &self.events).await
+    }
+
+    async fn status_of(&mut self, definition: &Definition) -> Result<Status, StoreError> {
+        let progress = self.uow.instances().progress(definition.id).await?;
+        let next = progress.iter().map(|instance| instance.occurrence).max().map_or(0, |last| last + 1);
+        if definition.draft.scope.form.enumerates().is_none() {
+            let more_to_come = definition.occurrence_start(next).is_some();
+            return Ok(lifecycle::definition_status(definition.is_series(), &progress, more_to_come));
+        }
+        let opened = self.uow.occurrences().last_opened(definition.id).await?;
+        let next = opened.as_ref().map_or(next, |opened| next.max(opened.occurrence + 1));
+        let more_to_come = definition.occurrence_start(next).is_some();
+        Ok(enumeration_status(definition.is_series(), opened.as_ref(), &progress, more_to_come))
     }
 
     /// The unit of work that the review is moved along in.
@@ -80,49 +91,65 @@ impl<'a> ReviewRun<'a> {
     }
 
     /// Makes the instance of an occurrence, its first stage, and the job that opens it. IN-01, ST-01, LC-INST-07
+    ///
+    /// An all-groups review has no instance ahead of its start, only a job that will make them. LC-INST-08
     pub(super) async fn materialise(&mut self, definition: &Definition, occurrence: i32) -> Result<(), StoreError> {
         let Some(start_at) = definition.occurrence_start(occurrence) else { return Ok(()) };
         let draft = &definition.draft;
-        let recurrence = draft.settings.recurrence.as_ref();
-        let end_at = recurrence::instance_end(start_at, draft.total_duration_days(), recurrence);
-        let group = draft.scope.form.group();
-        let facts = self.uow.directory().group(group).await?;
-        let instance = Instance {
-            // A one-time review of one resource has one instance, under the definition's own id. LC-INST-03
-            id: if definition.is_series() { ids::instance() } else { InstanceId::new(definition.id.as_uuid()) },
-            definition_id: definition.id,
-            occurrence,
-            status: Status::NotStarted,
-            start_at,
-            end_at,
-            scope: draft.scope.normalised(),
-            resource: Resource {
-                id: group,
-                display_name: facts.map(|facts| facts.display_name).unwrap_or_default(),
-                kind: ResourceKind::Group,
-            },
-            settings: draft.settings.clone(),
-            multi_stage: draft.is_multi_stage(),
-            item_count: 0,
-            item_prefix: ids::item_prefix(),
-            errors: Vec::new(),
-            version: 1,
+        let Some(resource) = draft.scope.form.resource() else {
+            self.enqueue(Job::OpenOccurrence { definition: definition.id, occurrence, start_at }, start_at);
+            return Ok(());
         };
+        let known = self.uow.directory().resource(&draft.scope.form).await?;
+        let kind = draft.scope.form.resource_kind();
+        // it may be gone since the definition was made
+        let resource =
+            known.unwrap_or_else(|| Resource { id: resource, display_name: String::new(), kind, detail: None });
+        // A one-time review of one resource has one instance, under the definition's own id. LC-INST-03
+        let id = if definition.is_series() { ids::instance() } else { InstanceId::new(definition.id.as_uuid()) };
+        let instance = new_instance(definition, id, occurrence, start_at, draft.scope.normalised(), resource);
         if !self.uow.instances().insert(&instance, &draft.reviewer_lists).await? {
             return Ok(());
         }
-        let planned = planned_stages(draft);
+        let planned = PlannedStage::all_of(draft);
         self.uow.stages().plan(instance.id, &planned).await?;
-        self.events.push(Event {
-            instance_id: Some(instance.id),
-            after: Some(
-                json!({ "status": instance.status.as_str(), "startDateTime": start_at, "endDateTime": end_at }),
-            ),
-            ..about(Activity::InstanceStatusChanged, &instance)
-        });
+        self.tell_of_instance(&instance);
         self.create_stage(&instance, &planned, 1, start_at, Entry::All).await?;
         self.open_at(instance.id, start_at);
         Ok(())
+    }
+
+    /// IN-02 for a stored instance.
+    pub(super) fn open_at_its_start(&mut self, instance: &Instance) {
+        self.enqueue(Job::OpenInstance { instance: instance.id }, instance.start_at);
+    }
+
+    /// The event of a new instance.
+    pub(super) fn tell_of_instance(&mut self, instance: &Instance) {
+        self.events.push(Event {
+            after: Some(json!({
+                "status": instance.status.as_str(),
+                "startDateTime": instance.start_at,
+                "endDateTime": instance.end_at,
+            })),
+            ..about(Activity::InstanceStatusChanged, instance)
+        });
+    }
+
+    /// The event of a new stage.
+    pub(super) fn tell_of_stage(&mut self, instance: &Instance, stage: &Stage, plan: &PlannedStage) {
+        self.events.push(Event {
+            stage_id: Some(stage.id),
+            after: Some(json!({
+                "status": stage.status.as_str(),
+                "ordinal": stage.ordinal,
+                "startDateTime": stage.start_at,
+                "endDateTime": stage.end_at,
+                "reviewers": queries(&plan.reviewer_lists.reviewers),
+                "fallbackReviewers": queries(&plan.reviewer_lists.fallback_reviewers),
+            })),
+            ..about(Activity::StageCreated, instance)
+        });
     }
 
     async fn create_stage(
@@ -133,40 +160,9 @@ impl<'a> ReviewRun<'a> {
         start_at: chrono::DateTime<chrono::Utc>,
         entry: Entry,
     ) -> Result<StageEntry, StoreError> {
-        let plan = planned.iter().find(|plan| plan.ordinal == ordinal).ok_or(StoreError::Corrupt {
-            table: "planned_stages",
-            column: "ordinal",
-            id: instance.id.to_string(),
-        })?;
-        let stage_count = StageOrdinal::try_from(planned.len()).unwrap_or(StageOrdinal::MAX);
-        let start = Start { start_at: instance.start_at, end_at: instance.end_at };
-        let stage = Stage {
-            id: ids::stage(),
-            instance_id: instance.id,
-            definition_id: instance.definition_id,
-            ordinal,
-            stage_count,
-            status: Status::NotStarted,
-            start_at,
-            end_at: lifecycle::stage_end(start, plan, stage_count),
-            moves: plan.moves.clone(),
-            recommendations_enabled: plan.recommendations_enabled,
-            version: 1,
-        };
+        let (stage, plan) = new_stage(instance, planned, ordinal, start_at)?;
         self.uow.stages().insert(&stage, entry, &plan.reviewer_lists).await?;
-        self.events.push(Event {
-            instance_id: Some(instance.id),
-            stage_id: Some(stage.id),
-            after: Some(json!({
-                "status": stage.status.as_str(),
-                "ordinal": ordinal,
-                "startDateTime": stage.start_at,
-                "endDateTime": stage.end_at,
-                "reviewers": queries(&plan.reviewer_lists.reviewers),
-                "fallbackReviewers": queries(&plan.reviewer_lists.fallback_reviewers),
-            })),
-            ..about(Activity::StageCreated, instance)
-        });
+        self.tell_of_stage(instance, &stage, plan);
         Ok(StageEntry { stage, entry })
     }
 
@@ -250,15 +246,18 @@ impl<'a> ReviewRun<'a> {
         let last_shown = recommendation_cutoffs.iter().rev().find_map(|cutoff| *cutoff);
         let own = inactivity_cutoff(instance.start_at, settings.recommendation_look_back_duration.as_ref());
         recommendation_cutoffs.push(Some(last_shown.unwrap_or(own)));
-        let ScopeForm::GroupMembers { .. } = instance.scope.form;
         Ok(Gathering {
             inactive_before: instance
                 .scope
-                .inactive_duration
+                .inactive_for(settings.recommendation_look_back_duration)
                 .map(|duration| duration.before(instance.start_at))
                 .filter(|cutoff| *cutoff < instance.start_at),
             recommendation_cutoffs,
             one_cohort_per_principal: self_review,
+            users_only: planned.iter().all(|stage| {
+                stage.reviewer_lists.reviewers.is_empty() && stage.reviewer_lists.fallback_reviewers.is_empty()
+            }) && first_lists.fallback_reviewers.is_empty()
+                && first_lists.reviewers.is_empty(),
         })
     }
 
@@ -425,20 +424,62 @@ impl<'a> ReviewRun<'a> {
     }
 }
 
-/// The stages of an instance to come, as the definition has them now. LC-SUPD-30
-fn planned_stages(draft: &DefinitionDraft) -> Vec<PlannedStage> {
-    draft
-        .stage_plan()
-        .into_iter()
-        .map(|stage| PlannedStage {
-            ordinal: stage.ordinal,
-            ends_after_days: stage.ends_after_days,
-            moves: stage.moves.to_vec(),
-            recommendations_enabled: stage.recommendations_enabled,
-            look_back: stage.look_back,
-            reviewer_lists: stage.reviewer_lists.clone(),
-        })
-        .collect()
+/// An instance that was not stored yet. IN-01
+pub(super) fn new_instance(
+    definition: &Definition,
+    id: InstanceId,
+    occurrence: i32,
+    start_at: chrono::DateTime<chrono::Utc>,
+    scope: ReviewScope,
+    resource: Resource,
+) -> Instance {
+    let draft = &definition.draft;
+    Instance {
+        id,
+        definition_id: definition.id,
+        occurrence,
+        status: Status::NotStarted,
+        start_at,
+        end_at: recurrence::instance_end(start_at, draft.total_duration_days(), draft.settings.recurrence.as_ref()),
+        scope,
+        resource,
+        settings: draft.settings.clone(),
+        multi_stage: draft.is_multi_stage(),
+        item_count: 0,
+        item_prefix: ids::item_prefix(),
+        errors: Vec::new(),
+        version: 1,
+    }
+}
+
+/// A stage that was not stored yet, and its plan. ST-01
+pub(super) fn new_stage<'p>(
+    instance: &Instance,
+    planned: &'p [PlannedStage],
+    ordinal: StageOrdinal,
+    start_at: chrono::DateTime<chrono::Utc>,
+) -> Result<(Stage, &'p PlannedStage), StoreError> {
+    let plan = planned.iter().find(|plan| plan.ordinal == ordinal).ok_or(StoreError::Corrupt {
+        table: "planned_stages",
+        column: "ordinal",
+        id: instance.id.to_string(),
+    })?;
+    let stage_count = StageOrdinal::try_from(planned.len()).unwrap_or(StageOrdinal::MAX);
+    let start = Start { start_at: instance.start_at, end_at: instance.end_at };
+    let stage = Stage {
+        id: ids::stage(),
+        instance_id: instance.id,
+        definition_id: instance.definition_id,
+        ordinal,
+        stage_count,
+        status: Status::NotStarted,
+        start_at,
+        end_at: lifecycle::stage_end(start, plan, stage_count),
+        moves: plan.moves.clone(),
+        recommendations_enabled: plan.recommendations_enabled,
+        version: 1,
+    };
+    Ok((stage, plan))
 }
 
 /// An event about an instance.

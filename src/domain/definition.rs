@@ -7,7 +7,7 @@ use crate::domain::{
     ids::{DefinitionId, ObjectId},
     recurrence::{self, Anchor, MAX_INTERVAL, shortest_gap_days},
     reviewer_scope::ReviewerLists,
-    scope::{self, ReviewScope, ScopeForm},
+    scope::ReviewScope,
     stage::StageOrdinal,
     status::Status,
     violation::Violation,
@@ -29,6 +29,9 @@ pub const MAX_NOTIFICATION_RECIPIENTS: usize = 100;
 pub const MAX_INSIGHT_SETTINGS: usize = 10;
 /// Longest duration of a stage or an instance and longest look-back, in days: a century, so that no date leaves the calendar.
 pub const MAX_DAYS: u32 = 36_500;
+
+/// Longest look-back of a review of an application, in days. MAX_APP_LOOKBACK
+pub const MAX_APPLICATION_LOOK_BACK_DAYS: u32 = 30;
 
 /// Who did something, as it was at that moment; Graph's `userIdentity`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -474,7 +477,7 @@ pub fn validate(draft: &DefinitionDraft) -> Vec<Violation> {
     ] {
         check_length(&mut found, path, text.as_deref().unwrap_or_default(), MAX_DESCRIPTION);
     }
-    check_enumeration(&mut found, draft);
+    check_scope(&mut found, draft);
     check_lists(&mut found, "", &draft.reviewer_lists);
     check_settings(&mut found, draft);
     check_stages(&mut found, &draft.stages, &draft.scope);
@@ -503,15 +506,14 @@ fn check_count(found: &mut Vec<Violation>, path: &str, count: usize, limit: usiz
     }
 }
 
-/// E-03: the companion must name the group under review.
-fn check_enumeration(found: &mut Vec<Violation>, draft: &DefinitionDraft) {
-    let Some(query) = &draft.instance_enumeration_scope else { return };
-    let path = "instanceEnumerationScope.query";
-    match scope::parse_enumerated_group(query, None, None) {
-        Ok(group) if group == draft.scope.form.group() => {}
-        Ok(_) => found.push(Violation::new(path, "must name the same group as scope.query")),
-        Err(error) if error.is_unsupported_query() => found.push(Violation::unsupported_query(path, error.to_string())),
-        Err(error) => found.push(Violation::new(path, error.to_string())),
+/// P-03 with several stages.
+fn check_scope(found: &mut Vec<Violation>, draft: &DefinitionDraft) {
+    let form = &draft.scope.form;
+    if form.is_single_stage_only() && draft.stages.len() > 1 {
+        found.push(Violation::new(
+            "stageSettings",
+            "must have one stage at most: users of shared channels are reviewed in single-stage reviews only",
+        ));
     }
 }
 
@@ -544,10 +546,17 @@ fn check_settings(found: &mut Vec<Violation>, draft: &DefinitionDraft) {
     }
     for (index, action) in settings.apply_actions.iter().enumerate() {
         match action {
-            ApplyAction::DisableAndDeleteUser if !draft.scope.form.is_guests_only() => found.push(Violation::new(
-                format!("settings.applyActions[{index}]"),
-                "disableAndDeleteUserApplyAction needs a scope limited to guests by $filter=(userType eq 'Guest')",
-            )),
+            ApplyAction::DisableAndDeleteUser if !draft.scope.form.permits_disable_and_delete() => {
+                let reason = match draft.scope.form.is_guests_only() {
+                    false => {
+                        "disableAndDeleteUserApplyAction needs a scope limited to guests by $filter=(userType eq 'Guest')"
+                    }
+                    true => {
+                        "disableAndDeleteUserApplyAction goes neither with reviews of many groups nor with role reviews"
+                    }
+                };
+                found.push(Violation::new(format!("settings.applyActions[{index}]"), reason));
+            }
             ApplyAction::DisableAndDeleteUser | ApplyAction::RemoveAccess => {}
         }
     }
@@ -559,7 +568,7 @@ fn check_days(found: &mut Vec<Violation>, path: &str, days: i32, least: i32) {
     }
 }
 
-/// LC-RCM-03, LC-RCM-04. The limit of 30 days concerns application reviews, which no offered scope is.
+/// LC-RCM-03, LC-RCM-04, LC-DEF-06
 fn check_recommendations(
     found: &mut Vec<Violation>,
     prefix: &str,
@@ -567,8 +576,13 @@ fn check_recommendations(
     insights: &[InsightSetting],
     scope: &ReviewScope,
 ) {
+    let is_application = scope.form.is_application_review();
     let mut check_look_back = |path: String, duration: Option<IsoDuration>| {
-        if duration.is_some_and(|duration| duration.exceeds_days(MAX_DAYS)) {
+        let exceeds = |days| duration.is_some_and(|duration| duration.exceeds_days(days));
+        if is_application && exceeds(MAX_APPLICATION_LOOK_BACK_DAYS) {
+            let limit = MAX_APPLICATION_LOOK_BACK_DAYS;
+            found.push(Violation::new(path, format!("must be at most {limit} days in a review of an application")));
+        } else if exceeds(MAX_DAYS) {
             found.push(Violation::new(path, format!("must be at most {MAX_DAYS} days")));
         }
     };
@@ -581,19 +595,14 @@ fn check_recommendations(
     }
     check_count(found, &format!("{prefix}recommendationInsightSettings"), insights.len(), MAX_INSIGHT_SETTINGS);
     for (index, insight) in insights.iter().enumerate() {
-        match (insight, &scope.form) {
-            (
-                InsightSetting::UserLastSignIn { sign_in_scope: SignInScope::Application, .. },
-                ScopeForm::GroupMembers { .. },
-            ) => found.push(Violation::new(
-                format!("{prefix}recommendationInsightSettings[{index}].signInScope"),
-                "must be tenant: application goes with reviews of an application only",
-            )),
-            (
-                InsightSetting::UserLastSignIn { sign_in_scope: SignInScope::Tenant, .. }
-                | InsightSetting::GroupPeerOutlier,
-                ScopeForm::GroupMembers { .. },
-            ) => {}
+        match insight {
+            InsightSetting::UserLastSignIn { sign_in_scope: SignInScope::Application, .. } if !is_application => {
+                found.push(Violation::new(
+                    format!("{prefix}recommendationInsightSettings[{index}].signInScope"),
+                    "must be tenant: application goes with reviews of an application only",
+                ));
+            }
+            InsightSetting::UserLastSignIn { .. } | InsightSetting::GroupPeerOutlier => {}
         }
     }
 }

@@ -86,13 +86,13 @@ fn check_scopes(violations: &mut Vec<Violation>, stored: &DefinitionDraft, wante
     if !wanted.scope.means_the_same_as(&stored.scope) {
         violations.push(Violation::new(
             "scope",
-            format!("cannot change once the definition exists; it is `{}`", stored.scope.query),
+            format!("cannot change once the definition exists; it is `{}`", stored.scope.sent),
         ));
     }
     let same = match (&stored.instance_enumeration_scope, &wanted.instance_enumeration_scope) {
         (None, None) => true,
         (Some(stored), Some(wanted)) => {
-            scope::parse_enumerated_group(stored, None, None) == scope::parse_enumerated_group(wanted, None, None)
+            scope::read_enumeration(stored, None, None) == scope::read_enumeration(wanted, None, None)
         }
         (None, Some(_)) | (Some(_), None) => false,
     };

@@ -26,6 +26,8 @@ pub enum Activity {
     RecommendationsAccepted,
     DecisionOverwritten,
     AutoReview,
+    /// The groups of an all-groups review were looked up.
+    OccurrenceOpened,
     InstanceStatusChanged,
     InstanceStopped,
     InstanceRescheduled,
@@ -66,6 +68,7 @@ impl Activity {
             Self::RecommendationsAccepted => "Recommendations accepted",
             Self::DecisionOverwritten => "Decision overwritten",
             Self::AutoReview => "Auto review",
+            Self::OccurrenceOpened => "Occurrence opened",
             Self::InstanceStatusChanged => "Instance status changed",
             Self::InstanceStopped => "Instance stopped",
             Self::InstanceRescheduled => "Instance rescheduled",

@@ -45,25 +45,46 @@ pub struct Resource {
     /// Snapshot of its name.
     pub display_name: String,
     pub kind: ResourceKind,
+    /// Only of a service principal and of an assignment policy.
+    pub detail: Option<ResourceDetail>,
+}
+
+/// What a resource belongs to: the application of a service principal, the access package of an assignment policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceDetail {
+    /// `appId`, `accessPackageId`
+    pub id: ObjectId,
+    /// Snapshot of the access package's name; of an application empty.
+    pub display_name: String,
 }
 
 /// `type` of a resource. The wire spelling is the variant's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResourceKind {
     Group,
+    ServicePrincipal,
+    DirectoryRole,
+    AccessPackageAssignmentPolicy,
 }
 
 impl ResourceKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] =
+        [Self::Group, Self::ServicePrincipal, Self::DirectoryRole, Self::AccessPackageAssignmentPolicy];
+
     /// The wire spelling.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Group => "Group",
+            Self::ServicePrincipal => "ServicePrincipal",
+            Self::DirectoryRole => "DirectoryRole",
+            Self::AccessPackageAssignmentPolicy => "AccessPackageAssignmentPolicy",
         }
     }
 
     /// Reads the wire spelling.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Group].into_iter().find(|kind| kind.as_str() == text)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 }
 

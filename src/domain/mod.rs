@@ -10,6 +10,7 @@ pub mod definition;
 pub mod definition_update;
 pub mod directory;
 pub mod duration;
+pub mod enumeration;
 pub mod event;
 #[cfg(test)]
 mod examples;

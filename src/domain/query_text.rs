@@ -22,7 +22,9 @@ pub(crate) struct QueryText {
     pub segments: Vec<String>,
     /// The value of `$filter`, decoded.
     pub filter: Option<String>,
-    /// Names of options other than `$filter` and `$count=true`.
+    /// The value of `$expand`, decoded.
+    pub expand: Option<String>,
+    /// Names of options other than `$filter`, `$expand` and `$count=true`, and of those given twice.
     pub other_options: Vec<String>,
 }
 
@@ -43,13 +45,14 @@ impl QueryText {
         if segments.is_empty() || segments.iter().any(|segment| segment.trim().is_empty()) {
             return None;
         }
-        let mut query = Self { relative, segments, filter: None, other_options: Vec::new() };
+        let mut query = Self { relative, segments, filter: None, expand: None, other_options: Vec::new() };
         for option in options.split('&').filter(|option| !option.trim().is_empty()) {
             let (name, value) = option.split_once('=').unwrap_or((option, ""));
             let (name, value) = (decode(name)?.trim().to_ascii_lowercase(), decode(value)?);
             match name.as_str() {
                 "$count" if value.trim().eq_ignore_ascii_case("true") => {}
                 "$filter" if query.filter.is_none() => query.filter = Some(value),
+                "$expand" if query.expand.is_none() => query.expand = Some(value),
                 _ => query.other_options.push(name),
             }
         }
@@ -104,8 +107,21 @@ pub(crate) struct Equality {
     pub value: String,
 }
 
-/// Reads a filter made of `property eq 'text'`, `and` and parentheses; `None` for any other filter.
-pub(crate) fn equalities(filter: &str) -> Option<Vec<Equality>> {
+/// One condition of a filter. Names are in lower case; texts as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Condition {
+    /// `property eq 'text'`
+    Equals(Equality),
+    /// `collection/any(x:x eq 'text')`
+    Contains { collection: String, value: String },
+    /// `isof(property,'type')`
+    IsOf { property: String, type_name: String },
+}
+
+/// Reads a filter of [`Condition`]s joined by `and`, with parentheses; `None` for any other filter.
+///
+/// The work is linear in the length of the text, and parentheses nest at most [`MAX_FILTER_DEPTH`] deep.
+pub(crate) fn conditions(filter: &str) -> Option<Vec<Condition>> {
     let tokens = tokens(filter)?;
     let mut rest = tokens.as_slice();
     let mut found = Vec::new();
@@ -113,10 +129,23 @@ pub(crate) fn equalities(filter: &str) -> Option<Vec<Equality>> {
     rest.is_empty().then_some(found)
 }
 
+/// Reads a filter made of `property eq 'text'`, `and` and parentheses; `None` for any other filter.
+pub(crate) fn equalities(filter: &str) -> Option<Vec<Equality>> {
+    conditions(filter)?
+        .into_iter()
+        .map(|condition| match condition {
+            Condition::Equals(equality) => Some(equality),
+            Condition::Contains { .. } | Condition::IsOf { .. } => None,
+        })
+        .collect()
+}
+
 #[derive(Debug, PartialEq, Eq)]
 enum Token {
     Open,
     Close,
+    Comma,
+    Colon,
     Word(String),
     Text(String),
 }
@@ -124,11 +153,21 @@ enum Token {
 fn tokens(filter: &str) -> Option<Vec<Token>> {
     let mut tokens = Vec::new();
     let mut rest = filter.trim_start();
+    let mut stray_quotes = 0;
     while let Some(first) = rest.chars().next() {
         let after = &rest[first.len_utf8()..];
         rest = match first {
-            '(' | ')' => {
-                tokens.push(if first == '(' { Token::Open } else { Token::Close });
+            '(' | ')' | ',' | ':' => {
+                tokens.push(match first {
+                    '(' => Token::Open,
+                    ')' => Token::Close,
+                    ',' => Token::Comma,
+                    _ => Token::Colon,
+                });
+                after
+            }
+            '\'' if stray_quotes == 0 && is_stray_quote(&tokens, after) => {
+                stray_quotes = 1;
                 after
             }
             '\'' => {
@@ -137,7 +176,9 @@ fn tokens(filter: &str) -> Option<Vec<Token>> {
                 after
             }
             _ => {
-                let end = rest.find(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '\'')).unwrap_or(rest.len());
+                let end = rest
+                    .find(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | ',' | ':' | '\''))
+                    .unwrap_or(rest.len());
                 tokens.push(Token::Word(rest[..end].to_ascii_lowercase()));
                 &rest[end..]
             }
@@ -145,6 +186,11 @@ fn tokens(filter: &str) -> Option<Vec<Token>> {
         .trim_start();
     }
     Some(tokens)
+}
+
+/// The quote too many that the reference prints at the end of its Teams sample: `…'Team')')`.
+fn is_stray_quote(before: &[Token], after: &str) -> bool {
+    before.last() == Some(&Token::Close) && after.chars().all(|c| c == ')' || c.is_whitespace())
 }
 
 /// Reads a text literal up to its closing quote; two quotes stand for one.
@@ -165,7 +211,7 @@ pub(crate) fn literal(text: &str) -> Option<(String, &str)> {
     }
 }
 
-fn conjunction(tokens: &mut &[Token], found: &mut Vec<Equality>, depth: usize) -> Option<()> {
+fn conjunction(tokens: &mut &[Token], found: &mut Vec<Condition>, depth: usize) -> Option<()> {
     loop {
         match tokens {
             [Token::Open, rest @ ..] => {
@@ -173,9 +219,36 @@ fn conjunction(tokens: &mut &[Token], found: &mut Vec<Equality>, depth: usize) -
                 conjunction(tokens, found, depth.checked_sub(1)?)?;
                 *tokens = tokens.strip_prefix(&[Token::Close])?;
             }
+            [
+                Token::Word(collection),
+                Token::Open,
+                Token::Word(variable),
+                Token::Colon,
+                Token::Word(used),
+                Token::Word(operator),
+                Token::Text(value),
+                Token::Close,
+                rest @ ..,
+            ] if variable == used && operator == "eq" => {
+                let collection = collection.strip_suffix("/any")?.to_owned();
+                found.push(Condition::Contains { collection, value: value.clone() });
+                *tokens = rest;
+            }
+            [
+                Token::Word(function),
+                Token::Open,
+                Token::Word(property),
+                Token::Comma,
+                Token::Text(type_name),
+                Token::Close,
+                rest @ ..,
+            ] if function == "isof" => {
+                found.push(Condition::IsOf { property: property.clone(), type_name: type_name.clone() });
+                *tokens = rest;
+            }
             [Token::Word(property), Token::Word(operator), Token::Text(value), rest @ ..] if operator == "eq" => {
                 let property = property.strip_prefix("microsoft.graph.user/").unwrap_or(property);
-                found.push(Equality { property: property.to_owned(), value: value.clone() });
+                found.push(Condition::Equals(Equality { property: property.to_owned(), value: value.clone() }));
                 *tokens = rest;
             }
             _ => return None,

@@ -146,7 +146,7 @@ impl ReviewerScope {
 fn parse_form(query: &str) -> Result<ReviewerForm, ReviewerScopeError> {
     let unsupported = || ReviewerScopeError::Unsupported(query.trim().to_owned());
     let text = QueryText::read(query).ok_or_else(unsupported)?;
-    if !text.other_options.is_empty() {
+    if !text.other_options.is_empty() || text.expand.is_some() {
         return Err(unsupported());
     }
     let lower = text.lower_segments();

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::domain::{
-    definition::MovingDecision,
+    definition::{DefinitionDraft, MovingDecision},
     duration::IsoDuration,
     ids::{DefinitionId, InstanceId, StageId},
     reviewer_scope::ReviewerLists,
@@ -57,4 +57,22 @@ pub struct PlannedStage {
     /// `None` means P30D.
     pub look_back: Option<IsoDuration>,
     pub reviewer_lists: ReviewerLists,
+}
+
+impl PlannedStage {
+    /// The stages of an instance made now, in their order; never empty. LC-DEF-02
+    pub fn all_of(draft: &DefinitionDraft) -> Vec<Self> {
+        draft
+            .stage_plan()
+            .into_iter()
+            .map(|stage| Self {
+                ordinal: stage.ordinal,
+                ends_after_days: stage.ends_after_days,
+                moves: stage.moves.to_vec(),
+                recommendations_enabled: stage.recommendations_enabled,
+                look_back: stage.look_back,
+                reviewer_lists: stage.reviewer_lists.clone(),
+            })
+            .collect()
+    }
 }

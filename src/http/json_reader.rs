@@ -165,6 +165,15 @@ pub enum Sent<T> {
 }
 
 impl<T> Sent<T> {
+    /// The same, with something else made of the value.
+    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Sent<U> {
+        match self {
+            Self::Absent => Sent::Absent,
+            Self::Null => Sent::Null,
+            Self::Value(value) => Sent::Value(make(value)),
+        }
+    }
+
     /// The value; `None` when absent or null.
     pub fn value(self) -> Option<T> {
         match self {

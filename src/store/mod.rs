@@ -9,6 +9,7 @@ pub mod definition_updates;
 pub mod directory_import;
 pub mod filter;
 pub mod history;
+pub mod occurrences;
 pub mod pg;
 pub mod reminders;
 
@@ -25,11 +26,12 @@ use crate::domain::{
     definition::{Definition, Identity},
     event::Event,
     ids::{DefinitionId, HistoryInstanceId, InstanceId, ItemSeq, JobId, ObjectId, ReviewerListId, StageId, TenantId},
-    instance::Instance,
+    instance::{Instance, Resource},
     lifecycle::{Entry, InstanceProgress},
     recommendation::Recommendation,
     reviewer_reach::{Cohort, ReviewerReach},
     reviewer_scope::{ReviewerForm, ReviewerLists},
+    scope::ScopeForm,
     stage::{PlannedStage, Stage, StageOrdinal},
     status::Status,
 };
@@ -112,6 +114,7 @@ pub trait UnitOfWork: Send {
     fn jobs(&mut self) -> &mut dyn JobRepository;
     fn tenants(&mut self) -> &mut dyn TenantRepository;
     fn history(&mut self) -> &mut dyn history::HistoryRepository;
+    fn occurrences(&mut self) -> &mut dyn occurrences::OccurrenceRepository;
     fn definition_updates(&mut self) -> &mut dyn DefinitionUpdateRepository;
     fn reminders(&mut self) -> &mut dyn ReminderRepository;
     fn contacted_reviewers(&mut self) -> &mut dyn ContactedReviewerRepository;
@@ -231,7 +234,7 @@ pub trait InstanceRepository: Send {
     async fn lock(&mut self, id: InstanceId) -> Result<Option<Instance>, StoreError>;
     /// Stores status, dates, item count and errors, and counts the version up.
     async fn update(&mut self, instance: &mut Instance) -> Result<(), StoreError>;
-    /// Occurrence and status of every instance of a definition.
+    /// What a definition's status follows from: for every status that an instance of it has, the latest occurrence with one.
     async fn progress(&mut self, definition: DefinitionId) -> Result<Vec<InstanceProgress>, StoreError>;
     /// By start unless ordered otherwise, id last.
     async fn page(
@@ -371,6 +374,8 @@ pub struct Gathering {
     pub recommendation_cutoffs: Vec<Option<DateTime<Utc>>>,
     /// Each person alone, because some stage is a self-review; else everybody with the same manager together.
     pub one_cohort_per_principal: bool,
+    /// Groups and service principals are left out: everybody reviews himself, and nobody stands in. LC-REV-06
+    pub users_only: bool,
 }
 
 /// A principal under review. Section 5.2 of the model.
@@ -381,6 +386,14 @@ pub struct Principal {
     pub display_name: String,
     /// User principal name of a user, application id of a service principal, else empty.
     pub detail: String,
+}
+
+/// The role by which somebody has access to an application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantedRole {
+    pub id: ObjectId,
+    /// With several roles the names of all; empty when nothing is told of them.
+    pub display_name: String,
 }
 
 /// What a principal is.
@@ -397,6 +410,8 @@ pub struct ItemRow {
     pub seq: ItemSeq,
     pub cohort: Cohort,
     pub principal: Principal,
+    /// Only in reviews of applications.
+    pub app_role: Option<GrantedRole>,
     pub recommendation: Recommendation,
     /// The decision this view shows; `None` is `NotReviewed`.
     pub decision: Option<Decision>,
@@ -494,6 +509,9 @@ pub trait DecisionRepository: Send {
 pub trait DirectoryRepository: Send {
     /// Which of these scopes name an object that is not there; positions into `forms`. LC-SUPD-12, A-13
     async fn missing(&mut self, forms: &[ReviewerForm]) -> Result<Vec<usize>, StoreError>;
+    /// The resource of a review, as its scope names it; `None` when there is none, or when every group of an enumeration is one.
+    /// A directory role is named by its id or its template's.
+    async fn resource(&mut self, form: &ScopeForm) -> Result<Option<Resource>, StoreError>;
     /// What a review needs to know of a group; `None` when there is none.
     async fn group(&mut self, id: ObjectId) -> Result<Option<GroupFacts>, StoreError>;
     /// Those of the groups to which directory roles can be assigned. LC-AUTH-01
@@ -582,6 +600,9 @@ pub trait EventRepository: Send {
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Job {
+    /// The time of an occurrence of an all-groups review has come. The start makes it unique, so that a definition that is given
+    /// another one can have another job.
+    OpenOccurrence { definition: DefinitionId, occurrence: i32, start_at: DateTime<Utc> },
     /// IN-02: the instance's time has come.
     OpenInstance { instance: InstanceId },
     /// ST-06: the stage's time is up.
@@ -608,6 +629,7 @@ impl Job {
     /// The kind as stored.
     pub const fn kind(&self) -> &'static str {
         match self {
+            Self::OpenOccurrence { .. } => "open_occurrence",
             Self::OpenInstance { .. } => "open_instance",
             Self::CloseStage { .. } => "close_stage",
             Self::RemindStage { .. } => "remind_stage",
@@ -620,6 +642,9 @@ impl Job {
     /// What makes it unique within its kind.
     pub fn key(&self) -> String {
         match self {
+            Self::OpenOccurrence { definition, occurrence, start_at } => {
+                format!("{definition}/{occurrence}/{}", start_at.timestamp_micros())
+            }
             Self::OpenInstance { instance } => instance.to_string(),
             Self::CloseStage { stage, .. } | Self::RemindStage { stage, .. } => stage.to_string(),
             Self::RunReport { instance } | Self::ExpireReport { instance } => instance.to_string(),

@@ -464,12 +464,9 @@ async fn an_unknown_query_is_quoted_with_the_queries_that_are_supported() {
 }
 
 #[tokio::test]
-async fn scope_types_that_are_not_offered_are_refused() {
+async fn scope_types_that_do_not_stand_alone_are_refused() {
     let t = Tenant::with_finance().await;
-    let principals = json!({
-        "@odata.type": "#microsoft.graph.principalResourceMembershipsScope",
-        "principalScopes": [], "resourceScopes": [],
-    });
+    let principals = json!({ "@odata.type": "#microsoft.graph.accessReviewPrincipalScope", "scopeType": "allUsers" });
     let answer = refused(&t, &body(&t, "/scope", Some(principals.clone())), "scope.@odata.type").await;
     assert_eq!(answer.code(), "UnsupportedQuery");
 

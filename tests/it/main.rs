@@ -34,6 +34,7 @@ mod reminders;
 mod reset;
 mod reviewers;
 mod sandbox;
+mod scope_forms;
 mod smoke;
 mod stage_update;
 mod stages;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{ReviewRun, about, planned_stages};
+use super::{ReviewRun, about};
 use crate::{
     domain::{
         definition::Definition,
@@ -11,6 +11,7 @@ use crate::{
         instance::Instance,
         lifecycle::{self, Start},
         recurrence,
+        stage::PlannedStage,
     },
     store::{Job, StoreError},
 };
@@ -32,6 +33,11 @@ impl ReviewRun<'_> {
         definition: &Definition,
         waiting: Vec<Instance>,
     ) -> Result<(), StoreError> {
+        if definition.draft.scope.form.enumerates().is_some() {
+            // What is there belongs to an occurrence that was opened; only the next one follows. LC-INST-08
+            let opened = self.uow.occurrences().last_opened(definition.id).await?;
+            return self.materialise(definition, opened.map_or(0, |opened| opened.occurrence + 1)).await;
+        }
         let mut left = false;
         for instance in waiting {
             match definition.occurrence_start(instance.occurrence) {
@@ -66,7 +72,7 @@ impl ReviewRun<'_> {
         instance.end_at =
             recurrence::instance_end(start_at, draft.total_duration_days(), draft.settings.recurrence.as_ref());
         instance.settings = draft.settings.clone();
-        let planned = planned_stages(draft);
+        let planned = PlannedStage::all_of(draft);
         self.uow.definition_updates().rederive_instance(&mut instance, &draft.reviewer_lists, &planned).await?;
 
         if let (Some(first), Some(plan)) = (self.uow.stages().list(instance.id).await?.pop(), planned.first()) {

@@ -8,14 +8,14 @@ use crate::domain::{
     examples::{at, object, person, settings},
     ids::DefinitionId,
     reviewer_scope::{ReviewerForm, ReviewerLists, ReviewerScope},
-    scope::ReviewScope,
+    scope::{ReviewScope, SentScope},
     status::Status,
 };
 
 const GROUP: u128 = 90;
 
 fn review_scope(query: &str) -> ReviewScope {
-    ReviewScope::parse(query, None, None, None).unwrap()
+    ReviewScope::read(SentScope::query(query, None), None).unwrap()
 }
 
 fn lists(reviewer: u128, fallbacks: &[u128]) -> ReviewerLists {

@@ -7,14 +7,14 @@ use crate::{
     domain::{
         decision::Verdict,
         definition::Identity,
-        instance::{Instance, ResourceKind},
+        instance::{Instance, Resource, ResourceKind},
         reviewer_scope::ReviewerScope,
     },
-    http::definitions::view::{
-        render_date_time, render_identity, render_instance_reviewer_scope, render_instance_scope,
-        render_reviewer_scopes,
+    http::definitions::{
+        scopes::render_scope,
+        view::{render_date_time, render_identity, render_instance_reviewer_scope, render_reviewer_scopes},
     },
-    store::{ItemRow, Principal, PrincipalKind},
+    store::{GrantedRole, ItemRow, Principal, PrincipalKind},
 };
 
 /// A JSON object made with `json!`.
@@ -48,7 +48,7 @@ pub(super) fn instance(view: &InstanceView) -> Map<String, Value> {
         "startDateTime": render_date_time(instance.start_at),
         "endDateTime": render_date_time(instance.end_at),
         "status": instance.status.as_str(),
-        "scope": render_instance_scope(&instance.scope),
+        "scope": render_scope(&instance.scope.normalised().sent),
         "reviewers": scopes(&lists.reviewers),
         "fallbackReviewers": scopes(&lists.fallback_reviewers),
         "errors": errors,
@@ -78,6 +78,9 @@ pub(super) fn item(public_url: &str, instance: &Instance, row: &ItemRow) -> Map<
     let resource = &instance.resource;
     let resource_path = match resource.kind {
         ResourceKind::Group => "groups",
+        ResourceKind::ServicePrincipal => "servicePrincipals",
+        ResourceKind::DirectoryRole => "roleManagement/directory/roleDefinitions",
+        ResourceKind::AccessPackageAssignmentPolicy => "identityGovernance/entitlementManagement/assignmentPolicies",
     };
     object(json!({
         "@odata.etag": entity_tags::of_item(row).to_string(),
@@ -94,14 +97,37 @@ pub(super) fn item(public_url: &str, instance: &Instance, row: &ItemRow) -> Map<
         "appliedDateTime": null,
         "principal": principal(&row.principal),
         "principalLink": principal_link(public_url, &row.principal),
-        "resource": {
-            "id": resource.id,
-            "displayName": resource.display_name,
-            "type": resource.kind.as_str(),
-        },
+        "resource": decision_resource(resource, row.app_role.as_ref()),
         "resourceLink": format!("{public_url}/v1.0/{resource_path}/{}", resource.id),
         "permission": null,
     }))
+}
+
+/// Section 5.3 of the model, M-25. The declared type is the base type, so a derived one is named (CL-17).
+fn decision_resource(resource: &Resource, app_role: Option<&GrantedRole>) -> Value {
+    let mut shown = json!({
+        "id": resource.id,
+        "displayName": resource.display_name,
+        "type": resource.kind.as_str(),
+    });
+    let detail = resource.detail.as_ref();
+    match resource.kind {
+        ResourceKind::Group | ResourceKind::DirectoryRole => {}
+        ResourceKind::ServicePrincipal => {
+            shown["@odata.type"] = json!("#microsoft.graph.accessReviewInstanceDecisionItemServicePrincipalResource");
+            shown["appId"] = json!(detail.map(|application| application.id));
+            shown["appRoleId"] = json!(app_role.map(|role| role.id));
+            shown["appRoleDisplayName"] =
+                json!(app_role.map(|role| &role.display_name).filter(|name| !name.is_empty()));
+        }
+        ResourceKind::AccessPackageAssignmentPolicy => {
+            shown["@odata.type"] =
+                json!("#microsoft.graph.accessReviewInstanceDecisionItemAccessPackageAssignmentPolicyResource");
+            shown["accessPackageId"] = json!(detail.map(|package| package.id));
+            shown["accessPackageDisplayName"] = json!(detail.map(|package| &package.display_name));
+        }
+    }
+    shown
 }
 
 /// Section 5.2 of the model, M-24
@@ -117,7 +143,7 @@ fn principal(principal: &Principal) -> Value {
             "@odata.type": "#microsoft.graph.servicePrincipalIdentity",
             "id": principal.id,
             "displayName": principal.display_name,
-            "appId": principal.detail,
+            "appId": Some(&principal.detail).filter(|id| !id.is_empty()),
         }),
         PrincipalKind::Group => json!({
             "@odata.type": "#microsoft.graph.identity",

@@ -12,11 +12,10 @@ use crate::{
             PatternKind, RangeKind, Recurrence, RecurrencePattern, RecurrenceRange, Settings, SignInScope,
             StageSettings,
         },
-        duration::IsoDuration,
         reviewer_scope::{OwnerFilter, ReviewerForm, ReviewerLists, ReviewerScope},
-        scope::{self, ReviewScope, ScopeError},
         violation::Violation,
     },
+    http::definitions::scopes,
     http::json_reader::{Faults, ObjectReader, Sent, choose},
 };
 
@@ -49,8 +48,9 @@ pub(super) fn read_draft(mut reader: ObjectReader<'_>) -> Option<DefinitionDraft
     let display_name = reader.required_text("displayName").map(str::to_owned);
     let description_for_admins = reader.nullable_text("descriptionForAdmins").map(str::to_owned);
     let description_for_reviewers = reader.nullable_text("descriptionForReviewers").map(str::to_owned);
-    let scope = reader.required_object("scope").and_then(read_scope);
-    let enumeration = reader.object("instanceEnumerationScope").value().and_then(read_enumeration);
+    let scope = reader.required_object("scope").and_then(scopes::read_scope);
+    let enumeration = reader.object("instanceEnumerationScope").map(scopes::read_enumeration);
+    let scope = scopes::combine(&reader, scope, &enumeration);
     let reviewer_lists = read_reviewer_lists(&mut reader);
     let settings = reader.required_object("settings").and_then(read_settings);
     let stages = reader.objects("stageSettings", MAX_STAGES).unwrap_or_default();
@@ -62,16 +62,12 @@ pub(super) fn read_draft(mut reader: ObjectReader<'_>) -> Option<DefinitionDraft
         description_for_admins,
         description_for_reviewers,
         scope: scope?,
-        instance_enumeration_scope: enumeration,
+        instance_enumeration_scope: enumeration.value().flatten(),
         reviewer_lists,
         settings: settings?,
         stages: stages?,
         additional_notification_recipients: recipients,
     })
-}
-
-fn report_scope_error(reader: &ObjectReader<'_>, error: &ScopeError) {
-    report_query_error(reader, error.member(), error.is_unsupported_query(), error.to_string());
 }
 
 fn report_query_error(reader: &ObjectReader<'_>, member: &str, unsupported: bool, reason: String) {
@@ -80,66 +76,6 @@ fn report_query_error(reader: &ObjectReader<'_>, member: &str, unsupported: bool
         true => Violation::unsupported_query(path, reason),
         false => Violation::new(path, reason),
     });
-}
-
-/// Sections 3.1 to 3.6 of the model.
-fn read_scope(mut reader: ObjectReader<'_>) -> Option<ReviewScope> {
-    let type_name = reader.odata_type().map(str::to_ascii_lowercase);
-    let inactive = match type_name.as_deref() {
-        Some("accessreviewqueryscope" | "accessreviewscope") => false,
-        Some("accessreviewinactiveusersqueryscope") => true,
-        None if reader.mentions("principalScopes") || reader.mentions("inactiveDuration") => {
-            reader.report("@odata.type", "is required for every scope but a plain accessReviewQueryScope");
-            return None;
-        }
-        None => false,
-        Some(
-            "principalresourcemembershipsscope"
-            | "accessreviewprincipalscope"
-            | "accessreviewresourcescope"
-            | "accessreviewaccesspackageassignmentpolicyscope",
-        ) => {
-            let reason = "scopes of this type are not offered yet; use accessReviewQueryScope or \
-                          accessReviewInactiveUsersQueryScope on the members of a group";
-            reader.faults().push(Violation::unsupported_query(reader.path_of("@odata.type"), reason));
-            return None;
-        }
-        Some(_) => {
-            let reason = "must be #microsoft.graph.accessReviewQueryScope or \
-                          #microsoft.graph.accessReviewInactiveUsersQueryScope";
-            reader.report("@odata.type", reason);
-            return None;
-        }
-    };
-    let query = reader.required_text("query");
-    let query_type = reader.nullable_text("queryType");
-    let query_root = reader.nullable_text("queryRoot");
-    let inactive_duration =
-        inactive.then(|| reader.nullable_duration("inactiveDuration").unwrap_or(IsoDuration::days(0)));
-    let scope = query.and_then(|query| {
-        ReviewScope::parse(query, query_type, query_root, inactive_duration)
-            .map_err(|error| report_scope_error(&reader, &error))
-            .ok()
-    });
-    reader.finish();
-    scope
-}
-
-/// E-03; whether it names the group under review is judged with the whole draft.
-fn read_enumeration(mut reader: ObjectReader<'_>) -> Option<String> {
-    if let Some(name) = reader.odata_type()
-        && !["accessReviewQueryScope", "accessReviewScope"].iter().any(|known| known.eq_ignore_ascii_case(name))
-    {
-        reader.report("@odata.type", "must be #microsoft.graph.accessReviewQueryScope here");
-    }
-    let query = reader.required_text("query");
-    let query_type = reader.nullable_text("queryType");
-    let query_root = reader.nullable_text("queryRoot");
-    if let Some(Err(error)) = query.map(|query| scope::parse_enumerated_group(query, query_type, query_root)) {
-        report_scope_error(&reader, &error);
-    }
-    reader.finish();
-    query.map(str::to_owned)
 }
 
 /// Both lists of an owner that must have them; absent ones are empty. M-05
@@ -681,7 +617,7 @@ mod tests {
     fn an_instance_scope_and_its_reviewers_have_one_spelling() {
         let draft = create(&three_stages());
 
-        insta::assert_json_snapshot!(view::render_instance_scope(&draft.scope), @r##"
+        insta::assert_json_snapshot!(scopes::render_scope(&draft.scope.normalised().sent), @r##"
         {
           "@odata.type": "#microsoft.graph.accessReviewInactiveUsersQueryScope",
           "query": "/v1.0/groups/9e0b2f61-7f3c-4a8c-8a44-1f0d6c9b2a10/transitiveMembers",
@@ -837,7 +773,11 @@ mod tests {
         for body in [
             with(series(), "/scope/query", json!("./members")),
             with(series(), "/scope/queryType", json!("ARM")),
-            with(series(), "/scope", json!({ "@odata.type": "#microsoft.graph.principalResourceMembershipsScope" })),
+            with(
+                series(),
+                "/scope",
+                json!({ "@odata.type": "#microsoft.graph.accessReviewPrincipalScope", "scopeType": "allUsers" }),
+            ),
             with(series(), "/reviewers/0/query", json!("/users/me")),
             with(series(), "/reviewers/0", json!({ "scopeType": "managerOrSponsor" })),
             with(series(), "/instanceEnumerationScope", json!({ "query": "/groups?$filter=x" })),
@@ -879,9 +819,33 @@ mod tests {
             => "@odata.type: must be #microsoft.graph.accessReviewScheduleDefinition here";
         an_absent_scope: without(series(), "/scope") => "scope: is required";
         an_unknown_scope_type: with(series(), "/scope/@odata.type", json!("#microsoft.graph.user"))
-            => "scope.@odata.type: must be #microsoft.graph.accessReviewQueryScope or";
-        a_scope_of_memberships: with(series(), "/scope/@odata.type", json!("#microsoft.graph.principalResourceMembershipsScope"))
-            => "scope.@odata.type: scopes of this type are not offered yet";
+            => "scope.@odata.type: must be one of #microsoft.graph.accessReviewQueryScope, #microsoft.graph.";
+        a_scope_of_memberships_of_nobody: with(series(), "/scope", json!({
+                "@odata.type": "#microsoft.graph.principalResourceMembershipsScope", "principalScopes": [], "resourceScopes": [{ "query": "/groups" }] }))
+            => "scope.principalScopes: must have at least one entry";
+        memberships_within_memberships: with(series(), "/scope", json!({
+                "@odata.type": "#microsoft.graph.principalResourceMembershipsScope",
+                "principalScopes": [{ "@odata.type": "#microsoft.graph.principalResourceMembershipsScope" }],
+                "resourceScopes": [{ "query": "/groups" }] }))
+            => "scope.principalScopes[0].@odata.type: must not be another principalResourceMembershipsScope";
+        memberships_without_their_type: with(series(), "/scope", json!({ "principalScopes": [], "resourceScopes": [] }))
+            => "scope.@odata.type: is required";
+        a_typed_resource_without_id: with(series(), "/scope", json!({
+                "@odata.type": "#microsoft.graph.principalResourceMembershipsScope",
+                "principalScopes": [{ "@odata.type": "#microsoft.graph.accessReviewPrincipalScope", "scopeType": "allUsers" }],
+                "resourceScopes": [{ "@odata.type": "#microsoft.graph.accessReviewResourceScope", "scopeType": "group" }] }))
+            => "scope.resourceScopes[0].resourceId: is required";
+        principals_of_an_unknown_type: with(series(), "/scope", json!({
+                "@odata.type": "#microsoft.graph.principalResourceMembershipsScope",
+                "principalScopes": [{ "@odata.type": "#microsoft.graph.accessReviewPrincipalScope", "scopeType": "unknownFutureValue" }],
+                "resourceScopes": [{ "query": "/groups" }] }))
+            => "scope.principalScopes[0].scopeType: must be one of allUsers, guestUsers";
+        an_arm_scope: with(series(), "/scope/queryType", json!("ARM"))
+            => "scope.queryType: the query type `ARM` is not offered";
+        a_relative_scope_without_enumeration: with(series(), "/scope/query", json!("./members/microsoft.graph.user"))
+            => "instanceEnumerationScope: is required";
+        an_enumeration_with_a_root: with(series(), "/instanceEnumerationScope", json!({ "query": format!("/groups/{GROUP}"), "queryRoot": "/v1.0" }))
+            => "instanceEnumerationScope.queryRoot: an enumeration takes no query root";
         an_inactive_duration_without_its_type: with(without(three_stages(), "/scope/@odata.type"), "/scope/queryRoot", json!(null))
             => "scope.@odata.type: is required";
         a_scope_without_query: without(series(), "/scope/query") => "scope.query: is required";

@@ -14,9 +14,11 @@ use crate::{
         },
         duration::IsoDuration,
         reviewer_scope::{DECISIONS_ROOT, MICROSOFT_GRAPH, ReviewerForm, ReviewerScope},
-        scope::ReviewScope,
     },
-    http::definitions::body::COMPLETION_TEMPLATE,
+    http::definitions::{
+        body::COMPLETION_TEMPLATE,
+        scopes::{render_enumeration, render_scope},
+    },
 };
 
 /// A definition without `@odata.context`; `backupReviewers` and `instances` are never part of it (M-04).
@@ -32,7 +34,7 @@ pub fn render(definition: &Definition) -> Value {
         "descriptionForAdmins": draft.description_for_admins,
         "descriptionForReviewers": draft.description_for_reviewers,
         "createdBy": render_identity(&definition.created_by),
-        "scope": render_scope(&draft.scope),
+        "scope": render_scope(&draft.scope.sent),
         "instanceEnumerationScope": draft.instance_enumeration_scope.as_deref().map(render_enumeration),
         "reviewers": render_reviewer_scopes(&draft.reviewer_lists.reviewers),
         "fallbackReviewers": render_reviewer_scopes(&draft.reviewer_lists.fallback_reviewers),
@@ -40,39 +42,6 @@ pub fn render(definition: &Definition) -> Value {
         "stageSettings": draft.stages.iter().map(render_stage_settings).collect::<Vec<_>>(),
         "additionalNotificationRecipients":
             draft.additional_notification_recipients.iter().map(render_recipient).collect::<Vec<_>>(),
-    })
-}
-
-/// A scope as it was sent. A-14
-pub fn render_scope(scope: &ReviewScope) -> Value {
-    match scope.inactive_duration {
-        None => json!({
-            "@odata.type": "#microsoft.graph.accessReviewQueryScope",
-            "query": scope.query,
-            "queryType": scope.query_type,
-            "queryRoot": scope.query_root,
-        }),
-        Some(inactive_duration) => json!({
-            "@odata.type": "#microsoft.graph.accessReviewInactiveUsersQueryScope",
-            "query": scope.query,
-            "queryType": scope.query_type,
-            "queryRoot": scope.query_root,
-            "inactiveDuration": inactive_duration,
-        }),
-    }
-}
-
-/// The scope of an instance: the query in its one spelling, with the version prefix. A-14
-pub fn render_instance_scope(scope: &ReviewScope) -> Value {
-    render_scope(&scope.normalised())
-}
-
-fn render_enumeration(query: &str) -> Value {
-    json!({
-        "@odata.type": "#microsoft.graph.accessReviewQueryScope",
-        "query": query,
-        "queryType": MICROSOFT_GRAPH,
-        "queryRoot": null,
     })
 }
 

@@ -12,6 +12,7 @@ use crate::{
         ids::{DefinitionId, InstanceId, ReviewerListId},
         instance::{Instance, InstanceError},
         reviewer_scope::ReviewerLists,
+        scope::SentScope,
         stage::{PlannedStage, Stage, StageOrdinal},
     },
     store::{DefinitionUpdateRepository, ReviewerListRepository, StageRepository, StoreError},
@@ -86,9 +87,9 @@ impl DefinitionUpdateRepository for PgUnitOfWork {
         sqlx::query_as!(
             InstanceRow,
             r#"
-            select instance_id, definition_id, occurrence, status, start_at, end_at, scope_query, scope_query_type,
-                   scope_query_root, scope_inactive_duration, resource_id, resource_type, resource_name,
-                   settings as "settings: Json<Settings>", multi_stage, item_count, item_prefix,
+            select instance_id, definition_id, occurrence, status, start_at, end_at,
+                   scope as "scope: Json<SentScope>", resource_id, resource_type, resource_name,
+                   resource_detail_id, resource_detail_name, settings as "settings: Json<Settings>", multi_stage, item_count, item_prefix,
                    errors as "errors: Json<Vec<InstanceError>>", version
               from instances
              where tenant_id = $1

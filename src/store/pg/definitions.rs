@@ -18,7 +18,7 @@ use crate::{
         },
         ids::{DefinitionId, ObjectId, ReviewerListId},
         recurrence::Anchor,
-        scope::ReviewScope,
+        scope::{ReviewScope, SentScope},
         status::Status,
     },
     store::{
@@ -39,10 +39,7 @@ struct DefinitionRow {
     created_by_id: Uuid,
     created_by_name: String,
     created_by_user_principal_name: String,
-    scope_query: String,
-    scope_query_type: String,
-    scope_query_root: Option<String>,
-    scope_inactive_duration: Option<String>,
+    scope: Json<SentScope>,
     instance_enumeration_scope: Option<String>,
     settings: Json<Settings>,
     additional_notification_recipients: Recipients,
@@ -66,19 +63,14 @@ struct StageSettingsRow {
     decisions_that_will_move_to_next_stage: Vec<String>,
 }
 
-/// Reads a scope back from its four columns.
+/// What a stored scope means. `enumeration` is the query of the `instanceEnumerationScope` beside it.
 pub(super) fn scope_from_row(
     table: &'static str,
     id: Uuid,
-    query: &str,
-    query_type: &str,
-    query_root: Option<&str>,
-    inactive_duration: Option<&str>,
+    sent: SentScope,
+    enumeration: Option<&str>,
 ) -> Result<ReviewScope, StoreError> {
-    let inactive_duration =
-        inactive_duration.map(str::parse).transpose().map_err(|_| corrupt(table, "scope_inactive_duration", id))?;
-    ReviewScope::parse(query, Some(query_type), query_root, inactive_duration)
-        .map_err(|_| corrupt(table, "scope_query", id))
+    ReviewScope::read(sent, enumeration).map_err(|_| corrupt(table, "scope", id))
 }
 
 /// Reads moving decisions back from their stored spelling.
@@ -187,10 +179,8 @@ impl PgUnitOfWork {
                         scope: scope_from_row(
                             "definitions",
                             id,
-                            &row.scope_query,
-                            &row.scope_query_type,
-                            row.scope_query_root.as_deref(),
-                            row.scope_inactive_duration.as_deref(),
+                            row.scope.0,
+                            row.instance_enumeration_scope.as_deref(),
                         )?,
                         instance_enumeration_scope: row.instance_enumeration_scope,
                         reviewer_lists,
@@ -246,8 +236,8 @@ impl PgUnitOfWork {
             DefinitionRow,
             r#"
             select definition_id, display_name, description_for_admins, description_for_reviewers, status, created_at,
-                   modified_at, created_by_id, created_by_name, created_by_user_principal_name, scope_query,
-                   scope_query_type, scope_query_root, scope_inactive_duration, instance_enumeration_scope,
+                   modified_at, created_by_id, created_by_name, created_by_user_principal_name,
+                   scope as "scope: Json<SentScope>", instance_enumeration_scope,
                    settings as "settings: Json<Settings>",
                    additional_notification_recipients as "additional_notification_recipients: Recipients",
                    counted_from_occurrence, counted_from_at, stopped_at
@@ -271,15 +261,14 @@ impl DefinitionRepository for PgUnitOfWork {
         let draft = &definition.draft;
         let list = ReviewerListId::of_definition(definition.id);
         self.replace(list, &draft.reviewer_lists).await?;
-        let inactive_duration = draft.scope.inactive_duration.map(|duration| duration.to_string());
         sqlx::query!(
             r#"
             insert into definitions
                 (tenant_id, definition_id, display_name, description_for_admins, description_for_reviewers, status,
-                 created_at, modified_at, created_by_id, created_by_name, created_by_user_principal_name, scope_query,
-                 scope_query_type, scope_query_root, scope_inactive_duration, instance_enumeration_scope,
-                 reviewer_list_id, settings, additional_notification_recipients)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+                 created_at, modified_at, created_by_id, created_by_name, created_by_user_principal_name, scope,
+                 scope_query, instance_enumeration_scope, reviewer_list_id, settings,
+                 additional_notification_recipients)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
             "#,
             tenant,
             definition.id.as_uuid(),
@@ -292,10 +281,8 @@ impl DefinitionRepository for PgUnitOfWork {
             definition.created_by.id.as_uuid(),
             definition.created_by.display_name,
             definition.created_by.user_principal_name,
-            draft.scope.query,
-            draft.scope.query_type,
-            draft.scope.query_root,
-            inactive_duration,
+            Json(&draft.scope.sent) as _,
+            draft.scope.sent.query_text(),
             draft.instance_enumeration_scope,
             list.as_uuid(),
             Json(&draft.settings) as _,
@@ -423,9 +410,9 @@ impl DefinitionRepository for PgUnitOfWork {
         );
         let mut query = QueryBuilder::<Postgres>::new(
             "select definition_id, display_name, description_for_admins, description_for_reviewers, status, created_at, \
-             modified_at, created_by_id, created_by_name, created_by_user_principal_name, scope_query, scope_query_type, \
-             scope_query_root, scope_inactive_duration, instance_enumeration_scope, settings, \
-             additional_notification_recipients, counted_from_occurrence, counted_from_at, stopped_at, ",
+             modified_at, created_by_id, created_by_name, created_by_user_principal_name, scope, \
+             instance_enumeration_scope, settings, additional_notification_recipients, \
+             counted_from_occurrence, counted_from_at, stopped_at, ",
         );
         filters::push_sort_keys(&mut query, &keys);
         query.push(" from definitions d where d.tenant_id = ").push_bind(self.tenant.as_uuid());
@@ -468,7 +455,7 @@ const fn column(property: DefinitionProperty) -> Column {
         DefinitionProperty::LastModifiedDateTime => Column::instant("d.modified_at"),
         DefinitionProperty::CreatorId => Column::id("d.created_by_id"),
         DefinitionProperty::ScopeQuery => {
-            Column::text("case when d.scope_inactive_duration is null then d.scope_query end").nullable()
+            Column::text("case when d.scope ->> 'inactiveDuration' is null then d.scope_query end").nullable()
         }
     }
 }
@@ -495,7 +482,9 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, tenant: Uuid, filter: &Defini
         query.push(" and (d.created_by_id = ").push_bind(creator.as_uuid());
         query.push(
             " or exists (select from instances i join groups g on g.tenant_id = i.tenant_id and g.group_id = i.resource_id \
-             where i.tenant_id = d.tenant_id and i.definition_id = d.definition_id and g.is_assignable_to_role))",
+             where i.tenant_id = d.tenant_id and i.definition_id = d.definition_id and g.is_assignable_to_role) \
+             or exists (select from instances i where i.tenant_id = d.tenant_id and i.definition_id = d.definition_id \
+             and i.resource_type = 'DirectoryRole'))",
         );
     }
     if let Some(expression) = &filter.expression {

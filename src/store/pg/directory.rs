@@ -5,7 +5,13 @@ use uuid::Uuid;
 
 use super::PgUnitOfWork;
 use crate::{
-    domain::{definition::Identity, ids::ObjectId, reviewer_scope::ReviewerForm},
+    domain::{
+        definition::Identity,
+        ids::ObjectId,
+        instance::{Resource, ResourceDetail},
+        reviewer_scope::ReviewerForm,
+        scope::ScopeForm,
+    },
     store::{DirectoryRepository, GroupFacts, MailAddress, StoreError},
 };
 
@@ -40,6 +46,69 @@ impl DirectoryRepository for PgUnitOfWork {
         .fetch_all(self.connection()?)
         .await?;
         Ok(positions.into_iter().filter_map(|position| usize::try_from(position - 1).ok()).collect())
+    }
+
+    async fn resource(&mut self, form: &ScopeForm) -> Result<Option<Resource>, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let Some(id) = form.resource() else { return Ok(None) };
+        let kind = form.resource_kind();
+        let (access_package, catalog) = match form {
+            ScopeForm::AccessPackageAssignments { access_package, catalog, .. } => (*access_package, *catalog),
+            ScopeForm::GroupMembers { .. }
+            | ScopeForm::EveryGroupMembers { .. }
+            | ScopeForm::TeamAndSharedChannels { .. }
+            | ScopeForm::ApplicationAssignments { .. }
+            | ScopeForm::RoleHolders { .. } => (None, None),
+        };
+        let row = sqlx::query!(
+            r#"
+            select display_name as "display_name!", detail_id, detail_name as "detail_name!"
+              from (select display_name, null::uuid as detail_id, '' as detail_name
+                      from groups
+                     where $3 = 'Group'
+                       and tenant_id = $1
+                       and group_id = $2
+                     union all
+                    select display_name, app_id, ''
+                      from service_principals
+                     where $3 = 'ServicePrincipal'
+                       and tenant_id = $1
+                       and service_principal_id = $2
+                     union all
+                    select display_name, null, ''
+                      from directory_roles
+                     where $3 = 'DirectoryRole'
+                       and tenant_id = $1
+                       and (role_id = $2 or role_template_id = $2)
+                     union all
+                    select policy.display_name, package.access_package_id, package.display_name
+                      from access_package_policies as policy
+                      join access_packages as package
+                        on package.tenant_id = policy.tenant_id
+                       and package.access_package_id = policy.access_package_id
+                     where $3 = 'AccessPackageAssignmentPolicy'
+                       and policy.tenant_id = $1
+                       and policy.policy_id = $2
+                       and ($4::uuid is null or package.access_package_id = $4)
+                       and ($5::uuid is null or package.catalog_id = $5)) as known
+             limit 1
+            "#,
+            tenant,
+            id.as_uuid(),
+            kind.as_str(),
+            access_package.map(ObjectId::as_uuid),
+            catalog.map(ObjectId::as_uuid),
+        )
+        .fetch_optional(self.connection()?)
+        .await?;
+        Ok(row.map(|row| Resource {
+            id,
+            display_name: row.display_name,
+            kind,
+            detail: row
+                .detail_id
+                .map(|detail| ResourceDetail { id: ObjectId::new(detail), display_name: row.detail_name }),
+        }))
     }
 
     async fn group(&mut self, id: ObjectId) -> Result<Option<GroupFacts>, StoreError> {
@@ -179,6 +248,7 @@ impl DirectoryRepository for PgUnitOfWork {
                and user_id = any($2)
                and mail is not null
                and account_enabled
+               and external_user_state is distinct from 'PendingAcceptance'
              order by user_id
             "#,
             tenant,

@@ -204,7 +204,7 @@ fn push_selected(sql: &mut QueryBuilder<Postgres>, tenant: Uuid, query: &ReportQ
     sql.push_bind(tenant);
     // Scopes of other types have a query that a filter does not reach. A-10
     sql.push(
-        " and d.scope_inactive_duration is null \
+        " and d.scope ->> 'inactiveDuration' is null \
          and exists (select from unnest(",
     );
     sql.push_bind(query.scope_texts.clone());

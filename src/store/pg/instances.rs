@@ -15,9 +15,11 @@ use crate::{
     domain::{
         definition::Settings,
         ids::{DefinitionId, InstanceId, ItemPrefix, ObjectId, ReviewerListId},
-        instance::{Instance, InstanceError, Resource, ResourceKind},
+        instance::{Instance, InstanceError, Resource, ResourceDetail, ResourceKind},
         lifecycle::InstanceProgress,
         reviewer_scope::ReviewerLists,
+        scope::SentScope,
+        status::Status,
     },
     store::{
         CursorKeys, InstanceCursor, InstanceFilter, InstanceRepository, Page, ReviewerListRepository, Slice,
@@ -33,13 +35,12 @@ pub(super) struct InstanceRow {
     pub(super) status: String,
     pub(super) start_at: DateTime<Utc>,
     pub(super) end_at: DateTime<Utc>,
-    pub(super) scope_query: String,
-    pub(super) scope_query_type: String,
-    pub(super) scope_query_root: Option<String>,
-    pub(super) scope_inactive_duration: Option<String>,
+    pub(super) scope: Json<SentScope>,
     pub(super) resource_id: Uuid,
     pub(super) resource_type: String,
     pub(super) resource_name: String,
+    pub(super) resource_detail_id: Option<Uuid>,
+    pub(super) resource_detail_name: Option<String>,
     pub(super) settings: Json<Settings>,
     pub(super) multi_stage: bool,
     pub(super) item_count: i32,
@@ -60,19 +61,16 @@ impl TryFrom<InstanceRow> for Instance {
             status: row.status.parse().map_err(|_| corrupt("instances", "status", id))?,
             start_at: row.start_at,
             end_at: row.end_at,
-            scope: scope_from_row(
-                "instances",
-                id,
-                &row.scope_query,
-                &row.scope_query_type,
-                row.scope_query_root.as_deref(),
-                row.scope_inactive_duration.as_deref(),
-            )?,
+            scope: scope_from_row("instances", id, row.scope.0, None)?,
             resource: Resource {
                 id: ObjectId::new(row.resource_id),
                 display_name: row.resource_name,
                 kind: ResourceKind::parse(&row.resource_type)
                     .ok_or_else(|| corrupt("instances", "resource_type", id))?,
+                detail: row.resource_detail_id.map(|detail| ResourceDetail {
+                    id: ObjectId::new(detail),
+                    display_name: row.resource_detail_name.unwrap_or_default(),
+                }),
             },
             settings: row.settings.0,
             multi_stage: row.multi_stage,
@@ -84,8 +82,8 @@ impl TryFrom<InstanceRow> for Instance {
     }
 }
 
-const COLUMNS: &str = "instance_id, definition_id, occurrence, status, start_at, end_at, scope_query, scope_query_type, \
-     scope_query_root, scope_inactive_duration, resource_id, resource_type, resource_name, settings, multi_stage, item_count, \
+const COLUMNS: &str = "instance_id, definition_id, occurrence, status, start_at, end_at, scope, resource_id, resource_type, \
+     resource_name, resource_detail_id, resource_detail_name, settings, multi_stage, item_count, \
      item_prefix, errors, version";
 
 #[async_trait]
@@ -115,13 +113,13 @@ impl InstanceRepository for PgUnitOfWork {
             return Ok(false);
         }
         self.replace(list, lists).await?;
-        let inactive_duration = instance.scope.inactive_duration.map(|duration| duration.to_string());
+        let detail = instance.resource.detail.as_ref();
         sqlx::query!(
             r#"
             insert into instances
-                (tenant_id, instance_id, definition_id, occurrence, status, start_at, end_at, scope_query,
-                 scope_query_type, scope_query_root, scope_inactive_duration, resource_id, resource_type, resource_name,
-                 settings, multi_stage, reviewer_list_id, item_prefix, errors, created_at)
+                (tenant_id, instance_id, definition_id, occurrence, status, start_at, end_at, scope,
+                 scope_query, resource_id, resource_type, resource_name, settings, multi_stage, reviewer_list_id,
+                 item_prefix, errors, created_at, resource_detail_id, resource_detail_name)
             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
             "#,
             tenant,
@@ -131,10 +129,8 @@ impl InstanceRepository for PgUnitOfWork {
             instance.status.as_str(),
             instance.start_at,
             instance.end_at,
-            instance.scope.query,
-            instance.scope.query_type,
-            instance.scope.query_root,
-            inactive_duration,
+            Json(&instance.scope.sent) as _,
+            instance.scope.sent.query_text(),
             instance.resource.id.as_uuid(),
             instance.resource.kind.as_str(),
             instance.resource.display_name,
@@ -144,6 +140,8 @@ impl InstanceRepository for PgUnitOfWork {
             instance.item_prefix.as_uuid(),
             Json(&instance.errors) as _,
             now,
+            detail.map(|detail| detail.id.as_uuid()),
+            detail.map(|detail| detail.display_name.as_str()),
         )
         .execute(self.connection()?)
         .await?;
@@ -155,9 +153,9 @@ impl InstanceRepository for PgUnitOfWork {
         sqlx::query_as!(
             InstanceRow,
             r#"
-            select instance_id, definition_id, occurrence, status, start_at, end_at, scope_query, scope_query_type,
-                   scope_query_root, scope_inactive_duration, resource_id, resource_type, resource_name,
-                   settings as "settings: Json<Settings>", multi_stage, item_count, item_prefix,
+            select instance_id, definition_id, occurrence, status, start_at, end_at,
+                   scope as "scope: Json<SentScope>", resource_id, resource_type, resource_name,
+                   resource_detail_id, resource_detail_name, settings as "settings: Json<Settings>", multi_stage, item_count, item_prefix,
                    errors as "errors: Json<Vec<InstanceError>>", version
               from instances
              where tenant_id = $1
@@ -191,9 +189,9 @@ impl InstanceRepository for PgUnitOfWork {
         sqlx::query_as!(
             InstanceRow,
             r#"
-            select instance_id, definition_id, occurrence, status, start_at, end_at, scope_query, scope_query_type,
-                   scope_query_root, scope_inactive_duration, resource_id, resource_type, resource_name,
-                   settings as "settings: Json<Settings>", multi_stage, item_count, item_prefix,
+            select instance_id, definition_id, occurrence, status, start_at, end_at,
+                   scope as "scope: Json<SentScope>", resource_id, resource_type, resource_name,
+                   resource_detail_id, resource_detail_name, settings as "settings: Json<Settings>", multi_stage, item_count, item_prefix,
                    errors as "errors: Json<Vec<InstanceError>>", version
               from instances
              where tenant_id = $1
@@ -239,15 +237,23 @@ impl InstanceRepository for PgUnitOfWork {
 
     async fn progress(&mut self, definition: DefinitionId) -> Result<Vec<InstanceProgress>, StoreError> {
         let tenant = self.tenant.as_uuid();
+        let statuses = Status::ALL.map(|status| status.as_str().to_owned());
         sqlx::query!(
             r#"
-            select occurrence, status
-              from instances
-             where tenant_id = $1
-               and definition_id = $2
+            select latest.occurrence, s.status as "status!"
+              from unnest($3::text[]) as s (status)
+             cross join lateral (
+                       select occurrence
+                         from instances
+                        where tenant_id = $1
+                          and definition_id = $2
+                          and status = s.status
+                        order by occurrence desc
+                        limit 1) as latest
             "#,
             tenant,
             definition.as_uuid(),
+            &statuses,
         )
         .fetch_all(self.connection()?)
         .await?
@@ -311,7 +317,7 @@ const fn column(property: InstanceProperty) -> Column {
         InstanceProperty::StartDateTime => Column::instant("i.start_at"),
         InstanceProperty::EndDateTime => Column::instant("i.end_at"),
         InstanceProperty::ScopeQuery => {
-            Column::text("case when i.scope_inactive_duration is null then i.scope_query end").nullable()
+            Column::text("case when i.scope ->> 'inactiveDuration' is null then i.scope_query end").nullable()
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Items: gathered set-wise at the start, listed through a view.
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
@@ -10,6 +9,7 @@ use super::{
     decisions::DecisionColumns,
     error::corrupt,
     filters::{self, Column, SortKey, Test},
+    gathering,
 };
 use crate::{
     domain::{
@@ -19,11 +19,10 @@ use crate::{
         instance::Instance,
         lifecycle::Entry,
         recommendation::Recommendation,
-        scope::{MemberKind, ScopeForm},
         stage::StageOrdinal,
     },
     store::{
-        CursorKeys, Gathering, ItemCursor, ItemFilter, ItemRepository, ItemRow, ItemView, Page, Principal,
+        CursorKeys, Gathering, GrantedRole, ItemCursor, ItemFilter, ItemRepository, ItemRow, ItemView, Page, Principal,
         PrincipalKind, Slice, StageEntry, StageReach, StoreError,
         filter::{DecisionProperty, FilterExpression, FilterOperator, FilterValue, OrderBy},
     },
@@ -37,6 +36,8 @@ struct ItemColumns {
     principal_type: String,
     principal_name: String,
     principal_detail: String,
+    app_role_id: Option<Uuid>,
+    app_role_name: Option<String>,
     recommendation_code: i16,
     sort_keys: CursorKeys,
     #[sqlx(flatten)]
@@ -61,6 +62,9 @@ impl TryFrom<ItemColumns> for ItemRow {
                 display_name: row.principal_name,
                 detail: row.principal_detail,
             },
+            app_role: row
+                .app_role_id
+                .map(|id| GrantedRole { id: ObjectId::new(id), display_name: row.app_role_name.unwrap_or_default() }),
             recommendation: Recommendation::from_code(row.recommendation_code)
                 .ok_or_else(|| corrupt("decision_items", "recommendations", row.seq))?,
             decision: row.decision.into_decision(row.seq)?,
@@ -78,7 +82,8 @@ struct ViewQuery<'a> {
 impl ViewQuery<'_> {
     fn push(&self, query: &mut QueryBuilder<Postgres>) {
         query.push(
-            "(select i.tenant_id, i.instance_id, i.seq, i.cohort, i.principal_id, i.principal_type, i.principal_name, i.principal_detail, \
+            "(select i.tenant_id, i.instance_id, i.seq, i.cohort, i.principal_id, i.principal_type, i.principal_name, \
+             i.principal_detail, i.app_role_id, i.app_role_name, \
              d.decision, d.justification, d.decided_by_id, d.decided_by_name, d.decided_by_user_principal_name, d.decided_at, \
              d.moves_on, coalesce(d.decision, 'NotReviewed') as verdict, 'New' as apply_result, r.code as recommendation_code, \
              case r.code when 1 then 'Approve' when 2 then 'Deny' else 'NoInfoAvailable' end as recommendation from ",
@@ -425,84 +430,9 @@ impl PgUnitOfWork {
 impl ItemRepository for PgUnitOfWork {
     async fn gather(&mut self, instance: &Instance, gathering: &Gathering) -> Result<i32, StoreError> {
         let tenant = self.tenant.as_uuid();
-        let ScopeForm::GroupMembers { group, transitive, members } = instance.scope.form;
-        let (guests_only, with_groups) = match members {
-            MemberKind::UsersAndGroups => (false, true),
-            MemberKind::Users => (false, false),
-            MemberKind::Guests => (true, false),
-        };
-        let done = sqlx::query!(
-            r#"
-            with recursive reachable (group_id) as (
-                select $3::uuid
-                 union
-                select m.member_id
-                  from reachable r
-                  join group_members m
-                    on m.tenant_id = $1
-                   and m.group_id = r.group_id
-                   and m.member_type = 'group'
-                 where $4::boolean
-            ), principals as (
-                select u.user_id as principal_id, 'user' as principal_type, u.display_name as principal_name,
-                       u.user_principal_name as principal_detail, u.manager_id, u.created_at, u.sign_in_known,
-                       u.last_sign_in_at
-                  from (select distinct m.member_id
-                          from reachable r
-                          join group_members m
-                            on m.tenant_id = $1
-                           and m.group_id = r.group_id
-                           and m.member_type = 'user') as member
-                  join users u on u.tenant_id = $1 and u.user_id = member.member_id
-                 where (not $5::boolean or u.user_type = 'Guest')
-                   and ($7::timestamptz is null
-                        or u.sign_in_known
-                           and coalesce(u.last_sign_in_at, '-infinity') < $7
-                           and coalesce(u.created_at, '-infinity') <= $7)
-                 union all
-                select g.group_id, 'group', g.display_name, '', null, null, false, null
-                  from group_members m
-                  join groups g on g.tenant_id = $1 and g.group_id = m.member_id
-                 where $6::boolean
-                   and $7::timestamptz is null
-                   and m.tenant_id = $1
-                   and m.group_id = $3
-                   and m.member_type = 'group'
-            ), keyed as (
-                select p.*, case when $8::boolean then p.principal_id else p.manager_id end as cohort_key
-                  from principals p
-            )
-            insert into decision_items
-                (tenant_id, instance_id, seq, principal_id, principal_type, principal_name, principal_detail, cohort,
-                 recommendations, last_sign_in_at)
-            select $1, $2,
-                   row_number() over (order by cohort_key nulls first, lower(principal_name), principal_id),
-                   principal_id, principal_type, principal_name, principal_detail,
-                   dense_rank() over (order by cohort_key nulls first),
-                   array(select case
-                                    when cutoff is null or not sign_in_known then 0
-                                    when last_sign_in_at < cutoff then 2
-                                    when last_sign_in_at >= cutoff then 1
-                                    when created_at < cutoff then 2
-                                    else 0
-                                end::smallint
-                           from unnest($9::timestamptz[]) with ordinality as stage (cutoff, position)
-                          order by position),
-                   case when sign_in_known then coalesce(last_sign_in_at, '-infinity') end
-              from keyed
-            "#,
-            tenant,
-            instance.id.as_uuid(),
-            group.as_uuid(),
-            transitive,
-            guests_only,
-            with_groups,
-            gathering.inactive_before,
-            gathering.one_cohort_per_principal,
-            &gathering.recommendation_cutoffs as &[Option<DateTime<Utc>>],
-        )
-        .execute(self.connection()?)
-        .await?;
+        let mut statement = gathering::statement(tenant, instance, gathering)
+            .ok_or_else(|| corrupt("instances", "scope", instance.id))?;
+        let done = statement.build().execute(self.connection()?).await?;
         Ok(i32::try_from(done.rows_affected()).unwrap_or(i32::MAX))
     }
 

@@ -44,7 +44,10 @@ impl PgUnitOfWork {
         Ok(())
     }
 
-    /// Users, members of groups and owners: reviewers of every item. Only enabled accounts count. LC-REV-01, LC-REV-05
+    /// Users, members of groups and owners: reviewers of every item. Only enabled accounts count, and of the invited only those
+    /// who accepted. LC-REV-01, LC-REV-05, LC-REV-10
+    ///
+    /// The owners of the resource are those of the group or the application; a role and an access package have none.
     ///
     /// `offset 0`, `limit 1` and `materialized` hold the planner to probes of primary keys: of a tenant imported a moment ago it
     /// has no statistics, takes it for empty, and reads all members of all groups once per user.
@@ -98,19 +101,20 @@ impl PgUnitOfWork {
                   from scopes s
                   join service_principal_owners o
                     on o.tenant_id = $1
-                   and o.service_principal_id = s.object_id
+                   and o.service_principal_id = case s.form when 'servicePrincipalOwners' then s.object_id else $5 end
                    and o.owner_type = 'user'
-                 where s.form = 'servicePrincipalOwners'
+                 where s.form in ('servicePrincipalOwners', 'resourceOwners')
             ), resolved as (
                 select distinct n.role, u.user_id
                   from named n
                  cross join lateral (
-                           select user_id, user_type, country, account_enabled
+                           select user_id, user_type, country, account_enabled, external_user_state
                              from users
                             where tenant_id = $1
                               and user_id = n.user_id
                             limit 1) as u
                  where u.account_enabled
+                   and u.external_user_state is distinct from 'PendingAcceptance'
                    and (n.user_type is null or n.user_type = u.user_type)
                    and (n.country is null or n.country = u.country)
             ), primaries as (
@@ -158,8 +162,10 @@ impl PgUnitOfWork {
                     on m.tenant_id = $1
                    and m.user_id = u.manager_id
                    and m.account_enabled
+                   and m.external_user_state is distinct from 'PendingAcceptance'
                  where i.tenant_id = $1
                    and i.instance_id = $2
+                   and not i.direct_connect
                    and stage_holds_item($1, $2, $3, $4, i.seq)
             ), chosen as (
                 select distinct on (cohort) cohort, manager_id
@@ -215,15 +221,66 @@ impl PgUnitOfWork {
                 on u.tenant_id = $1
                and u.user_id = i.principal_id
                and u.account_enabled
+               and u.external_user_state is distinct from 'PendingAcceptance'
              where i.tenant_id = $1
                and i.instance_id = $2
                and i.principal_type = 'user'
+               and not i.direct_connect
                and stage_holds_item($1, $2, $3, $4, i.seq)
             "#,
             tenant,
             instance.id.as_uuid(),
             stage.stage.ordinal,
             stage.entry.as_str(),
+        )
+        .execute(self.connection()?)
+        .await?;
+        Ok(())
+    }
+
+    /// Where managers or the principals themselves are asked, the team's owners answer for users by direct connect. LC-REV-07
+    async fn resolve_direct_connect(
+        &mut self,
+        instance: &Instance,
+        stage: &StageEntry,
+        primary: bool,
+        fallback: bool,
+    ) -> Result<(), StoreError> {
+        let tenant = self.tenant.as_uuid();
+        sqlx::query!(
+            r#"
+            with answered as (
+                select distinct i.cohort, u.user_id
+                  from decision_items i
+                  join group_owners o
+                    on o.tenant_id = $1
+                   and o.group_id = $4
+                   and o.owner_type = 'user'
+                  join users u
+                    on u.tenant_id = $1
+                   and u.user_id = o.owner_id
+                   and u.account_enabled
+                   and u.external_user_state is distinct from 'PendingAcceptance'
+                 where i.tenant_id = $1
+                   and i.instance_id = $2
+                   and i.direct_connect
+            ), primaries as (
+                insert into stage_reviewers (tenant_id, instance_id, ordinal, reviewer_id, cohort)
+                select $1, $2, $3, user_id, cohort
+                  from answered
+                 where $5::boolean
+            )
+            insert into stage_fallbacks (tenant_id, instance_id, ordinal, reviewer_id, cohort)
+            select $1, $2, $3, user_id, cohort
+              from answered
+             where $6::boolean
+            "#,
+            tenant,
+            instance.id.as_uuid(),
+            stage.stage.ordinal,
+            instance.resource.id.as_uuid(),
+            primary,
+            fallback,
         )
         .execute(self.connection()?)
         .await?;
@@ -332,8 +389,12 @@ impl ReviewerRepository for PgUnitOfWork {
         if primary || fallback {
             self.resolve_managers(instance, stage, primary, fallback).await?;
         }
-        if lists.reviewers.is_empty() {
+        let by_themselves = lists.reviewers.is_empty();
+        if by_themselves {
             self.resolve_self(instance, stage).await?;
+        }
+        if instance.scope.form.has_direct_connect() && (by_themselves || primary || fallback) {
+            self.resolve_direct_connect(instance, stage, by_themselves || primary, fallback).await?;
         }
         self.resolve_rest(instance, stage).await
     }

@@ -10,7 +10,7 @@ use crate::{
         ContactedReviewerRepository, DecisionRepository, DefinitionRepository, DefinitionUpdateRepository,
         DirectoryRepository, EventRepository, InstanceRepository, ItemRepository, JobRepository, ReminderRepository,
         ReviewerListRepository, ReviewerRepository, StageRepository, StoreError, TenantRepository, UnitOfWork,
-        bulk::BulkDecisionRepository, history::HistoryRepository,
+        bulk::BulkDecisionRepository, history::HistoryRepository, occurrences::OccurrenceRepository,
     },
 };
 
@@ -150,6 +150,10 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn history(&mut self) -> &mut dyn HistoryRepository {
+        self
+    }
+
+    fn occurrences(&mut self) -> &mut dyn OccurrenceRepository {
         self
     }
 
