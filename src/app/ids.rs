@@ -3,7 +3,8 @@
 use uuid::Uuid;
 
 use crate::domain::ids::{
-    DefinitionId, HistoryDefinitionId, HistoryInstanceId, InstanceId, ItemPrefix, JobId, ObjectId, StageId, TenantId,
+    DefinitionId, HistoryDefinitionId, HistoryInstanceId, InstanceId, IssuerId, ItemPrefix, JobId, ObjectId, StageId,
+    TenantId,
 };
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place that draws ids")]
@@ -39,6 +40,10 @@ pub(super) fn history_definition() -> HistoryDefinitionId {
 
 pub(super) fn history_instance() -> HistoryInstanceId {
     HistoryInstanceId::new(random())
+}
+
+pub(super) fn issuer() -> IssuerId {
+    IssuerId::new(random())
 }
 
 pub(super) fn job() -> JobId {

@@ -46,6 +46,9 @@ pub enum Activity {
     ReportStatusChanged,
     ReportLinkCreated,
     ReportDownloaded,
+    IssuerAdded,
+    IssuerChanged,
+    IssuerRemoved,
 }
 
 impl Activity {
@@ -87,6 +90,9 @@ impl Activity {
             Self::ReportStatusChanged => "Report status changed",
             Self::ReportLinkCreated => "Report link created",
             Self::ReportDownloaded => "Report downloaded",
+            Self::IssuerAdded => "Token issuer added",
+            Self::IssuerChanged => "Token issuer changed",
+            Self::IssuerRemoved => "Token issuer removed",
         }
     }
 

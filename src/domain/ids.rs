@@ -81,6 +81,10 @@ id!(
     /// One run of a report.
     HistoryInstanceId
 );
+id!(
+    /// A registration of a token issuer.
+    IssuerId
+);
 
 impl ReviewerListId {
     /// The list of a definition.

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod bulk;
+mod callers;
 mod contacted_reviewers;
 mod decisions;
 mod definitions;
@@ -11,6 +12,7 @@ mod history_bodies;
 mod history_download;
 mod history_link;
 mod instances;
+mod issuers;
 mod lists;
 mod review_set;
 mod sandbox;
@@ -19,7 +21,7 @@ mod stages;
 mod view;
 
 use actix_web::http::Method;
-pub use extract::DirectoryRoles;
+pub use callers::Callers;
 pub use lists::PageKeys;
 use schema::BearerToken;
 use utoipa::OpenApi;
@@ -103,6 +105,11 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(bulk::accept_stage)
         .service(bulk::reset)
         .service(sandbox::advance_clock)
+        .service(issuers::list)
+        .service(issuers::add)
+        .service(issuers::get)
+        .service(issuers::update)
+        .service(issuers::remove)
         .service(history::count)
         .service(history::count_instances)
         .map(history_refusals)
@@ -173,6 +180,7 @@ pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
         "Runs of a report are made by the service; they are not created, changed or deleted by clients.";
     const OF_A_LINK: &str = "A link is there to read what it leads to.";
     let history = format!("{ROOT}/historyDefinitions/{{historyDefinition}}");
+    const OF_ISSUERS: &str = "Token issuers are listed, registered, read, changed with PATCH and removed.";
     let definition = format!("{ROOT}/definitions/{{definition}}");
     let instance = format!("{definition}/instances/{{instance}}");
     let stage = format!("{instance}/stages/{{stage}}");
@@ -206,6 +214,8 @@ pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
         (format!("{history}/instances/{{historyInstance}}"), READ, OF_RUNS),
         (format!("{history}/instances/{{historyInstance}}/generateDownloadUri"), ACTION, OF_ACTIONS),
         (format!("{}/{{link}}", history_link::DOWNLOADS), READ, OF_A_LINK),
+        ("/attestry/v1/issuers".to_owned(), COLLECTION, OF_ISSUERS),
+        ("/attestry/v1/issuers/{issuer}".to_owned(), &[Method::GET, Method::PATCH, Method::DELETE], OF_ISSUERS),
     ] {
         config.service(other_methods_because(&path, offered, reason));
     }

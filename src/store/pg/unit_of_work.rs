@@ -10,7 +10,10 @@ use crate::{
         ContactedReviewerRepository, DecisionRepository, DefinitionRepository, DefinitionUpdateRepository,
         DirectoryRepository, EventRepository, InstanceRepository, ItemRepository, JobRepository, ReminderRepository,
         ReviewerListRepository, ReviewerRepository, StageRepository, StoreError, TenantRepository, UnitOfWork,
-        bulk::BulkDecisionRepository, history::HistoryRepository, occurrences::OccurrenceRepository,
+        bulk::BulkDecisionRepository,
+        history::HistoryRepository,
+        issuers::{CallerRepository, IssuerRepository},
+        occurrences::OccurrenceRepository,
     },
 };
 
@@ -150,6 +153,14 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn history(&mut self) -> &mut dyn HistoryRepository {
+        self
+    }
+
+    fn issuers(&mut self) -> &mut dyn IssuerRepository {
+        self
+    }
+
+    fn callers(&mut self) -> &mut dyn CallerRepository {
         self
     }
 
