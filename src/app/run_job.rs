@@ -3,6 +3,7 @@
 use super::{
     Refused, Services,
     carry_out_decisions::{Work, carry_out},
+    history,
     open_occurrence::open_occurrence,
     run_review::ReviewRun,
     send_mail::{MailOrder, Sent, send_mail},
@@ -37,6 +38,8 @@ pub async fn run_job(services: &Services, job: &ClaimedJob, public_url: &str) ->
         Job::CloseStage { instance, stage } => close_stage(services, job, *instance, *stage).await?,
         Job::ApplyDecisions { instance } => carry_out(services, job, *instance, Work::Apply).await?,
         Job::DeleteBlockedUsers { instance } => carry_out(services, job, *instance, Work::DeleteUsers).await?,
+        Job::RunReport { instance } => history::run::run_report(services, job, *instance).await?,
+        Job::ExpireReport { instance } => history::expire::expire_report(services, job, *instance).await?,
         Job::RemindStage { instance, stage } => remind_stage(services, job, *instance, *stage).await?,
         Job::SendMail { mail, instance, ordinal, recipient, sequence: _ } => {
             let order = MailOrder { mail: *mail, instance: *instance, ordinal: *ordinal, recipient: *recipient };

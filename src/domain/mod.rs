@@ -15,6 +15,7 @@ pub mod enumeration;
 pub mod event;
 #[cfg(test)]
 mod examples;
+pub mod history;
 pub mod ids;
 pub mod insight;
 pub mod instance;

@@ -228,7 +228,9 @@ fn rest_of(job: &ClaimedJob) -> i32 {
         | Job::CloseStage { .. }
         | Job::RemindStage { .. }
         | Job::ApplyDecisions { .. }
-        | Job::DeleteBlockedUsers { .. } => backoff(FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS, job.attempt),
+        | Job::DeleteBlockedUsers { .. }
+        | Job::RunReport { .. }
+        | Job::ExpireReport { .. } => backoff(FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS, job.attempt),
     }
 }
 

@@ -10,6 +10,7 @@ pub mod definition_updates;
 pub mod directory_import;
 pub mod filter;
 pub mod first_answers;
+pub mod history;
 pub mod issuers;
 pub mod occurrences;
 pub mod pg;
@@ -28,7 +29,7 @@ use crate::domain::{
     decision::{Decision, Verdict},
     definition::{Definition, Identity},
     event::Event,
-    ids::{DefinitionId, InstanceId, ItemSeq, JobId, ObjectId, ReviewerListId, StageId, TenantId},
+    ids::{DefinitionId, HistoryInstanceId, InstanceId, ItemSeq, JobId, ObjectId, ReviewerListId, StageId, TenantId},
     insight::LastSignIn,
     instance::{Instance, Resource},
     lifecycle::{Entry, InstanceProgress},
@@ -119,6 +120,7 @@ pub trait UnitOfWork: Send {
     fn jobs(&mut self) -> &mut dyn JobRepository;
     fn first_answers(&mut self) -> &mut dyn first_answers::FirstAnswerRepository;
     fn tenants(&mut self) -> &mut dyn TenantRepository;
+    fn history(&mut self) -> &mut dyn history::HistoryRepository;
     fn issuers(&mut self) -> &mut dyn issuers::IssuerRepository;
     fn callers(&mut self) -> &mut dyn issuers::CallerRepository;
     fn occurrences(&mut self) -> &mut dyn occurrences::OccurrenceRepository;
@@ -325,6 +327,13 @@ pub trait ReviewerRepository: Send {
         ordinal: StageOrdinal,
         mail: Option<MailKind>,
     ) -> Result<i64, StoreError>;
+    /// Records that a mail about the stage got through to somebody who was contacted. M-32
+    async fn mark_mailed(
+        &mut self,
+        instance: InstanceId,
+        ordinal: StageOrdinal,
+        person: ObjectId,
+    ) -> Result<(), StoreError>;
     /// Whether this person reviews at least one item of the stage now.
     async fn reviews_in_stage(
         &mut self,
@@ -613,6 +622,10 @@ pub enum Job {
         #[serde(default)]
         sequence: i32,
     },
+    /// A report's time has come. LC-HIST-01
+    RunReport { instance: HistoryInstanceId },
+    /// A report's time is over. LC-HIST-07
+    ExpireReport { instance: HistoryInstanceId },
 }
 
 impl Job {
@@ -626,6 +639,8 @@ impl Job {
             Self::DeleteBlockedUsers { .. } => "delete_blocked_users",
             Self::RemindStage { .. } => "remind_stage",
             Self::SendMail { .. } => "send_mail",
+            Self::RunReport { .. } => "run_report",
+            Self::ExpireReport { .. } => "expire_report",
         }
     }
 
@@ -639,6 +654,7 @@ impl Job {
             | Self::ApplyDecisions { instance }
             | Self::DeleteBlockedUsers { instance } => instance.to_string(),
             Self::CloseStage { stage, .. } | Self::RemindStage { stage, .. } => stage.to_string(),
+            Self::RunReport { instance } | Self::ExpireReport { instance } => instance.to_string(),
             Self::SendMail { mail, instance, ordinal, recipient, sequence: 0 } => {
                 format!("{}/{instance}/{ordinal}/{recipient}", mail.key())
             }

@@ -18,6 +18,8 @@ mod definitions;
 mod directory_import;
 mod etags;
 mod events;
+mod history;
+mod history_report;
 mod insights;
 mod idempotency;
 mod instance_update;

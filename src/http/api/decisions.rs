@@ -103,9 +103,11 @@ impl Collection for Decisions {
         Ok(listed.map(|row| (Arc::clone(&instance), row)))
     }
 
-    fn render(&self, links: &Links, row: &Self::Row, _: &[Expand]) -> Result<Map<String, Value>, ApiError> {
+    fn render(&self, links: &Links, row: &Self::Row, expand: &[Expand]) -> Result<Map<String, Value>, ApiError> {
         let (instance, row) = row;
-        Ok(view::item(&links.edge.public_url, instance, row))
+        let mut item = view::item(&links.edge.public_url, instance, row);
+        put_insights(links, &mut item, instance, row, expand)?;
+        Ok(item)
     }
 }
 
@@ -231,10 +233,10 @@ pub(super) async fn get(
 ) -> Result<HttpResponse, ApiError> {
     let options = QueryOptions::parse(request.query_string(), &DECISIONS.entity())?;
     let (definition, instance, item) = (id(&path.0)?, id(&path.1)?, id::<Uuid>(&path.2)?);
+    let links = Links::of(&request, &call).await?;
     let found = shown(&edge, call, DecisionPath { definition, instance, stage: None, item }).await?;
     let parents = [("definitions", path.0.as_str()), ("instances", path.1.as_str())];
-    let select = options.select.as_deref();
-    Ok(item_answer(&edge, entity_context(&edge.public_url, &parents, "decisions", select), &found, select))
+    item_answer(&links, &parents, &found, &options)
 }
 
 /// Get a decision item of a stage
@@ -256,35 +258,54 @@ pub(super) async fn get_stage(
     let options = QueryOptions::parse(request.query_string(), &DECISIONS.entity())?;
     let (definition, instance, item) = (id(&path.0)?, id(&path.1)?, id::<Uuid>(&path.3)?);
     let stage = Some(id::<StageId>(&path.2)?);
+    let links = Links::of(&request, &call).await?;
     let found = shown(&edge, call, DecisionPath { definition, instance, stage, item }).await?;
     let parents = [("definitions", path.0.as_str()), ("instances", path.1.as_str()), ("stages", path.2.as_str())];
-    let select = options.select.as_deref();
-    Ok(item_answer(&edge, entity_context(&edge.public_url, &parents, "decisions", select), &found, select))
+    item_answer(&links, &parents, &found, &options)
 }
 
 /// The item as this caller sees it.
 pub(super) async fn shown(edge: &Edge, call: Call, path: DecisionPath) -> Result<(Instance, ItemRow), ApiError> {
     let services = edge.services.clone();
-    run(async move {
-        match path.stage {
-            None => get_decision(&services, &call, path.definition, path.instance, path.item).await,
-            Some(stage) => {
-                let stage = crate::app::StagePath { definition: path.definition, instance: path.instance, stage };
-                get_stage_decision(&services, &call, stage, path.item).await
-            }
-        }
-    })
-    .await
+    run(async move { find(&services, &call, &path).await }).await
+}
+
+/// The same, inside a task that runs already.
+pub(super) async fn find(services: &Services, call: &Call, path: &DecisionPath) -> Result<(Instance, ItemRow), Refused> {
+    let DecisionPath { definition, instance, stage, item } = *path;
+    match stage {
+        None => get_decision(services, call, definition, instance, item).await,
+        Some(stage) => get_stage_decision(services, call, StagePath { definition, instance, stage }, item).await,
+    }
 }
 
 fn item_answer(
-    edge: &Edge,
-    context: String,
+    links: &Links,
+    parents: &[(&str, &str)],
     (instance, row): &(Instance, ItemRow),
-    select: Option<&[String]>,
-) -> HttpResponse {
-    let item = view::item(&edge.public_url, instance, row);
-    json_response(StatusCode::OK, &entity(context, project(item, select)))
+    options: &QueryOptions<DecisionProperty>,
+) -> Answer {
+    let public_url = &links.edge.public_url;
+    let mut item = view::item(public_url, instance, row);
+    put_insights(links, &mut item, instance, row, &options.expand)?;
+    let names = options.context_names();
+    let context = entity_context(public_url, parents, "decisions", names.as_deref());
+    let members = options.members();
+    Ok(json_response(StatusCode::OK, &entity(context, project(item, members.as_deref()))))
+}
+
+/// `$expand=insights`: everything is in the row already.
+fn put_insights(
+    links: &Links,
+    item: &mut Map<String, Value>,
+    instance: &Instance,
+    row: &ItemRow,
+    expand: &[Expand],
+) -> Result<(), ApiError> {
+    for expand in expand {
+        links.put_expanded::<()>(item, expand, "", view::insights(instance, row), None)?;
+    }
+    Ok(())
 }
 
 /// Record a decision; on a multi-stage instance in its running stage

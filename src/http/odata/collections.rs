@@ -5,7 +5,7 @@ use crate::{
     http::odata::options::SystemOption,
     store::filter::{
         APPLY_RESULTS, ContactedReviewerProperty, DecisionProperty, DefinitionProperty, FilterOperator,
-        HistoryDefinitionProperty, HistoryInstanceProperty, InstanceProperty, StageProperty,
+        HistoryDefinitionProperty, HistoryInstanceProperty, InstanceProperty, NoProperty, StageProperty,
     },
 };
 
@@ -388,20 +388,24 @@ pub static DECISIONS: Allowed<DecisionProperty> = Allowed {
         "applyDescription",
         "permission",
     ],
-    expandable: &[],
+    expandable: DECISION_EXPANDABLE,
     ignores_unknown_select: true,
 };
 
-/// Insights are neither filtered nor ordered: an item has a handful at most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InsightProperty {}
+const INSIGHT_PROPERTIES: &[&str] = &["id", "insightCreatedDateTime", "lastSignInDateTime"];
 
-/// DEC-INSIGHTS
-pub static INSIGHTS: Allowed<InsightProperty> = Allowed {
+/// What DEC-LIST, DEC-MINE, DEC-GET and the same below a stage send along.
+const DECISION_EXPANDABLE: &[Expandable] = &[Expandable {
+    name: "insights",
+    expansion: Expansion::Inline { selectable: INSIGHT_PROPERTIES, ignores_unknown_select: false, expandable: &[] },
+}];
+
+/// DEC-INSIGHTS, STAGE-DEC-INSIGHTS: an item has a handful of insights at most, so they are neither filtered nor ordered.
+pub static INSIGHTS: Allowed<NoProperty> = Allowed {
     shape: Shape::Collection,
     filterable: &[],
     orderable: &[],
-    selectable: &["id", "insightCreatedDateTime", "lastSignInDateTime"],
+    selectable: INSIGHT_PROPERTIES,
     expandable: &[],
     ignores_unknown_select: false,
 };

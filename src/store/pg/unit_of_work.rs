@@ -13,6 +13,7 @@ use crate::{
         apply::ApplyRepository,
         bulk::BulkDecisionRepository,
         first_answers::FirstAnswerRepository,
+        history::HistoryRepository,
         issuers::{CallerRepository, IssuerRepository},
         occurrences::OccurrenceRepository,
     },
@@ -158,6 +159,10 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn tenants(&mut self) -> &mut dyn TenantRepository {
+        self
+    }
+
+    fn history(&mut self) -> &mut dyn HistoryRepository {
         self
     }
 
