@@ -12,7 +12,7 @@ use url::Url;
 pub const DEFAULT_LOG: &str = "warn,sqlx=error,attestry=info";
 
 /// Every setting, by its key in the file.
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 17] = [
     "listen",
     "database_url",
     "data_dir",
@@ -22,6 +22,8 @@ const KEYS: [&str; 15] = [
     "smtp_url",
     "mail_from",
     "dev_issuer",
+    "allow_http_issuers",
+    "allow_private_issuers",
     "quotas",
     "max_connections",
     "workers",
@@ -105,6 +107,10 @@ pub struct Config {
     pub mail: Option<MailConfig>,
     /// Whether tokens of the built-in issuer are made and accepted.
     pub dev_issuer: bool,
+    /// Whether tokens' issuers are called over plain http too, not only on this machine.
+    pub allow_http_issuers: bool,
+    /// Whether tokens' issuers are called that are not on the public internet.
+    pub allow_private_issuers: bool,
     /// Whether requests are throttled.
     pub quotas: bool,
     /// Database connections at most.
@@ -250,6 +256,8 @@ impl Config {
             tls,
             mail,
             dev_issuer: switch("dev_issuer", take("dev_issuer"), false)?,
+            allow_http_issuers: switch("allow_http_issuers", take("allow_http_issuers"), false)?,
+            allow_private_issuers: switch("allow_private_issuers", take("allow_private_issuers"), false)?,
             quotas: switch("quotas", take("quotas"), true)?,
             max_connections: number("max_connections", take("max_connections"), 20, 2..=1_000)?,
             workers: number("workers", take("workers"), 4, 1..=256)? as usize,

@@ -9,5 +9,6 @@ pub mod http;
 pub mod jobs;
 pub mod local_postgres;
 pub mod mail;
+pub mod openid;
 pub mod store;
 pub mod telemetry;

@@ -17,6 +17,8 @@ const JOBS: &str = "attestry_jobs_total";
 const JOB_DURATION: &str = "attestry_job_duration_seconds";
 const JOBS_DUE: &str = "attestry_jobs_due";
 const JOB_LATENESS: &str = "attestry_job_lateness_seconds";
+const ISSUER_KEYS_FETCHED: &str = "attestry_issuer_key_fetches_total";
+const ISSUER_KEYS_AGE: &str = "attestry_issuer_keys_age_seconds";
 const CONNECTIONS_OPEN: &str = "attestry_database_connections_open";
 const CONNECTIONS_IN_USE: &str = "attestry_database_connections_in_use";
 
@@ -67,6 +69,8 @@ pub fn measure() -> Result<PrometheusHandle, TelemetryError> {
     describe_histogram!(JOB_DURATION, Unit::Seconds, "Time a job took.");
     describe_gauge!(JOBS_DUE, "Jobs that are due and not finished.");
     describe_gauge!(JOB_LATENESS, Unit::Seconds, "How late the most overdue job is.");
+    describe_counter!(ISSUER_KEYS_FETCHED, "Fetches of the keys of token issuers, by outcome.");
+    describe_gauge!(ISSUER_KEYS_AGE, Unit::Seconds, "Age of the oldest keys of a token issuer in use.");
     describe_gauge!(CONNECTIONS_OPEN, "Open database connections.");
     describe_gauge!(CONNECTIONS_IN_USE, "Database connections in use.");
     Ok(handle)
@@ -117,6 +121,16 @@ pub fn backlog(due: i64, lateness_seconds: f64) {
     #[expect(clippy::cast_precision_loss, reason = "a gauge of 2^53 jobs is exact enough")]
     gauge!(JOBS_DUE).set(due as f64);
     gauge!(JOB_LATENESS).set(lateness_seconds);
+}
+
+/// Records a fetch of a token issuer's keys.
+pub fn issuer_keys_fetched(succeeded: bool) {
+    counter!(ISSUER_KEYS_FETCHED, "outcome" => if succeeded { "fetched" } else { "failed" }).increment(1);
+}
+
+/// Records the age of the oldest keys of a token issuer in use; zero when there are none.
+pub fn issuer_keys_age(oldest: Option<Duration>) {
+    gauge!(ISSUER_KEYS_AGE).set(oldest.unwrap_or_default().as_secs_f64());
 }
 
 /// Records the pool of database connections.

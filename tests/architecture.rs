@@ -72,8 +72,8 @@ const RULES: &[Rule] = &[
     },
     Rule {
         room: "http",
-        ours: &["domain", "app", "store", "telemetry"],
-        never: &["store::pg", "sqlx"],
+        ours: &["domain", "app", "store", "openid", "telemetry"],
+        never: &["store::pg", "sqlx", "reqwest"],
         because: "http translates for app, never for a database",
     },
     Rule {
@@ -87,6 +87,12 @@ const RULES: &[Rule] = &[
         ours: &["domain"],
         never: &["sqlx", "actix_web"],
         because: "mail only carries domain values outside",
+    },
+    Rule {
+        room: "openid",
+        ours: &["domain"],
+        never: &["sqlx", "actix_web"],
+        because: "openid only asks providers for their keys",
     },
     Rule {
         room: "webhook",

@@ -187,6 +187,8 @@ fn company() -> String {
 }
 
 fn http() -> reqwest::Client {
+    // The library is built for TLS without choosing who does the cryptography, and insists.
+    let _chosen_already = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 

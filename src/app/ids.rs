@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::domain::ids::{DefinitionId, InstanceId, ItemPrefix, JobId, ObjectId, StageId, TenantId};
+use crate::domain::ids::{DefinitionId, InstanceId, IssuerId, ItemPrefix, JobId, ObjectId, StageId, TenantId};
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place that draws ids")]
 fn random() -> Uuid {
@@ -29,6 +29,10 @@ pub(super) fn instance() -> InstanceId {
 
 pub(super) fn stage() -> StageId {
     StageId::new(random())
+}
+
+pub(super) fn issuer() -> IssuerId {
+    IssuerId::new(random())
 }
 
 pub(super) fn job() -> JobId {

@@ -12,22 +12,23 @@ use attestry::{
         advance_clock::advance_clock,
         create_definition::create_definition,
         development_tokens::{DevelopmentKey, Subject, TokenRequest, parse_lifetime, sign},
-        directory_roles::directory_roles,
         import_directory::NoProgress,
         list_decisions::{DecisionList, list_stage_decisions},
         list_definitions::{DefinitionList, list_definitions},
         list_instances::{InstanceList, list_instances},
         list_stages::{StageList, list_stages},
         listing::ListRequest,
+        resolve_caller::resolve_caller,
     },
     config::Config,
     domain::{
-        authorization::{Caller, CallerKind, Permission, RoleSet},
+        authorization::{CallerKind, Permission, RoleSet},
         definition::Definition,
         duration::IsoDuration,
         ids::{DefinitionId, InstanceId, ObjectId, StageId, TenantId},
         precondition::Precondition,
         status::Status,
+        token_issuer::assertion::{self, AssertedCaller, UserKey},
     },
     http::definitions::body::parse_create,
     jobs::run_due_jobs,
@@ -175,20 +176,19 @@ fn dated(directory: &str, now: DateTime<Utc>) -> anyhow::Result<String> {
 
 /// A call of one of the company's people, with the roles the directory gives him.
 async fn call_of(services: &Services, tenant: TenantId, user: Uuid) -> anyhow::Result<Call> {
-    let identity = services.store.begin(tenant).await?.directory().identity(ObjectId::new(user)).await?;
-    let caller = Caller {
+    let asserted = AssertedCaller {
         tenant_id: tenant,
-        identity: identity.with_context(|| format!("{user} is gone from the demo's directory"))?,
+        subject: assertion::Subject::User(UserKey::Id(ObjectId::new(user))),
         kind: CallerKind::User,
         permission: Some(Permission::ReadWrite),
+        identity_provider_permission: None,
         roles: RoleSet::EMPTY,
     };
-    let roles = directory_roles(services, &caller).await.map_err(service::told)?;
-    Ok(Call {
-        caller: Arc::new(caller.with_directory_roles(roles)),
-        request_id: None,
-        precondition: Precondition::default(),
-    })
+    let caller = resolve_caller(services, &asserted)
+        .await
+        .map_err(service::told)
+        .with_context(|| format!("{user} is gone from the demo's directory"))?;
+    Ok(Call { caller: Arc::new(caller), request_id: None, precondition: Precondition::default() })
 }
 
 /// Makes the review unless there is one, and sees to it that it runs before anybody is told of it.

@@ -6,6 +6,7 @@ mod clock;
 mod database;
 mod demo;
 mod import;
+mod issuer;
 mod migrate;
 mod serve;
 mod service;
@@ -32,6 +33,8 @@ Further settings, from the environment or (in lower case, without ATTESTRY_) fro
   ATTESTRY_SMTP_URL        mail server, such as smtps://user:password@mail.example; without it mail is dropped
   ATTESTRY_MAIL_FROM       sender of mails; needed with a mail server
   ATTESTRY_DEV_ISSUER      1: make and accept tokens of the built-in issuer; not for production
+  ATTESTRY_ALLOW_PRIVATE_ISSUERS  1: call OpenID providers that are not on the public internet
+  ATTESTRY_ALLOW_HTTP_ISSUERS     1: call them over plain http, too
   ATTESTRY_QUOTAS          on or off: throttling of requests [default: on]
   ATTESTRY_WORKERS         jobs at the same time [default: 4]
   ATTESTRY_DRAIN_SECONDS   how long requests are still accepted after the signal to stop [default: 0]
@@ -61,6 +64,9 @@ enum Command {
     /// Tenants: make one, or move a sandbox tenant's clock
     #[command(subcommand)]
     Tenant(TenantCommand),
+    /// Token issuers: the OpenID providers whose tokens a tenant trusts
+    #[command(subcommand)]
+    Issuer(IssuerCommand),
     /// Read directory objects from a file of one JSON object a line; all of it or nothing
     Import(ImportArguments),
     /// Print an access token of the built-in issuer, for development and tests (needs ATTESTRY_DEV_ISSUER=1)
@@ -105,6 +111,74 @@ struct TenantClockArguments {
     /// How far, as an ISO 8601 duration such as P7D or PT1H
     #[arg(long, value_name = "DURATION")]
     advance: IsoDuration,
+}
+
+#[derive(Subcommand)]
+enum IssuerCommand {
+    /// Register an issuer and print it as JSON; the flags say the usual, a file says everything
+    Add(IssuerAddArguments),
+    /// Print the tenant's issuers as a JSON list
+    List(IssuerTenant),
+    /// Print one issuer as JSON
+    Show(IssuerArguments),
+    /// Remove an issuer and print what it was; its tokens stop counting within a second
+    Remove(IssuerArguments),
+    /// Fetch an issuer's keys as the service would, and print what was found; with --token say whom a token names
+    Test(IssuerTestArguments),
+}
+
+#[derive(Args)]
+struct IssuerTenant {
+    /// Slug or id of the tenant
+    #[arg(long)]
+    tenant: String,
+}
+
+#[derive(Args)]
+struct IssuerArguments {
+    #[command(flatten)]
+    tenant: IssuerTenant,
+    /// Address or id of the issuer
+    issuer: String,
+}
+
+#[derive(Args)]
+struct IssuerAddArguments {
+    #[command(flatten)]
+    tenant: IssuerTenant,
+    /// All of it as JSON, as `issuer show` prints it; - for standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["issuer", "audiences", "user", "grants", "discovery_url", "algorithms", "name"])]
+    file: Option<PathBuf>,
+    /// The exact `iss` of its tokens
+    #[arg(long, value_name = "URL", required_unless_present = "file")]
+    issuer: Option<String>,
+    /// The `aud` of tokens for this service. Any number
+    #[arg(long = "audience", value_name = "AUDIENCE", required_unless_present = "file")]
+    audiences: Vec<String>,
+    /// Name to show
+    #[arg(long)]
+    name: Option<String>,
+    /// Where the discovery document is, if not below the issuer
+    #[arg(long, value_name = "URL")]
+    discovery_url: Option<String>,
+    /// Algorithm to accept [default: RS256, PS256, ES256]. Any number
+    #[arg(long = "algorithm", value_name = "ALGORITHM")]
+    algorithms: Vec<String>,
+    /// Which claim names a user and what it matches: id, userPrincipalName or mail. Entra's need not be told
+    #[arg(long, num_args = 2, value_names = ["CLAIM", "MATCHES"])]
+    user: Option<Vec<String>>,
+    /// A value of a claim gives a directory role, delegated:PERMISSION (to users) or application:PERMISSION. Any number
+    #[arg(long = "grant", num_args = 3, value_names = ["CLAIM", "VALUE", "GIVES"])]
+    grants: Vec<String>,
+}
+
+#[derive(Args)]
+struct IssuerTestArguments {
+    #[command(flatten)]
+    issuer: IssuerArguments,
+    /// A file with a token, or - for standard input
+    #[arg(long, value_name = "FILE")]
+    token: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -201,6 +275,7 @@ async fn dispatch(command: Command, config: &Config, database: &Database) -> any
         Command::Migrate => migrate::run(database).await,
         Command::Tenant(TenantCommand::Create(arguments)) => tenant::create(database, arguments).await,
         Command::Tenant(TenantCommand::Clock(arguments)) => clock::advance(config, database, arguments).await,
+        Command::Issuer(command) => issuer::run(config, database, command).await,
         Command::Import(arguments) => import::run(database, arguments).await,
         Command::Token(arguments) => token::run(config, database, arguments).await,
         Command::Openapi => Ok(()),

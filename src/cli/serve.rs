@@ -62,11 +62,14 @@ pub async fn serve(
         tracing::warn!("the built-in token issuer is switched on (ATTESTRY_DEV_ISSUER): not for production");
     }
 
-    let edge = Data::new(Edge::new(services.clone(), config.dev_issuer, &public_url));
+    let edge = Data::new(
+        Edge::new(services.clone(), config.dev_issuer, &public_url).allowing(service::address_policy(config)),
+    );
     let probes = Arc::new(Probes::new({
-        let store = store.clone();
+        let (store, edge) = (store.clone(), edge.clone());
         move || {
             observe(&store);
+            telemetry::issuer_keys_age(edge.tokens.oldest_keys());
             metrics.render()
         }
     }));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use attestry::{
     app::{Refused, Services},
     config::Config,
+    domain::{token_issuer::AddressPolicy, violation::Violation},
     mail::{Mailer, NoMailer, SmtpMailer},
     store::pg::PgStore,
 };
@@ -31,19 +32,27 @@ pub fn wire(config: &Config, database: &Database) -> anyhow::Result<Wired> {
     Ok(Wired { services, store })
 }
 
+/// Which addresses of token issuers the operator allows.
+pub fn address_policy(config: &Config) -> AddressPolicy {
+    AddressPolicy { allow_http: config.allow_http_issuers, allow_private: config.allow_private_issuers }
+}
+
 /// A refusal in words for a terminal: the faults themselves instead of "the request is not valid".
 pub fn told(refused: Refused) -> anyhow::Error {
     match refused {
-        Refused::Invalid(violations) => {
-            let faults: Vec<_> = violations
-                .into_iter()
-                .map(|violation| match violation.path.as_str() {
-                    "" => violation.reason,
-                    path => format!("{path}: {}", violation.reason),
-                })
-                .collect();
-            anyhow::anyhow!(faults.join("; "))
-        }
+        Refused::Invalid(violations) => told_faults(&violations),
         other => other.into(),
     }
+}
+
+/// What is wrong with something that was described, on one line.
+pub fn told_faults(violations: &[Violation]) -> anyhow::Error {
+    let faults: Vec<_> = violations
+        .iter()
+        .map(|violation| match violation.path.as_str() {
+            "" => violation.reason.clone(),
+            path => format!("{path}: {}", violation.reason),
+        })
+        .collect();
+    anyhow::anyhow!(faults.join("; "))
 }

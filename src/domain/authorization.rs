@@ -7,11 +7,15 @@
 //! LC-AUTH-04 over A-05 and A-35 (an object the caller may not see is absent, not forbidden). Rights of group owners
 //! (LC-AUTH-02) are off by default and need a tenant setting; no caller has them here.
 
+mod identity_providers;
+
 use std::fmt;
 
 use uuid::{Uuid, uuid};
 
 use crate::domain::{definition::Identity, ids::TenantId};
+
+pub use identity_providers::{IdentityProviderPermission, may_administer_issuers};
 
 /// Who calls, as the token and the directory say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +28,8 @@ pub struct Caller {
     pub kind: CallerKind,
     /// The highest access-review permission of the token; `None` when it has none.
     pub permission: Option<Permission>,
+    /// The highest permission of the token on identity providers.
+    pub identity_provider_permission: Option<IdentityProviderPermission>,
     /// Directory roles. They mean nothing for an application, which needs the permission only. LC-AUTH-01
     pub roles: RoleSet,
 }
@@ -545,6 +551,30 @@ pub enum Reason {
     /// A user who is not the item's reviewer in the stage that takes the answer. LC-AUTH-03
     #[error("only the assigned reviewer may record this decision")]
     NotTheReviewer,
+    /// The token carries no permission on identity providers.
+    #[error("token issuers need the permission IdentityProvider.Read.All or IdentityProvider.ReadWrite.All")]
+    IdentityProviderPermissionMissing,
+    /// The token carries none that changes identity providers.
+    #[error("changing token issuers needs the permission IdentityProvider.ReadWrite.All")]
+    IdentityProviderWriteMissing,
+    /// A user who may not say whom the tenant trusts.
+    #[error("token issuers are administered by a Global Administrator, or by an application with the permission")]
+    GlobalAdministratorMissing,
+    /// A good token of somebody whom the tenant's directory does not know.
+    #[error(
+        "the token is good, but the claim that names its caller matches no user of this tenant's directory; import the user, \
+         or correct claims.user of the issuer's registration"
+    )]
+    CallerNotInDirectory,
+    /// A mail address that several users have.
+    #[error(
+        "the token is good, but the claim that names its caller matches several users of this tenant's directory; choose \
+         another claim in claims.user of the issuer's registration"
+    )]
+    CallerAmbiguous,
+    /// The directory says that the account is disabled.
+    #[error("the token is good, but its caller's account is disabled in this tenant's directory")]
+    AccountDisabled,
     /// A user who reviews nothing in the stage that takes the answers. LC-AUTH-09
     #[error("only a reviewer may record decisions; the caller reviews nothing in the stage that takes them")]
     ReviewsNothing,

@@ -40,6 +40,9 @@ pub enum Activity {
     MailSent,
     MailFailed,
     ClockAdvanced,
+    IssuerAdded,
+    IssuerChanged,
+    IssuerRemoved,
 }
 
 impl Activity {
@@ -75,6 +78,9 @@ impl Activity {
             Self::MailSent => "Mail sent",
             Self::MailFailed => "Mail failed",
             Self::ClockAdvanced => "Clock advanced",
+            Self::IssuerAdded => "Token issuer added",
+            Self::IssuerChanged => "Token issuer changed",
+            Self::IssuerRemoved => "Token issuer removed",
         }
     }
 

@@ -73,6 +73,10 @@ id!(
     /// One row of due work.
     JobId
 );
+id!(
+    /// A registration of a token issuer.
+    IssuerId
+);
 
 impl ReviewerListId {
     /// The list of a definition.

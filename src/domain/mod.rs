@@ -30,4 +30,5 @@ pub mod scope;
 pub mod stage;
 pub mod stage_update;
 pub mod status;
+pub mod token_issuer;
 pub mod violation;

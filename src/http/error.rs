@@ -242,6 +242,16 @@ impl ApiError {
         .with_retry_after(retry_after_seconds)
     }
 
+    /// 503: who signed the token cannot be asked for its keys. Seconds as in [`ApiError::too_many_requests`].
+    pub fn provider_unavailable(retry_after_seconds: u32) -> Self {
+        Self::new(
+            ErrorCode::ServiceUnavailable,
+            "The token cannot be verified now: its issuer's OpenID provider does not answer. Nothing was changed; wait as long \
+             as Retry-After says.",
+        )
+        .with_retry_after(retry_after_seconds)
+    }
+
     /// 500. The client learns nothing but the request id; the cause goes to the log under that id.
     pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let cause: Box<dyn Error + Send + Sync> = cause.into();

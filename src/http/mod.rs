@@ -7,6 +7,7 @@ pub mod definitions;
 pub mod echo;
 pub mod error;
 pub mod in_process;
+pub mod issuers;
 pub mod json_reader;
 pub mod odata;
 pub mod request_ids;
@@ -19,8 +20,15 @@ use async_trait::async_trait;
 
 use crate::{
     app::Services,
-    http::authentication::{IssuerSource, SourceUnavailable, TokenVerifier, TrustedIssuer},
-    store::Store,
+    domain::token_issuer::{
+        AddressPolicy, ClaimMapping, ClaimName, IssuerSettings, SigningAlgorithm, TenantClaim, TokenIssuer,
+    },
+    http::authentication::{FixedKeys, IssuerSource, SourceUnavailable, TokenVerifier, TrustedIssuer},
+    openid::ProviderClient,
+    store::{
+        Store, StoreError,
+        issuers::{DevelopmentIssuer, StoredIssuer},
+    },
 };
 
 /// What every handler works with.
@@ -29,23 +37,45 @@ pub struct Edge {
     pub tokens: TokenVerifier<StoredIssuers>,
     /// Scheme and host of links in answers, without a trailing slash. CL-02
     pub public_url: String,
-    /// Directory roles of recent callers.
-    pub roles: api::DirectoryRoles,
+    /// Recent callers as the directory knows them.
+    pub callers: api::Callers,
     /// What seals continuation tokens.
     pub page_keys: api::PageKeys,
+    /// Which addresses tenants may give.
+    pub address_policy: AddressPolicy,
+    accept_development_issuers: bool,
 }
 
 impl Edge {
-    /// An edge over these services.
+    /// An edge over these services that calls OpenID providers on the public internet only.
     pub fn new(services: Services, accept_development_issuers: bool, public_url: &str) -> Self {
+        let address_policy = AddressPolicy::default();
         Self {
-            tokens: TokenVerifier::new(StoredIssuers(Arc::clone(&services.store)), accept_development_issuers),
+            tokens: verifier(&services, accept_development_issuers, address_policy),
             services,
             public_url: public_url.trim_end_matches('/').to_owned(),
-            roles: api::DirectoryRoles::default(),
+            callers: api::Callers::default(),
             page_keys: api::PageKeys::default(),
+            address_policy,
+            accept_development_issuers,
         }
     }
+
+    /// The edge, calling OpenID providers wherever the operator allows.
+    #[must_use]
+    pub fn allowing(self, address_policy: AddressPolicy) -> Self {
+        let tokens = verifier(&self.services, self.accept_development_issuers, address_policy);
+        Self { tokens, address_policy, ..self }
+    }
+}
+
+fn verifier(
+    services: &Services,
+    accept_development_issuers: bool,
+    address_policy: AddressPolicy,
+) -> TokenVerifier<StoredIssuers> {
+    let keys = Arc::new(ProviderClient::new(address_policy));
+    TokenVerifier::new(StoredIssuers(Arc::clone(&services.store)), keys, accept_development_issuers)
 }
 
 /// Issuers as the store knows them.
@@ -53,20 +83,43 @@ pub struct StoredIssuers(pub Arc<dyn Store>);
 
 #[async_trait]
 impl IssuerSource for StoredIssuers {
-    async fn issuer(&self, issuer: &str) -> Result<Option<TrustedIssuer>, SourceUnavailable> {
-        let stored = self.0.issuer(issuer).await.map_err(|error| SourceUnavailable(Box::new(error)))?;
-        stored
-            .map(|found| {
-                TrustedIssuer::from_stored(
-                    found.tenant,
-                    found.issuer,
-                    found.audience,
-                    found.development,
-                    found.jwks,
-                    &found.algorithms,
-                )
-            })
-            .transpose()
-            .map_err(|error| SourceUnavailable(Box::new(error)))
+    async fn issuers(&self, issuer: &str) -> Result<Vec<TrustedIssuer>, SourceUnavailable> {
+        let stored = self.0.issuers(issuer).await.map_err(unavailable)?;
+        stored.into_iter().map(trusted).collect()
+    }
+}
+
+fn unavailable(error: StoreError) -> SourceUnavailable {
+    SourceUnavailable(Box::new(error))
+}
+
+fn trusted(stored: StoredIssuer) -> Result<TrustedIssuer, SourceUnavailable> {
+    match stored {
+        StoredIssuer::Registered(registered) => {
+            let TokenIssuer { id, tenant_id, revision, settings, .. } = *registered;
+            Ok(TrustedIssuer { id, revision, tenant_id, settings, fixed_keys: None })
+        }
+        StoredIssuer::Development(DevelopmentIssuer { id, tenant, issuer, audiences, jwks, algorithms }) => {
+            let unreadable =
+                || StoreError::Corrupt { table: "tenant_issuers", column: "algorithms", id: id.to_string() };
+            let algorithms = algorithms
+                .iter()
+                .map(|name| SigningAlgorithm::from_name(name).ok_or_else(unreadable))
+                .collect::<Result<_, _>>()
+                .map_err(unavailable)?;
+            // It makes tokens of Entra's shape.
+            let settings = IssuerSettings {
+                issuer,
+                display_name: String::new(),
+                audiences,
+                discovery_url: None,
+                algorithms,
+                tenant_claim: Some(TenantClaim { name: ClaimName::new("tid"), value: tenant.to_string() }),
+                claims: ClaimMapping::entra(),
+                grants: Vec::new(),
+            };
+            let fixed_keys = Some(FixedKeys { jwks, development: true });
+            Ok(TrustedIssuer { id, revision: 1, tenant_id: tenant, settings, fixed_keys })
+        }
     }
 }

@@ -18,7 +18,7 @@ use super::*;
 use crate::{
     domain::ids::{InstanceId, JobId},
     mail::NoMailer,
-    store::{Backlog, JobQueue, Readiness, Store, StoredIssuer, UnitOfWork},
+    store::{Backlog, JobQueue, Readiness, Store, UnitOfWork, issuers::StoredIssuer},
 };
 
 #[test]
@@ -140,8 +140,8 @@ impl Store for Stage {
         Ok(None)
     }
 
-    async fn issuer(&self, _: &str) -> Result<Option<StoredIssuer>, StoreError> {
-        Ok(None)
+    async fn issuers(&self, _: &str) -> Result<Vec<StoredIssuer>, StoreError> {
+        Ok(Vec::new())
     }
 
     async fn ready(&self) -> Result<Readiness, StoreError> {

@@ -8,6 +8,7 @@ pub mod contacted_reviewers;
 pub mod definition_updates;
 pub mod directory_import;
 pub mod filter;
+pub mod issuers;
 pub mod occurrences;
 pub mod pg;
 pub mod reminders;
@@ -112,6 +113,8 @@ pub trait UnitOfWork: Send {
     fn events(&mut self) -> &mut dyn EventRepository;
     fn jobs(&mut self) -> &mut dyn JobRepository;
     fn tenants(&mut self) -> &mut dyn TenantRepository;
+    fn issuers(&mut self) -> &mut dyn issuers::IssuerRepository;
+    fn callers(&mut self) -> &mut dyn issuers::CallerRepository;
     fn occurrences(&mut self) -> &mut dyn occurrences::OccurrenceRepository;
     fn definition_updates(&mut self) -> &mut dyn DefinitionUpdateRepository;
     fn reminders(&mut self) -> &mut dyn ReminderRepository;
@@ -127,24 +130,10 @@ pub trait Store: Send + Sync {
     async fn begin(&self, tenant: TenantId) -> Result<Box<dyn UnitOfWork>, StoreError>;
     /// The secret that seals this tenant's continuation tokens.
     async fn page_key(&self, tenant: TenantId) -> Result<Option<Vec<u8>>, StoreError>;
-    /// The issuer of this exact name.
-    async fn issuer(&self, issuer: &str) -> Result<Option<StoredIssuer>, StoreError>;
+    /// Everybody's registrations of the issuer of this exact name, the built-in ones included.
+    async fn issuers(&self, issuer: &str) -> Result<Vec<issuers::StoredIssuer>, StoreError>;
     /// Whether the database answers and its schema is the one compiled in.
     async fn ready(&self) -> Result<Readiness, StoreError>;
-}
-
-/// A token issuer that speaks for a tenant, as stored.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StoredIssuer {
-    pub tenant: TenantId,
-    pub issuer: String,
-    pub audience: String,
-    /// The built-in issuer for development and tests.
-    pub development: bool,
-    /// A JSON Web Key Set.
-    pub jwks: serde_json::Value,
-    /// Names of the algorithms accepted from it.
-    pub algorithms: Vec<String>,
 }
 
 /// What `/readyz` tells of the database.

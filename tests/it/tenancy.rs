@@ -127,7 +127,7 @@ async fn every_table_with_a_tenant_enforces_row_level_security() {
     let policies = texts(
         &database,
         "select format('%s %s %s %s %s | %s', tablename, cmd, permissive, roles, qual, with_check) from pg_policies
-          where policyname <> 'claimed_by_workers'",
+          where policyname <> 'claimed_by_workers' and tablename <> 'tenant_issuers'",
     )
     .await;
     let expected: Vec<_> = walled_tables(&database)
@@ -253,9 +253,10 @@ async fn the_service_owns_nothing_and_may_do_no_more_than_its_work() {
                 table => format!("{table} delete insert select update"),
             })
             .collect();
-        for readable in ["refinery_schema_history", "tenant_issuers", "tenants"] {
+        for readable in ["refinery_schema_history", "tenants"] {
             rights.push(format!("{readable} select"));
         }
+        rights.push("tenant_issuers delete insert select update".to_owned());
         rights.sort();
         rights
     };
@@ -267,7 +268,7 @@ async fn the_service_owns_nothing_and_may_do_no_more_than_its_work() {
     let columns = texts(
         &database,
         "select format('%s.%s', table_name, column_name) from information_schema.role_column_grants
-          where grantee = 'attestry_service' and privilege_type = 'UPDATE' and table_name in ('tenants', 'tenant_issuers')",
+          where grantee = 'attestry_service' and privilege_type = 'UPDATE' and table_name = 'tenants'",
     )
     .await;
     assert_eq!(columns, ["tenants.clock_offset"], "a sandbox clock is all the service may change about a tenant");
@@ -278,6 +279,36 @@ async fn the_service_owns_nothing_and_may_do_no_more_than_its_work() {
     )
     .await;
     assert_eq!(may_create, [""; 0]);
+}
+
+/// They are read before the tenant is known, so everybody's are seen; written are the tenant's own and never the built-in ones.
+#[tokio::test]
+async fn the_service_writes_only_the_issuers_that_the_tenant_registered_itself() {
+    let database = Database::shared().await;
+    let (a, b) = (Tenant::new().await, Tenant::new().await);
+    let mut connection = database.connection().await;
+    let add = |tenant: &Tenant, development: bool| {
+        format!(
+            "insert into tenant_issuers (tenant_id, issuer_id, issuer, audiences, algorithms, development, claims, jwks)
+             values ('{}', gen_random_uuid(), 'https://' || gen_random_uuid(), '{{a}}', '{{RS256}}', {development}, {}, {})",
+            tenant.id,
+            if development { "null" } else { "'{}'" },
+            if development { "'{}'" } else { "null" },
+        )
+    };
+    run(&mut connection, &add(&b, false)).await.unwrap();
+
+    as_service(&mut connection, Some(a.id)).await;
+    assert_eq!(run(&mut connection, &add(&a, false)).await.unwrap(), 1);
+    for foreign in [add(&b, false), add(&a, true)] {
+        assert_eq!(refusal(&mut connection, &foreign).await, PERMISSION_DENIED, "{foreign}");
+    }
+    let of_both = format!("where tenant_id in ('{}', '{}')", a.id, b.id);
+    assert_eq!(number(&mut connection, &format!("select count(*) from tenant_issuers {of_both}")).await, 4);
+    for write in ["update tenant_issuers set revision = revision + 1", "delete from tenant_issuers"] {
+        assert_eq!(run(&mut connection, &format!("{write} {of_both}")).await.unwrap(), 1, "{write}");
+    }
+    run(&mut connection, "rollback").await.unwrap();
 }
 
 #[tokio::test]

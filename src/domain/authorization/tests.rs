@@ -15,6 +15,7 @@ fn caller(kind: CallerKind, permission: Option<Permission>, roles: RoleSet) -> C
         },
         kind,
         permission,
+        identity_provider_permission: None,
         roles,
     }
 }

@@ -15,11 +15,10 @@ use chrono::Utc;
 use serde_json::Value;
 
 use crate::{
-    app::{self, Call, Refused},
+    app::{Call, Refused},
     domain::precondition::{Precondition, TagList},
     http::{
         Edge,
-        authentication::AuthenticationError,
         error::{ApiError, ErrorCode},
         json_reader,
         request_ids::RequestIds,
@@ -43,15 +42,9 @@ impl FromRequest for AnyCaller {
         Box::pin(async move {
             let edge = edge(&request)?;
             let header = request.headers().get(AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
-            let caller = edge.tokens.authenticate(header, real_time()).await.map_err(|error| match error {
-                AuthenticationError::Refused(refusal) => {
-                    ApiError::unauthenticated(refusal.to_string(), &refusal.www_authenticate())
-                }
-                AuthenticationError::Unavailable(_) => ApiError::service_unavailable(super::RETRY_AFTER_SECONDS),
-            })?;
+            let asserted = edge.tokens.authenticate(header, real_time()).await?;
             let request_id = request.extensions().get::<RequestIds>().map(|ids| ids.request_id);
-            let roles = edge.roles.of(&edge.services, &caller).await?;
-            let caller = std::sync::Arc::new((*caller).clone().with_directory_roles(roles));
+            let caller = edge.callers.caller(&edge.services, &asserted).await?;
             let precondition = precondition(&request)?;
             Ok(Self(Call { caller, request_id, precondition }))
         })
@@ -146,53 +139,4 @@ pub(super) async fn run<T: Send + 'static>(
     work: impl Future<Output = Result<T, Refused>> + Send + 'static,
 ) -> Result<T, ApiError> {
     Ok(tokio::spawn(work).await.map_err(ApiError::internal)??)
-}
-
-/// The directory roles of callers, remembered for a short while.
-pub struct DirectoryRoles {
-    known: std::sync::Mutex<std::collections::HashMap<Key, Known>>,
-}
-
-type Key = (crate::domain::ids::TenantId, crate::domain::ids::ObjectId);
-
-struct Known {
-    since: std::time::Instant,
-    templates: Vec<uuid::Uuid>,
-}
-
-/// So long a role taken away may still count.
-const KNOWN_FOR: std::time::Duration = std::time::Duration::from_secs(10);
-/// Callers remembered at a time.
-const KNOWN_LIMIT: usize = 10_000;
-
-impl Default for DirectoryRoles {
-    fn default() -> Self {
-        Self { known: std::sync::Mutex::new(std::collections::HashMap::new()) }
-    }
-}
-
-impl DirectoryRoles {
-    async fn of(
-        &self,
-        services: &app::Services,
-        caller: &std::sync::Arc<crate::domain::authorization::Caller>,
-    ) -> Result<Vec<uuid::Uuid>, ApiError> {
-        let key = (caller.tenant_id, caller.identity.id);
-        let remembered = |known: &std::collections::HashMap<Key, Known>| {
-            known.get(&key).filter(|known| known.since.elapsed() < KNOWN_FOR).map(|known| known.templates.clone())
-        };
-        if let Some(templates) = remembered(&self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner)) {
-            return Ok(templates);
-        }
-        let (services, caller) = (services.clone(), caller.clone());
-        let templates = run(async move { app::directory_roles::directory_roles(&services, &caller).await }).await?;
-        let mut known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if known.len() >= KNOWN_LIMIT {
-            known.retain(|_, known| known.since.elapsed() < KNOWN_FOR);
-        }
-        if known.len() < KNOWN_LIMIT {
-            known.insert(key, Known { since: std::time::Instant::now(), templates: templates.clone() });
-        }
-        Ok(templates)
-    }
 }

@@ -2,11 +2,13 @@
 
 mod bodies;
 mod bulk;
+mod callers;
 mod contacted_reviewers;
 mod decisions;
 mod definitions;
 mod extract;
 mod instances;
+mod issuers;
 mod lists;
 mod review_set;
 mod sandbox;
@@ -15,7 +17,7 @@ mod stages;
 mod view;
 
 use actix_web::http::Method;
-pub use extract::DirectoryRoles;
+pub use callers::Callers;
 pub use lists::PageKeys;
 use schema::BearerToken;
 use utoipa::OpenApi;
@@ -98,7 +100,12 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(bulk::accept_instance)
         .service(bulk::accept_stage)
         .service(bulk::reset)
-        .service(sandbox::advance_clock);
+        .service(sandbox::advance_clock)
+        .service(issuers::list)
+        .service(issuers::add)
+        .service(issuers::get)
+        .service(issuers::update)
+        .service(issuers::remove);
 }
 
 /// Answers 405 with `Allow` to all verbs but GET on the functions and the counts.
@@ -142,6 +149,7 @@ pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
     const OF_REVIEWERS: &str = "Contacted reviewers are a record that the service keeps; change the reviewers of the \
                                 instance or stage instead.";
     const OF_ACTIONS: &str = "An action is called with POST.";
+    const OF_ISSUERS: &str = "Token issuers are listed, registered, read, changed with PATCH and removed.";
     let definition = format!("{ROOT}/definitions/{{definition}}");
     let instance = format!("{definition}/instances/{{instance}}");
     let stage = format!("{instance}/stages/{{stage}}");
@@ -169,6 +177,8 @@ pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
         (format!("{stage}/decisions"), READ, OF_ITEMS),
         (format!("{stage}/decisions/{{item}}"), PATCHABLE, OF_ITEMS),
         ("/attestry/v1/sandbox/clock".to_owned(), ACTION, OF_ACTIONS),
+        ("/attestry/v1/issuers".to_owned(), COLLECTION, OF_ISSUERS),
+        ("/attestry/v1/issuers/{issuer}".to_owned(), &[Method::GET, Method::PATCH, Method::DELETE], OF_ISSUERS),
     ] {
         config.service(other_methods_because(&path, offered, reason));
     }

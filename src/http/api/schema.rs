@@ -178,3 +178,30 @@ pub(super) struct ClockAdvance {
     #[schema(example = "P7D")]
     advance: String,
 }
+
+/// A token issuer, as far as a client writes it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read by the document only")]
+#[schema(rename_all = "camelCase")]
+pub(super) struct TokenIssuerBody {
+    /// The exact `iss` of its tokens; never changed.
+    #[schema(example = "https://login.acme.example/realms/staff")]
+    issuer: Option<String>,
+    display_name: Option<String>,
+    /// What `aud` must be or hold.
+    #[schema(example = json!(["api://attestry"]))]
+    audiences: Option<Vec<String>>,
+    /// Where the discovery document is, if not below the issuer.
+    discovery_url: Option<String>,
+    /// `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`, `ES384`, `EdDSA`.
+    algorithms: Option<Vec<String>>,
+    /// `{"name": "tid", "value": "..."}`: which tenant of the issuer it is about.
+    #[schema(value_type = Option<Object>)]
+    tenant_claim: (),
+    /// `user`, `application`, `applicationWhen`, `scopes`, `roles`, `directoryRoles`, `displayName`.
+    #[schema(value_type = Option<Object>)]
+    claims: (),
+    /// `{"claim": "groups", "value": "...", "directoryRole": "Global Reader"}` and the like.
+    #[schema(value_type = Option<Vec<Object>>)]
+    grants: (),
+}

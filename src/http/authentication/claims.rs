@@ -1,45 +1,15 @@
-//! What a token says, with Entra's claim names, and the caller it makes.
+//! The claims that every token has, whoever issued it: issuer, audience, times.
 
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
-use uuid::Uuid;
+use serde_json::{Map, Value};
 
-use crate::{
-    domain::{
-        authorization::{Caller, CallerKind, Permission, RoleSet},
-        definition::Identity,
-        ids::ObjectId,
-    },
-    http::authentication::{Refusal, issuers::ReadyIssuer},
-};
+use crate::http::authentication::Refusal;
+
+/// All claims of a token.
+pub(super) type Claims = Map<String, Value>;
 
 /// Seconds by which clocks may differ.
 const LEEWAY: f64 = 60.0;
-
-/// The claims that are read; all others are passed over.
-#[derive(Deserialize)]
-pub(super) struct Claims {
-    iss: Option<String>,
-    aud: Option<OneOrMany>,
-    exp: Option<f64>,
-    nbf: Option<f64>,
-    tid: Option<String>,
-    oid: Option<String>,
-    idtyp: Option<String>,
-    scp: Option<String>,
-    roles: Option<Vec<String>>,
-    wids: Option<Vec<String>>,
-    upn: Option<String>,
-    name: Option<String>,
-}
-
-/// `aud` is a text or a list of texts. RFC 7519, section 4.1.3
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
-}
 
 /// From when until when a token counts, in seconds since 1970. Fractions are allowed by RFC 7519.
 #[derive(Clone, Copy)]
@@ -49,6 +19,13 @@ pub(super) struct Validity {
 }
 
 impl Validity {
+    /// When the token counts by its own words: `exp`, `nbf`, and `iat`, which no token precedes.
+    pub(super) fn of(claims: &Claims) -> Result<Self, Refusal> {
+        let expires = seconds(claims, "exp")?.ok_or(Refusal::ExpiryMissing)?;
+        let not_before = [seconds(claims, "nbf")?, seconds(claims, "iat")?].into_iter().flatten().reduce(f64::max);
+        Ok(Self { not_before, expires })
+    }
+
     /// Refuses a token before and after its time.
     ///
     /// `now` is real time also for a sandbox tenant: a token's life is a matter of security, not business time, and an
@@ -65,69 +42,32 @@ impl Validity {
     }
 }
 
-impl Claims {
-    /// The caller these claims make, if they are for this service and for the issuer's tenant.
-    ///
-    /// The roles are those of `wids`; the directory's are added where the database is at hand.
-    pub(super) fn caller(self, issuer: &ReadyIssuer) -> Result<(Caller, Validity), Refusal> {
-        if self.iss.as_deref() != Some(issuer.issuer.as_str()) {
-            return Err(Refusal::UntrustedIssuer);
-        }
-        let for_us = match &self.aud {
-            None => false,
-            Some(OneOrMany::One(audience)) => *audience == issuer.audience,
-            Some(OneOrMany::Many(audiences)) => audiences.contains(&issuer.audience),
-        };
-        if !for_us {
-            return Err(Refusal::WrongAudience);
-        }
-        if uuid(self.tid.as_deref()) != Some(issuer.tenant_id.as_uuid()) {
-            return Err(Refusal::WrongTenant);
-        }
-        let id = uuid(self.oid.as_deref())
-            .map(ObjectId::new)
-            .filter(|id| *id != ObjectId::NOBODY)
-            .ok_or(Refusal::CallerMissing)?;
-        let validity = Validity { not_before: self.nbf, expires: self.exp.ok_or(Refusal::ExpiryMissing)? };
-
-        let kind = match self.idtyp.as_deref() {
-            Some("app") => CallerKind::Application,
-            Some(_) => CallerKind::User,
-            None if self.scp.is_some() => CallerKind::User,
-            None => CallerKind::Application,
-        };
-        let roles = self.roles.unwrap_or_default();
-        let caller = match kind {
-            CallerKind::Application => Caller {
-                tenant_id: issuer.tenant_id,
-                identity: Identity {
-                    id,
-                    display_name: self.name.unwrap_or_default(),
-                    user_principal_name: String::new(),
-                },
-                kind,
-                permission: Permission::highest(roles.iter().map(String::as_str)),
-                roles: RoleSet::EMPTY,
-            },
-            CallerKind::User => Caller {
-                tenant_id: issuer.tenant_id,
-                identity: Identity {
-                    id,
-                    display_name: self.name.unwrap_or_default(),
-                    user_principal_name: self.upn.unwrap_or_default(),
-                },
-                kind,
-                // not `roles`: for a user these are the application's own roles, not what was consented to
-                permission: Permission::highest(self.scp.unwrap_or_default().split_ascii_whitespace()),
-                roles: RoleSet::from_template_ids(
-                    self.wids.unwrap_or_default().iter().filter_map(|id| Uuid::parse_str(id).ok()),
-                ),
-            },
-        };
-        Ok((caller, validity))
+/// A claim of one text.
+pub(super) fn text<'a>(claims: &'a Claims, name: &str) -> Result<Option<&'a str>, Refusal> {
+    match claims.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => value.as_str().map(Some).ok_or(Refusal::Malformed),
     }
 }
 
-fn uuid(text: Option<&str>) -> Option<Uuid> {
-    Uuid::parse_str(text?).ok()
+fn seconds(claims: &Claims, name: &str) -> Result<Option<f64>, Refusal> {
+    match claims.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => value.as_f64().map(Some).ok_or(Refusal::Malformed),
+    }
+}
+
+/// Refuses a token that is for none of these audiences. `aud` is a text or a list of texts. RFC 7519, section 4.1.3
+pub(super) fn check_audience(claims: &Claims, ours: &[String]) -> Result<(), Refusal> {
+    let is_ours = |audience: &str| ours.iter().any(|our| our == audience);
+    let is_for_us = match claims.get("aud") {
+        None | Some(Value::Null) => false,
+        Some(Value::String(audience)) => is_ours(audience),
+        Some(Value::Array(audiences)) => {
+            let texts: Option<Vec<_>> = audiences.iter().map(Value::as_str).collect();
+            texts.ok_or(Refusal::Malformed)?.into_iter().any(is_ours)
+        }
+        Some(Value::Bool(_) | Value::Number(_) | Value::Object(_)) => return Err(Refusal::Malformed),
+    };
+    if is_for_us { Ok(()) } else { Err(Refusal::WrongAudience) }
 }

@@ -1,39 +1,31 @@
-//! Issuers that speak for a tenant, their keys, and a short memory of both.
+//! Issuers that speak for a tenant, and a short memory of them.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Instant,
 };
 
 use async_trait::async_trait;
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
-use jsonwebtoken::{
-    Algorithm, DecodingKey,
-    jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyOperations, PublicKeyUse},
-};
+use jsonwebtoken::Algorithm;
+use serde_json::Value;
 
 use crate::{
-    domain::ids::TenantId,
-    http::authentication::{Refusal, generations::Generations},
+    domain::{
+        ids::{IssuerId, TenantId},
+        token_issuer::{IssuerSettings, LONGEST_ISSUER_BYTES, SigningAlgorithm},
+    },
+    http::authentication::{
+        AuthenticationError, Refusal,
+        generations::Generations,
+        keys::{KeyFault, KeyRing, KeyRings, ReadyKeys, ready_keys},
+    },
+    openid::KeyAddress,
 };
 
-/// The algorithms an issuer may be registered with: signatures only, never a shared secret.
-pub const ACCEPTED_ALGORITHMS: [Algorithm; 7] = [
-    Algorithm::RS256,
-    Algorithm::RS384,
-    Algorithm::RS512,
-    Algorithm::PS256,
-    Algorithm::ES256,
-    Algorithm::ES384,
-    Algorithm::EdDSA,
-];
-
-/// The smallest RSA modulus that is used: 2048 bits. RFC 7518, section 3.3
-const SMALLEST_RSA_MODULUS_BYTES: usize = 256;
-
-/// How long an issuer found is believed; so long a withdrawn key may still count.
-const KNOWN_FOR: TimeDelta = TimeDelta::seconds(60);
+/// How long an issuer found is believed: so long one that was changed or removed by another process still counts.
+const KNOWN_FOR: TimeDelta = TimeDelta::seconds(1);
 
 /// How long an issuer not found is not asked for again. Short: it may be registered any moment.
 const UNKNOWN_FOR: TimeDelta = TimeDelta::seconds(5);
@@ -41,69 +33,33 @@ const UNKNOWN_FOR: TimeDelta = TimeDelta::seconds(5);
 /// Unknown issuers remembered at a time, in each of two generations. Anybody can name as many as he likes.
 const UNKNOWN_LIMIT: usize = 512;
 
-/// Longer names are not looked up: no registered issuer is so long.
-const LONGEST_ISSUER_BYTES: usize = 512;
-
 /// An issuer whose tokens speak for a tenant: a row of `tenant_issuers`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TrustedIssuer {
-    /// The tenant it speaks for; the token's `tid` must say the same.
+    pub id: IssuerId,
+    /// Counts up with every change.
+    pub revision: i64,
+    /// The tenant it speaks for.
     pub tenant_id: TenantId,
-    /// The exact `iss`.
-    pub issuer: String,
-    /// The `aud` its tokens must have.
-    pub audience: String,
+    pub settings: IssuerSettings,
+    /// `None`: they are fetched from where the settings say.
+    pub fixed_keys: Option<FixedKeys>,
+}
+
+/// Keys that stand beside the issuer instead of being fetched.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FixedKeys {
+    /// A JSON Web Key Set.
+    pub jwks: Value,
     /// The built-in issuer for development and tests.
     pub development: bool,
-    /// Its public keys.
-    pub jwks: JwkSet,
-    /// The algorithms accepted from it; others than [`ACCEPTED_ALGORITHMS`] have no effect.
-    pub algorithms: Vec<Algorithm>,
-}
-
-impl TrustedIssuer {
-    /// Reads what is stored: keys as a JSON Web Key Set, algorithms by name.
-    ///
-    /// # Errors
-    /// When the keys are no key set, or an algorithm is none of [`ACCEPTED_ALGORITHMS`].
-    pub fn from_stored(
-        tenant_id: TenantId,
-        issuer: String,
-        audience: String,
-        development: bool,
-        jwks: serde_json::Value,
-        algorithms: &[String],
-    ) -> Result<Self, UnusableIssuer> {
-        let algorithms = algorithms
-            .iter()
-            .map(|name| accepted(name).ok_or_else(|| UnusableIssuer::Algorithm(name.clone())))
-            .collect::<Result<_, _>>()?;
-        let jwks = serde_json::from_value(jwks).map_err(UnusableIssuer::Keys)?;
-        Ok(Self { tenant_id, issuer, audience, development, jwks, algorithms })
-    }
-}
-
-/// Why a stored issuer cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum UnusableIssuer {
-    /// `jwks` has another form.
-    #[error("the issuer's keys are not a JSON Web Key Set")]
-    Keys(#[source] serde_json::Error),
-    /// An algorithm that is not offered.
-    #[error("the algorithm `{0}` is not accepted from issuers")]
-    Algorithm(String),
-}
-
-/// The algorithm of this name if tokens may be signed with it.
-pub(super) fn accepted(name: &str) -> Option<Algorithm> {
-    name.parse().ok().filter(|algorithm| ACCEPTED_ALGORITHMS.contains(algorithm))
 }
 
 /// Where issuers are registered.
 #[async_trait]
 pub trait IssuerSource: Send + Sync {
-    /// The issuer with exactly this `iss`, of whatever tenant; `None` when there is none.
-    async fn issuer(&self, issuer: &str) -> Result<Option<TrustedIssuer>, SourceUnavailable>;
+    /// The registrations of exactly this `iss`, of whatever tenants.
+    async fn issuers(&self, issuer: &str) -> Result<Vec<TrustedIssuer>, SourceUnavailable>;
 }
 
 /// The issuers could not be read.
@@ -111,138 +67,152 @@ pub trait IssuerSource: Send + Sync {
 #[error("the token issuers could not be read")]
 pub struct SourceUnavailable(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
-/// An issuer with its keys made ready.
-pub(super) struct ReadyIssuer {
-    pub(super) tenant_id: TenantId,
-    pub(super) issuer: String,
-    pub(super) audience: String,
-    pub(super) development: bool,
-    algorithms: Vec<Algorithm>,
-    keys: Vec<ReadyKey>,
+/// The library's algorithm of an accepted one.
+pub(super) fn library_algorithm(algorithm: SigningAlgorithm) -> Algorithm {
+    match algorithm {
+        SigningAlgorithm::RS256 => Algorithm::RS256,
+        SigningAlgorithm::RS384 => Algorithm::RS384,
+        SigningAlgorithm::RS512 => Algorithm::RS512,
+        SigningAlgorithm::PS256 => Algorithm::PS256,
+        SigningAlgorithm::PS384 => Algorithm::PS384,
+        SigningAlgorithm::PS512 => Algorithm::PS512,
+        SigningAlgorithm::ES256 => Algorithm::ES256,
+        SigningAlgorithm::ES384 => Algorithm::ES384,
+        SigningAlgorithm::EdDSA => Algorithm::EdDSA,
+    }
 }
 
-struct ReadyKey {
-    id: String,
-    key: DecodingKey,
-    algorithms: Vec<Algorithm>,
+/// An issuer with its keys at hand.
+pub(super) struct ReadyIssuer {
+    pub(super) trusted: TrustedIssuer,
+    keys: Keys,
+}
+
+enum Keys {
+    Fixed(ReadyKeys),
+    Fetched(Arc<KeyRing>),
 }
 
 impl ReadyIssuer {
-    fn new(issuer: TrustedIssuer) -> Self {
-        Self {
-            tenant_id: issuer.tenant_id,
-            issuer: issuer.issuer,
-            audience: issuer.audience,
-            development: issuer.development,
-            algorithms: issuer
-                .algorithms
-                .into_iter()
-                .filter(|algorithm| ACCEPTED_ALGORITHMS.contains(algorithm))
-                .collect(),
-            keys: issuer.jwks.keys.iter().filter_map(ReadyKey::new).collect(),
-        }
+    /// Whether it is the built-in issuer.
+    pub(super) fn is_development(&self) -> bool {
+        self.trusted.fixed_keys.as_ref().is_some_and(|keys| keys.development)
     }
 
-    /// The key that `kid` names, for this algorithm.
-    pub(super) fn key(&self, algorithm: Algorithm, kid: &str) -> Result<&DecodingKey, Refusal> {
-        if !self.algorithms.contains(&algorithm) {
-            return Err(Refusal::AlgorithmNotAccepted);
+    /// Keys, among which may be one that `kid` names.
+    pub(super) async fn keys_with(&self, kid: &str) -> Result<ReadyKeys, AuthenticationError> {
+        match &self.keys {
+            Keys::Fixed(keys) => Ok(Arc::clone(keys)),
+            Keys::Fetched(ring) => ring.keys_with(kid).await.map_err(|fault| match fault {
+                KeyFault::Unknown => Refusal::UnknownKey.into(),
+                KeyFault::Unavailable { retry_after } => AuthenticationError::ProviderUnavailable { retry_after },
+            }),
         }
-        // key ids need not be unique across key types: RFC 7517, section 4.5
-        let mut named = self.keys.iter().filter(|key| key.id == kid).peekable();
-        named.peek().ok_or(Refusal::UnknownKey)?;
-        named.find(|key| key.algorithms.contains(&algorithm)).map(|key| &key.key).ok_or(Refusal::KeyNotForAlgorithm)
     }
 }
 
-impl ReadyKey {
-    /// Makes a key ready; `None` when it is not for verifying signatures, or too weak.
-    fn new(jwk: &Jwk) -> Option<Self> {
-        if matches!(&jwk.common.public_key_use, Some(other) if *other != PublicKeyUse::Signature) {
-            return None;
-        }
-        if matches!(&jwk.common.key_operations, Some(operations) if !operations.contains(&KeyOperations::Verify)) {
-            return None;
-        }
-        let suits: &[Algorithm] = match &jwk.algorithm {
-            AlgorithmParameters::RSA(key) => {
-                let modulus = URL_SAFE_NO_PAD.decode(&key.n).ok()?;
-                if modulus.iter().skip_while(|byte| **byte == 0).count() < SMALLEST_RSA_MODULUS_BYTES {
-                    return None;
-                }
-                &[Algorithm::RS256, Algorithm::RS384, Algorithm::RS512, Algorithm::PS256]
-            }
-            AlgorithmParameters::EllipticCurve(key) => match key.curve {
-                EllipticCurve::P256 => &[Algorithm::ES256],
-                EllipticCurve::P384 => &[Algorithm::ES384],
-                _ => return None,
-            },
-            AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => &[Algorithm::EdDSA],
-            // shared secrets and what a later version of the library may know
-            _ => return None,
-        };
-        let algorithms = match jwk.common.key_algorithm {
-            None => suits.to_vec(),
-            Some(only) => {
-                let only = Algorithm::try_from(only).ok()?;
-                suits.iter().copied().filter(|algorithm| *algorithm == only).collect()
-            }
-        };
-        Some(Self { id: jwk.common.key_id.clone()?, key: DecodingKey::from_jwk(jwk).ok()?, algorithms })
-    }
-}
+type Registrations = Arc<[Arc<ReadyIssuer>]>;
 
-struct Known {
-    since: DateTime<Utc>,
-    issuer: Arc<ReadyIssuer>,
-}
-
-/// Issuers as they were told at most a minute ago.
+/// Issuers as they were told a moment ago.
 pub(super) struct IssuerCache<S> {
     source: S,
-    known: Mutex<HashMap<String, Known>>,
+    rings: KeyRings,
+    known: Mutex<HashMap<String, Arc<Slot>>>,
     unknown: Mutex<Generations<String, DateTime<Utc>>>,
 }
 
+/// What is known of one name. Whoever finds it too old asks the source; the others wait for his answer.
+#[derive(Default)]
+struct Slot {
+    told: tokio::sync::Mutex<Option<Told>>,
+    /// When the source last failed to answer: who waited by then need not try himself.
+    failed_at: Mutex<Option<Instant>>,
+}
+
+struct Told {
+    since: DateTime<Utc>,
+    registrations: Registrations,
+}
+
 impl<S: IssuerSource> IssuerCache<S> {
-    pub(super) fn new(source: S) -> Self {
-        Self { source, known: Mutex::default(), unknown: Mutex::new(Generations::new(UNKNOWN_LIMIT)) }
+    pub(super) fn new(source: S, rings: KeyRings) -> Self {
+        Self { source, rings, known: Mutex::default(), unknown: Mutex::new(Generations::new(UNKNOWN_LIMIT)) }
     }
 
-    /// The issuer, from memory or from the source.
-    pub(super) async fn issuer(
+    /// The registrations of a name, from memory or from the source.
+    pub(super) async fn registrations(
         &self,
         issuer: &str,
         now: DateTime<Utc>,
-    ) -> Result<Option<Arc<ReadyIssuer>>, SourceUnavailable> {
+    ) -> Result<Registrations, SourceUnavailable> {
+        let none = || Arc::from([]);
         if issuer.len() > LONGEST_ISSUER_BYTES {
-            return Ok(None);
-        }
-        if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(issuer)
-            && fresh(known.since, KNOWN_FOR, now)
-        {
-            return Ok(Some(Arc::clone(&known.issuer)));
+            return Ok(none());
         }
         if let Some(since) = self.unknown.lock().unwrap_or_else(PoisonError::into_inner).get(issuer)
             && fresh(*since, UNKNOWN_FOR, now)
         {
-            return Ok(None);
+            return Ok(none());
         }
-        let found = self.source.issuer(issuer).await?;
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(match found {
-            Some(found) => {
-                let ready = Arc::new(ReadyIssuer::new(found));
-                known.insert(issuer.to_owned(), Known { since: now, issuer: Arc::clone(&ready) });
-                Some(ready)
-            }
-            None => {
-                known.remove(issuer);
-                self.unknown.lock().unwrap_or_else(PoisonError::into_inner).insert(issuer.to_owned(), now);
-                None
-            }
-        })
+        let slot =
+            Arc::clone(self.known.lock().unwrap_or_else(PoisonError::into_inner).entry(issuer.to_owned()).or_default());
+        let came = Instant::now();
+        let mut told = slot.told.lock().await;
+        if let Some(told) = &*told
+            && fresh(told.since, KNOWN_FOR, now)
+        {
+            return Ok(Arc::clone(&told.registrations));
+        }
+        if slot.failed_at.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at >= came) {
+            return Err(SourceUnavailable("they could not be read a moment ago".into()));
+        }
+        let found = self.source.issuers(issuer).await.inspect_err(|_| {
+            *slot.failed_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        })?;
+        let before = told.take().map(|told| told.registrations).unwrap_or_else(none);
+        let registrations: Registrations = found.into_iter().map(|found| self.ready(found, &before)).collect();
+        let addresses: Vec<_> = registrations.iter().filter_map(|ready| address_of(&ready.trusted)).collect();
+        self.rings.keep_only(issuer, &addresses.iter().collect::<Vec<_>>());
+        if registrations.is_empty() {
+            self.unknown.lock().unwrap_or_else(PoisonError::into_inner).insert(issuer.to_owned(), now);
+            self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(issuer);
+        } else {
+            *told = Some(Told { since: now, registrations: Arc::clone(&registrations) });
+        }
+        Ok(registrations)
     }
+
+    /// Makes a registration ready, or finds it ready as it was before.
+    fn ready(&self, found: TrustedIssuer, before: &[Arc<ReadyIssuer>]) -> Arc<ReadyIssuer> {
+        if let Some(same) = before.iter().find(|ready| ready.trusted == found) {
+            return Arc::clone(same);
+        }
+        let keys = match (&found.fixed_keys, address_of(&found)) {
+            (Some(fixed), _) => Keys::Fixed(ready_keys(&fixed.jwks)),
+            (None, Some(address)) => Keys::Fetched(self.rings.ring(address)),
+            (None, None) => Keys::Fixed(Arc::from([])),
+        };
+        Arc::new(ReadyIssuer { trusted: found, keys })
+    }
+
+    /// Forgets what is known of a name: it was registered, changed or removed.
+    pub(super) fn forget(&self, issuer: &str) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(issuer);
+        self.unknown.lock().unwrap_or_else(PoisonError::into_inner).remove(issuer);
+    }
+
+    /// The rings of keys.
+    pub(super) fn rings(&self) -> &KeyRings {
+        &self.rings
+    }
+}
+
+/// Where a registration's keys are fetched; `None` when they stand beside it.
+fn address_of(trusted: &TrustedIssuer) -> Option<KeyAddress> {
+    trusted.fixed_keys.is_none().then(|| KeyAddress {
+        issuer: trusted.settings.issuer.clone(),
+        discovery_url: trusted.settings.discovery_address(),
+    })
 }
 
 /// Whether what was learnt at `since` still counts. A clock that was set back makes it stale, not eternal.

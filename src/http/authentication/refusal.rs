@@ -1,5 +1,7 @@
 //! Why a call is not authenticated, and how the client is told. CL-11, CL-13
 
+use std::time::Duration;
+
 use crate::http::authentication::SourceUnavailable;
 
 /// The error code of every 401. Section 7 of the conventions
@@ -14,6 +16,12 @@ pub enum AuthenticationError {
     /// The issuers could not be read, so nothing is known about the token: 503, nothing was done.
     #[error(transparent)]
     Unavailable(#[from] SourceUnavailable),
+    /// The token's key is not known and its provider does not answer: 503, nothing was done.
+    #[error("the provider of the token's issuer does not answer")]
+    ProviderUnavailable {
+        /// When it makes sense to ask again.
+        retry_after: Duration,
+    },
 }
 
 /// What is wrong with the token. The text is the client's message; it is constant, so that it cannot repeat a token.
@@ -61,7 +69,7 @@ pub enum Refusal {
     /// `aud` is absent or another.
     #[error("The access token is for another audience.")]
     WrongAudience,
-    /// `tid` is absent or not the tenant that the issuer speaks for.
+    /// The claim that says which tenant is meant (`tid`) is absent, or it is none that the issuer is registered for.
     #[error("The access token is for another tenant than its issuer speaks for.")]
     WrongTenant,
     /// `exp` is past.
@@ -73,9 +81,15 @@ pub enum Refusal {
     /// `exp` is absent.
     #[error("The access token does not say when it expires (exp).")]
     ExpiryMissing,
-    /// `oid` is absent, no UUID, or the zero UUID that stands for nobody.
-    #[error("The access token does not name its caller by a directory object id (oid).")]
+    /// The claim that names the caller is absent, or no UUID where an object id is wanted.
+    #[error(
+        "The access token does not name its caller in the claim that its issuer is registered with (claims.user, \
+         claims.application; oid for Entra), or not by a directory object id where that is wanted."
+    )]
     CallerMissing,
+    /// `email` names the caller, and `email_verified` says that anybody could.
+    #[error("The access token names its caller by a mail address that the provider has not verified.")]
+    MailNotVerified,
 }
 
 impl Refusal {

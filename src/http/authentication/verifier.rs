@@ -1,50 +1,61 @@
-//! From the header to the caller, with a short memory of tokens that were verified.
+//! From the header to whom the token names, with a short memory of tokens that were verified.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use chrono::{DateTime, TimeDelta, Utc};
-use jsonwebtoken::{Validation, errors::ErrorKind};
+use chrono::{DateTime, Utc};
+use jsonwebtoken::crypto;
 use serde::{Deserialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    domain::authorization::Caller,
+    domain::{
+        ids::IssuerId,
+        token_issuer::{
+            ClaimName, SigningAlgorithm, TenantClaim,
+            assertion::{ApplicationKey, AssertedCaller, ClaimFault, StatedIdentity, Subject, UserKey, assert_caller},
+        },
+    },
     http::authentication::{
         AuthenticationError, IssuerSource, Refusal,
-        claims::{Claims, Validity},
+        claims::{self, Claims, Validity},
         generations::Generations,
-        issuers::{self, IssuerCache},
+        issuers::{IssuerCache, ReadyIssuer, library_algorithm},
+        keys::{KeyRings, Pace, choose},
     },
+    openid::KeySource,
 };
 
 /// The longest token that is looked at. A token of a user in many groups is a few thousand bytes long.
 pub const MAXIMUM_TOKEN_BYTES: usize = 16 * 1_024;
-
-/// How long a verified token is not verified again.
-const VERIFIED_FOR: TimeDelta = TimeDelta::seconds(60);
 
 /// Verified tokens remembered at a time, in each of two generations.
 const VERIFIED_LIMIT: usize = 4_096;
 
 /// Verifies bearer tokens against the issuers that tenants have registered.
 ///
-/// Changes of an issuer are seen after a minute at most by a token that is new here, and after two by one that was just
-/// verified: that is how long the two memories add up to.
+/// A token is verified once and then remembered until it expires, as long as its issuer's registration is what it was and its key
+/// is among the issuer's. A change of a registration counts at once in the process that made it ([`TokenVerifier::forget`]) and
+/// within a second in others.
 pub struct TokenVerifier<S> {
     issuers: IssuerCache<S>,
     accept_development_issuers: bool,
     /// By SHA-256 of the token, so that the memory holds nothing that could be used to call.
-    verified: Mutex<Generations<[u8; 32], Verified>>,
+    verified: Mutex<Generations<[u8; 32], Arc<Verified>>>,
 }
 
 struct Verified {
-    since: DateTime<Utc>,
+    issuer: String,
+    registration: (IssuerId, i64),
+    key_id: String,
     validity: Validity,
-    caller: Arc<Caller>,
+    caller: Arc<AssertedCaller>,
 }
 
-/// The header's members that count. `jku`, `jwk`, `x5u` and `x5c` are not read: keys come from the issuer's row only.
+/// The header's members that count. `jku`, `jwk`, `x5u` and `x5c` are not read: keys come from the issuer only.
 #[derive(Deserialize)]
 struct TokenHeader {
     alg: String,
@@ -52,6 +63,7 @@ struct TokenHeader {
     crit: Option<serde_json::Value>,
 }
 
+/// Read apart from all other claims: a second `iss` is refused.
 #[derive(Deserialize)]
 struct ClaimedIssuer {
     iss: String,
@@ -59,83 +71,166 @@ struct ClaimedIssuer {
 
 impl<S: IssuerSource> TokenVerifier<S> {
     /// A verifier on this source. Tokens of development issuers are refused unless `accept_development_issuers`.
-    pub fn new(source: S, accept_development_issuers: bool) -> Self {
+    pub fn new(source: S, keys: Arc<dyn KeySource>, accept_development_issuers: bool) -> Self {
+        Self::at_pace(source, keys, accept_development_issuers, Pace::USUAL)
+    }
+
+    pub(super) fn at_pace(source: S, keys: Arc<dyn KeySource>, accept_development_issuers: bool, pace: Pace) -> Self {
         Self {
-            issuers: IssuerCache::new(source),
+            issuers: IssuerCache::new(source, KeyRings::new(keys, pace)),
             accept_development_issuers,
             verified: Mutex::new(Generations::new(VERIFIED_LIMIT)),
         }
     }
 
-    /// The caller that the value of the `Authorization` header makes; `None` is an absent header.
+    /// Whom the value of the `Authorization` header names; `None` is an absent header.
     ///
-    /// `now` is real time, never a sandbox tenant's. The caller's roles are those of the token; add those assigned in the
-    /// directory with [`Caller::with_directory_roles`].
+    /// `now` is real time, never a sandbox tenant's. Whether the directory knows the caller is not asked here.
     ///
     /// # Errors
     /// [`AuthenticationError::Refused`] for anything that is not a token of a registered issuer for this service and now;
-    /// [`AuthenticationError::Unavailable`] when the issuers could not be read.
+    /// otherwise nothing is known about the token: the issuers could not be read, or the provider has never told its key.
     pub async fn authenticate(
         &self,
         authorization: Option<&str>,
         now: DateTime<Utc>,
-    ) -> Result<Arc<Caller>, AuthenticationError> {
+    ) -> Result<Arc<AssertedCaller>, AuthenticationError> {
         let token = bearer(authorization)?;
         let digest: [u8; 32] = Sha256::digest(token).into();
-        if let Some(verified) = self.verified.lock().unwrap_or_else(PoisonError::into_inner).get(&digest)
-            && issuers::fresh(verified.since, VERIFIED_FOR, now)
+        let known = self.verified.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned();
+        if let Some(known) = known
+            && let Some(caller) = self.still_good(&known, now).await?
         {
-            verified.validity.check(now)?;
-            return Ok(Arc::clone(&verified.caller));
+            return Ok(caller);
         }
-        let (caller, validity) = self.verify(token, now).await?;
-        let caller = Arc::new(caller);
-        self.verified
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(digest, Verified { since: now, validity, caller: Arc::clone(&caller) });
+        let verified = self.verify(token, now).await?;
+        let caller = Arc::clone(&verified.caller);
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner).insert(digest, Arc::new(verified));
         Ok(caller)
     }
 
-    async fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<(Caller, Validity), AuthenticationError> {
+    /// Forgets what is known of an issuer: it was registered, changed or removed.
+    pub fn forget(&self, issuer: &str) {
+        self.issuers.forget(issuer);
+    }
+
+    /// The age of the oldest keys of a provider in use.
+    pub fn oldest_keys(&self) -> Option<Duration> {
+        self.issuers.rings().oldest()
+    }
+
+    /// The caller of a token that was verified, unless its registration has changed or its key is gone since.
+    async fn still_good(
+        &self,
+        known: &Verified,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Arc<AssertedCaller>>, AuthenticationError> {
+        let registrations = self.issuers.registrations(&known.issuer, now).await?;
+        let same =
+            registrations.iter().find(|issuer| (issuer.trusted.id, issuer.trusted.revision) == known.registration);
+        let Some(issuer) = same else { return Ok(None) };
+        known.validity.check(now)?;
+        issuer.keys_with(&known.key_id).await?;
+        Ok(Some(Arc::clone(&known.caller)))
+    }
+
+    async fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Verified, AuthenticationError> {
         let mut parts = token.split('.');
-        let (Some(header), Some(payload), Some(_signature), None) =
+        let (Some(header), Some(payload), Some(signature), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
         else {
             return Err(Refusal::Malformed.into());
         };
+        let signed = &token[..header.len() + 1 + payload.len()];
         let header: TokenHeader = unverified(header)?;
         if header.crit.is_some() {
             return Err(Refusal::CriticalExtension.into());
         }
         // before the issuer is looked for: what can never be accepted costs no query
-        let algorithm = issuers::accepted(&header.alg).ok_or(Refusal::AlgorithmNotAccepted)?;
-        let kid = header.kid.ok_or(Refusal::KeyMissing)?;
-        let claimed: ClaimedIssuer = unverified(payload)?;
+        let algorithm = SigningAlgorithm::from_name(&header.alg).ok_or(Refusal::AlgorithmNotAccepted)?;
+        let key_id = header.kid.ok_or(Refusal::KeyMissing)?;
+        let ClaimedIssuer { iss } = unverified(payload)?;
+        let claims: Claims = unverified(payload)?;
 
-        let issuer = self
-            .issuers
-            .issuer(&claimed.iss, now)
-            .await?
-            .filter(|issuer| self.accept_development_issuers || !issuer.development)
-            .ok_or(Refusal::UntrustedIssuer)?;
-        let key = issuer.key(algorithm, &kid)?;
+        let registrations = self.issuers.registrations(&iss, now).await?;
+        let issuer = self.issuer(&registrations, &claims)?;
+        if !issuer.trusted.settings.algorithms.contains(&algorithm) {
+            return Err(Refusal::AlgorithmNotAccepted.into());
+        }
+        let algorithm = library_algorithm(algorithm);
+        let keys = issuer.keys_with(&key_id).await?;
+        let key = choose(&keys, algorithm, &key_id)?;
+        // What is false and what cannot be a signature are the same to us.
+        if !crypto::verify(signature, signed.as_bytes(), key, algorithm).unwrap_or(false) {
+            return Err(Refusal::BadSignature.into());
+        }
 
-        // the library checks form and signature; times and names are checked below, against the time given
-        let mut validation = Validation::new(algorithm);
-        validation.required_spec_claims.clear();
-        validation.validate_exp = false;
-        validation.validate_nbf = false;
-        validation.validate_aud = false;
-        let claims = jsonwebtoken::decode::<Claims>(token, key, &validation)
-            .map_err(|error| match error.kind() {
-                ErrorKind::Json(_) | ErrorKind::Base64(_) | ErrorKind::Utf8(_) => Refusal::Malformed,
-                _ => Refusal::BadSignature,
-            })?
-            .claims;
-        let (caller, validity) = claims.caller(&issuer)?;
+        claims::check_audience(&claims, &issuer.trusted.settings.audiences)?;
+        let validity = Validity::of(&claims)?;
         validity.check(now)?;
-        Ok((caller, validity))
+        let mut caller = assert_caller(&claims, issuer.trusted.tenant_id, &issuer.trusted.settings)?;
+        if issuer.is_development() {
+            caller.subject = stated(caller.subject, &claims)?;
+        }
+        Ok(Verified {
+            issuer: iss,
+            registration: (issuer.trusted.id, issuer.trusted.revision),
+            key_id,
+            validity,
+            caller: Arc::new(caller),
+        })
+    }
+
+    /// The one registration that the token is about. The claims are not verified yet; the key that verifies them is this
+    /// registration's.
+    fn issuer<'a>(&self, registrations: &'a [Arc<ReadyIssuer>], claims: &Claims) -> Result<&'a ReadyIssuer, Refusal> {
+        let mut trusted = registrations
+            .iter()
+            .filter(|issuer| self.accept_development_issuers || !issuer.is_development())
+            .peekable();
+        trusted.peek().ok_or(Refusal::UntrustedIssuer)?;
+        let mut meant = trusted.filter(|issuer| match &issuer.trusted.settings.tenant_claim {
+            Some(TenantClaim { name, value }) => has_value(claims, name, value),
+            None => true,
+        });
+        match (meant.next(), meant.next()) {
+            (Some(issuer), None) => Ok(issuer),
+            // Two whose tokens cannot be told apart are never registered; should they be, neither counts.
+            (None, _) | (Some(_), Some(_)) => Err(Refusal::WrongTenant),
+        }
+    }
+}
+
+fn has_value(claims: &Claims, name: &ClaimName, value: &str) -> bool {
+    name.of(claims).and_then(serde_json::Value::as_str).is_some_and(|claimed| claimed.eq_ignore_ascii_case(value))
+}
+
+/// The built-in issuer names people in full.
+fn stated(subject: Subject, claims: &Claims) -> Result<Subject, Refusal> {
+    let id = match subject {
+        Subject::User(UserKey::Id(id)) | Subject::Application { key: ApplicationKey::Id(id), .. } => id,
+        other => return Ok(other),
+    };
+    Ok(Subject::Stated(StatedIdentity {
+        id,
+        display_name: claims::text(claims, "name")?.unwrap_or_default().to_owned(),
+        user_principal_name: claims::text(claims, "upn")?.unwrap_or_default().to_owned(),
+    }))
+}
+
+impl From<ClaimFault> for Refusal {
+    fn from(fault: ClaimFault) -> Self {
+        match fault {
+            ClaimFault::CallerMissing => Self::CallerMissing,
+            ClaimFault::MailNotVerified => Self::MailNotVerified,
+            ClaimFault::Malformed => Self::Malformed,
+        }
+    }
+}
+
+impl From<ClaimFault> for AuthenticationError {
+    fn from(fault: ClaimFault) -> Self {
+        Self::Refused(fault.into())
     }
 }
 

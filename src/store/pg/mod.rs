@@ -3,6 +3,7 @@
 //! Nothing else knows SQL. Every statement runs inside a [`PgUnitOfWork`] with the tenant set, as a role that owns nothing.
 
 mod bulk;
+mod callers;
 mod contacted_reviewers;
 mod decisions;
 mod definition_updates;
@@ -39,7 +40,7 @@ use tokio_util::context::TokioContext;
 
 use crate::{
     domain::ids::TenantId,
-    store::{Readiness, Store, StoreError, StoredIssuer, UnitOfWork},
+    store::{Readiness, Store, StoreError, UnitOfWork, issuers::StoredIssuer},
 };
 
 pub use unit_of_work::PgUnitOfWork;
@@ -117,8 +118,8 @@ impl Store for PgStore {
         Ok(self.at_home(key).await?)
     }
 
-    async fn issuer(&self, issuer: &str) -> Result<Option<StoredIssuer>, StoreError> {
-        self.at_home(self.find_issuer(issuer)).await
+    async fn issuers(&self, issuer: &str) -> Result<Vec<StoredIssuer>, StoreError> {
+        self.at_home(self.find_issuers(issuer)).await
     }
 
     async fn ready(&self) -> Result<Readiness, StoreError> {

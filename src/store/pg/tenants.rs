@@ -139,8 +139,9 @@ impl Administration {
         if added.rows_affected() == 1 {
             sqlx::query!(
                 r#"
-                insert into tenant_issuers (tenant_id, issuer, audience, development, jwks, algorithms)
-                values ($1, $2, $3, true, $4, array[$5])
+                insert into tenant_issuers
+                    (tenant_id, issuer_id, issuer, audiences, development, jwks, algorithms, tenant_claim, tenant_value)
+                values ($1, $1, $2, array[$3], true, $4, array[$5], 'tid', $1::uuid::text)
                 "#,
                 tenant.as_uuid(),
                 issuer,

@@ -10,7 +10,9 @@ use crate::{
         ContactedReviewerRepository, DecisionRepository, DefinitionRepository, DefinitionUpdateRepository,
         DirectoryRepository, EventRepository, InstanceRepository, ItemRepository, JobRepository, ReminderRepository,
         ReviewerListRepository, ReviewerRepository, StageRepository, StoreError, TenantRepository, UnitOfWork,
-        bulk::BulkDecisionRepository, occurrences::OccurrenceRepository,
+        bulk::BulkDecisionRepository,
+        issuers::{CallerRepository, IssuerRepository},
+        occurrences::OccurrenceRepository,
     },
 };
 
@@ -146,6 +148,14 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn tenants(&mut self) -> &mut dyn TenantRepository {
+        self
+    }
+
+    fn issuers(&mut self) -> &mut dyn IssuerRepository {
+        self
+    }
+
+    fn callers(&mut self) -> &mut dyn CallerRepository {
         self
     }
 

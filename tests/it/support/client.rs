@@ -6,6 +6,12 @@ use serde_json::Value;
 /// Below this everything of access reviews lives.
 const ROOT: &str = "/v1.0/identityGovernance/accessReviews";
 
+/// A client of ours to be. The library is built for TLS without choosing who does the cryptography, and insists.
+pub fn http() -> reqwest::ClientBuilder {
+    let _chosen_already = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy()
+}
+
 /// Somebody who calls the service.
 #[derive(Clone)]
 pub struct Client {
@@ -26,7 +32,7 @@ pub struct Answer {
 impl Client {
     pub fn new(base_url: &str, authorization: Option<String>) -> Self {
         // A kept connection may be closed by the server in the very moment it is used again.
-        let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap();
+        let http = http().pool_max_idle_per_host(0).build().unwrap();
         Self { http, base_url: base_url.to_owned(), authorization }
     }
 

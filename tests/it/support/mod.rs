@@ -7,10 +7,11 @@ mod database;
 mod flow;
 pub mod kubernetes_org;
 mod ordering;
+pub mod provider;
 mod redacted;
 mod review;
 mod sdk;
-mod server;
+pub mod server;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -23,7 +24,10 @@ use attestry::{
         import_directory::{ImportError, ImportReport, NoProgress, import_directory},
         run_job::{Ran, run_job},
     },
-    domain::ids::{ObjectId, TenantId},
+    domain::{
+        ids::{ObjectId, TenantId},
+        token_issuer::AddressPolicy,
+    },
     http::Edge,
     mail::{Mailer, NoMailer},
     store::{
@@ -173,6 +177,17 @@ impl Tenant {
 
     fn client(&self, request: TokenRequest) -> Client {
         Client::new(&self.base_url, Some(format!("Bearer {}", self.token(&request))))
+    }
+
+    /// The service once more, for callers of this tenant, where it may call the providers of tests.
+    pub fn served_with_local_providers(&self) -> server::Running {
+        let local = AddressPolicy { allow_private: true, ..AddressPolicy::default() };
+        server::Running::start(Edge::new(self.services.clone(), true, "https://reviews.example").allowing(local))
+    }
+
+    /// Carla, Global Administrator, with what it takes to say whom the tenant trusts.
+    pub fn as_issuer_admin(&self) -> Client {
+        self.as_user_with_scopes("carla", &["Global Administrator"], &["IdentityProvider.ReadWrite.All"])
     }
 
     /// The service once more, with other means; for callers of this tenant.
