@@ -20,6 +20,7 @@ pub mod get_definition;
 pub mod get_instance;
 pub mod get_review_set;
 pub mod get_stage;
+pub mod history;
 pub mod ids;
 pub mod import_directory;
 pub mod list_decisions;
@@ -102,6 +103,9 @@ pub enum Refused {
     /// A fallback reviewer would be removed. LC-SUPD-06
     #[error("{0}")]
     Conflict(String),
+    /// It was there, and its time is over.
+    #[error("{0}")]
+    Gone(String),
     /// The same was asked for a moment ago.
     #[error(transparent)]
     TooOften(#[from] TooSoon),

@@ -121,6 +121,9 @@ pub(super) async fn send_mail(
         after["reason"] = json!(reason);
     }
     uow.events().append(&Actor::system(), &[Event { after: Some(after), ..about(activity, &instance) }]).await?;
+    if mail == MailKind::Started && outcome == Outcome::Done {
+        uow.reviewers().mark_mailed(id, ordinal, recipient).await?;
+    }
     uow.jobs().finish(job, outcome).await?;
     uow.commit().await?;
     Ok(Sent::Finished)

@@ -8,6 +8,7 @@ pub mod contacted_reviewers;
 pub mod definition_updates;
 pub mod directory_import;
 pub mod filter;
+pub mod history;
 pub mod issuers;
 pub mod occurrences;
 pub mod pg;
@@ -25,7 +26,7 @@ use crate::domain::{
     decision::{Decision, Verdict},
     definition::{Definition, Identity},
     event::Event,
-    ids::{DefinitionId, InstanceId, ItemSeq, JobId, ObjectId, ReviewerListId, StageId, TenantId},
+    ids::{DefinitionId, HistoryInstanceId, InstanceId, ItemSeq, JobId, ObjectId, ReviewerListId, StageId, TenantId},
     instance::{Instance, Resource},
     lifecycle::{Entry, InstanceProgress},
     recommendation::Recommendation,
@@ -113,6 +114,7 @@ pub trait UnitOfWork: Send {
     fn events(&mut self) -> &mut dyn EventRepository;
     fn jobs(&mut self) -> &mut dyn JobRepository;
     fn tenants(&mut self) -> &mut dyn TenantRepository;
+    fn history(&mut self) -> &mut dyn history::HistoryRepository;
     fn issuers(&mut self) -> &mut dyn issuers::IssuerRepository;
     fn callers(&mut self) -> &mut dyn issuers::CallerRepository;
     fn occurrences(&mut self) -> &mut dyn occurrences::OccurrenceRepository;
@@ -319,6 +321,13 @@ pub trait ReviewerRepository: Send {
         ordinal: StageOrdinal,
         mail: Option<MailKind>,
     ) -> Result<i64, StoreError>;
+    /// Records that a mail about the stage got through to somebody who was contacted. M-32
+    async fn mark_mailed(
+        &mut self,
+        instance: InstanceId,
+        ordinal: StageOrdinal,
+        person: ObjectId,
+    ) -> Result<(), StoreError>;
     /// Whether this person reviews at least one item of the stage now.
     async fn reviews_in_stage(
         &mut self,
@@ -599,6 +608,10 @@ pub enum Job {
         #[serde(default)]
         sequence: i32,
     },
+    /// A report's time has come. LC-HIST-01
+    RunReport { instance: HistoryInstanceId },
+    /// A report's time is over. LC-HIST-07
+    ExpireReport { instance: HistoryInstanceId },
 }
 
 impl Job {
@@ -610,6 +623,8 @@ impl Job {
             Self::CloseStage { .. } => "close_stage",
             Self::RemindStage { .. } => "remind_stage",
             Self::SendMail { .. } => "send_mail",
+            Self::RunReport { .. } => "run_report",
+            Self::ExpireReport { .. } => "expire_report",
         }
     }
 
@@ -621,6 +636,7 @@ impl Job {
             }
             Self::OpenInstance { instance } => instance.to_string(),
             Self::CloseStage { stage, .. } | Self::RemindStage { stage, .. } => stage.to_string(),
+            Self::RunReport { instance } | Self::ExpireReport { instance } => instance.to_string(),
             Self::SendMail { mail, instance, ordinal, recipient, sequence: 0 } => {
                 format!("{}/{instance}/{ordinal}/{recipient}", mail.key())
             }

@@ -16,6 +16,8 @@ mod definitions;
 mod directory_import;
 mod etags;
 mod events;
+mod history;
+mod history_report;
 mod instance_update;
 mod instances;
 mod issuers;

@@ -152,6 +152,11 @@ impl Links {
         Ok(Self { edge, tenant, caller: call.caller.identity.id.to_string(), key })
     }
 
+    /// The tenant whose links these are, and its key.
+    pub(super) fn tenant_and_key(&self) -> (TenantId, &[u8]) {
+        (self.tenant, &self.key)
+    }
+
     fn binding<'a>(&'a self, path: &'a str, parameters: &'a Parameters) -> TokenBinding<'a> {
         TokenBinding { tenant: self.tenant, caller: &self.caller, path, parameters }
     }
@@ -193,7 +198,8 @@ impl Links {
 pub struct PageKeys(std::sync::Mutex<std::collections::HashMap<TenantId, Vec<u8>>>);
 
 impl PageKeys {
-    async fn of(&self, services: &app::Services, tenant: TenantId) -> Result<Vec<u8>, ApiError> {
+    /// The key of a tenant; 404 when there is no such tenant.
+    pub(super) async fn of(&self, services: &app::Services, tenant: TenantId) -> Result<Vec<u8>, ApiError> {
         if let Some(key) = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(&tenant) {
             return Ok(key.clone());
         }

@@ -7,6 +7,10 @@ mod contacted_reviewers;
 mod decisions;
 mod definitions;
 mod extract;
+mod history;
+mod history_bodies;
+mod history_download;
+mod history_link;
 mod instances;
 mod issuers;
 mod lists;
@@ -105,7 +109,19 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(issuers::add)
         .service(issuers::get)
         .service(issuers::update)
-        .service(issuers::remove);
+        .service(issuers::remove)
+        .service(history::count)
+        .service(history::count_instances)
+        .map(history_refusals)
+        .service(history::list)
+        .service(history::create)
+        .service(history::get)
+        .service(history::update)
+        .service(history::delete)
+        .service(history::list_instances)
+        .service(history::get_instance)
+        .service(history::generate_link)
+        .service(history_download::download);
 }
 
 /// Answers 405 with `Allow` to all verbs but GET on the functions and the counts.
@@ -128,6 +144,15 @@ fn function_refusals(config: &mut actix_web::web::ServiceConfig) -> &mut actix_w
     config.service(other_methods(&format!("{instance}/contactedReviewers/$count"), &[Method::GET]))
 }
 
+/// The same on the counts of reports.
+fn history_refusals(config: &mut actix_web::web::ServiceConfig) -> &mut actix_web::web::ServiceConfig {
+    let definitions = format!("{ROOT}/historyDefinitions");
+    for path in [format!("{definitions}/$count"), format!("{definitions}/{{historyDefinition}}/instances/$count")] {
+        config.service(other_methods(&path, &[Method::GET]));
+    }
+    config
+}
+
 /// Answers 405 with `Allow` to the verbs that [`routes`] does not offer, and 404 to what is not offered at all. To be registered
 /// after them.
 pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
@@ -137,6 +162,7 @@ pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
     const DELETABLE: &[Method] = &[Method::GET, Method::PUT, Method::PATCH, Method::DELETE];
     const PATCHABLE: &[Method] = &[Method::GET, Method::PATCH];
     const ACTION: &[Method] = &[Method::POST];
+    const WHOLE: &[Method] = &[Method::GET, Method::PATCH, Method::DELETE];
     const SET: &str = "The set of access reviews is the same everywhere and can only be read.";
     const OF_DEFINITIONS: &str = "Definitions are created here, and changed or deleted one by one.";
     const OF_A_DEFINITION: &str = "A definition is read, replaced, changed and deleted.";
@@ -149,6 +175,11 @@ pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
     const OF_REVIEWERS: &str = "Contacted reviewers are a record that the service keeps; change the reviewers of the \
                                 instance or stage instead.";
     const OF_ACTIONS: &str = "An action is called with POST.";
+    const OF_REPORTS: &str = "Reports are asked for here, and renamed or deleted one by one.";
+    const OF_RUNS: &str =
+        "Runs of a report are made by the service; they are not created, changed or deleted by clients.";
+    const OF_A_LINK: &str = "A link is there to read what it leads to.";
+    let history = format!("{ROOT}/historyDefinitions/{{historyDefinition}}");
     const OF_ISSUERS: &str = "Token issuers are listed, registered, read, changed with PATCH and removed.";
     let definition = format!("{ROOT}/definitions/{{definition}}");
     let instance = format!("{definition}/instances/{{instance}}");
@@ -177,6 +208,12 @@ pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
         (format!("{stage}/decisions"), READ, OF_ITEMS),
         (format!("{stage}/decisions/{{item}}"), PATCHABLE, OF_ITEMS),
         ("/attestry/v1/sandbox/clock".to_owned(), ACTION, OF_ACTIONS),
+        (format!("{ROOT}/historyDefinitions"), COLLECTION, OF_REPORTS),
+        (history.clone(), WHOLE, OF_REPORTS),
+        (format!("{history}/instances"), READ, OF_RUNS),
+        (format!("{history}/instances/{{historyInstance}}"), READ, OF_RUNS),
+        (format!("{history}/instances/{{historyInstance}}/generateDownloadUri"), ACTION, OF_ACTIONS),
+        (format!("{}/{{link}}", history_link::DOWNLOADS), READ, OF_A_LINK),
         ("/attestry/v1/issuers".to_owned(), COLLECTION, OF_ISSUERS),
         ("/attestry/v1/issuers/{issuer}".to_owned(), &[Method::GET, Method::PATCH, Method::DELETE], OF_ISSUERS),
     ] {
@@ -202,6 +239,7 @@ impl From<Refused> for ApiError {
                 Self::too_many_requests(too_soon.retry_after_seconds).saying(too_soon.to_string())
             }
             Refused::Conflict(message) => Self::conflict(message),
+            Refused::Gone(message) => Self::gone(message),
             Refused::PreconditionFailed(_) => Self::precondition_failed(),
             // Nothing was written, so the client may repeat what it did. CL-27
             Refused::Store(StoreError::Busy(_) | StoreError::Unavailable(_)) => {

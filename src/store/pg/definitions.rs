@@ -455,7 +455,6 @@ const fn column(property: DefinitionProperty) -> Column {
         DefinitionProperty::LastModifiedDateTime => Column::instant("d.modified_at"),
         DefinitionProperty::CreatorId => Column::id("d.created_by_id"),
         DefinitionProperty::ScopeQuery => {
-            // Not of inactive users, whose scope is of another type. A-10
             Column::text("case when d.scope ->> 'inactiveDuration' is null then d.scope_query end").nullable()
         }
     }

@@ -317,7 +317,6 @@ const fn column(property: InstanceProperty) -> Column {
         InstanceProperty::StartDateTime => Column::instant("i.start_at"),
         InstanceProperty::EndDateTime => Column::instant("i.end_at"),
         InstanceProperty::ScopeQuery => {
-            // Not of inactive users, whose scope is of another type. A-10
             Column::text("case when i.scope ->> 'inactiveDuration' is null then i.scope_query end").nullable()
         }
     }

@@ -82,8 +82,8 @@ struct ViewQuery<'a> {
 impl ViewQuery<'_> {
     fn push(&self, query: &mut QueryBuilder<Postgres>) {
         query.push(
-            "(select i.tenant_id, i.instance_id, i.seq, i.cohort, i.principal_id, i.principal_type, i.principal_name, i.principal_detail, i.app_role_id, \
-             i.app_role_name, \
+            "(select i.tenant_id, i.instance_id, i.seq, i.cohort, i.principal_id, i.principal_type, i.principal_name, \
+             i.principal_detail, i.app_role_id, i.app_role_name, \
              d.decision, d.justification, d.decided_by_id, d.decided_by_name, d.decided_by_user_principal_name, d.decided_at, \
              d.moves_on, coalesce(d.decision, 'NotReviewed') as verdict, 'New' as apply_result, r.code as recommendation_code, \
              case r.code when 1 then 'Approve' when 2 then 'Deny' else 'NoInfoAvailable' end as recommendation from ",

@@ -14,6 +14,8 @@ mod error;
 mod events;
 mod filters;
 mod gathering;
+mod history;
+mod history_report;
 mod instances;
 mod issuers;
 mod items;

@@ -11,6 +11,7 @@ use crate::{
         DirectoryRepository, EventRepository, InstanceRepository, ItemRepository, JobRepository, ReminderRepository,
         ReviewerListRepository, ReviewerRepository, StageRepository, StoreError, TenantRepository, UnitOfWork,
         bulk::BulkDecisionRepository,
+        history::HistoryRepository,
         issuers::{CallerRepository, IssuerRepository},
         occurrences::OccurrenceRepository,
     },
@@ -148,6 +149,10 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn tenants(&mut self) -> &mut dyn TenantRepository {
+        self
+    }
+
+    fn history(&mut self) -> &mut dyn HistoryRepository {
         self
     }
 
