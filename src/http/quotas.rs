@@ -151,6 +151,7 @@ mod tests {
             identity: Identity { id: ObjectId::new(uuid::Uuid::from_u128(number)), ..Identity::nobody() },
             kind: CallerKind::User,
             permission: None,
+            identity_provider_permission: None,
             roles: RoleSet::default(),
         }
     }
