@@ -271,7 +271,11 @@ pub(super) async fn shown(edge: &Edge, call: Call, path: DecisionPath) -> Result
 }
 
 /// The same, inside a task that runs already.
-pub(super) async fn find(services: &Services, call: &Call, path: &DecisionPath) -> Result<(Instance, ItemRow), Refused> {
+pub(super) async fn find(
+    services: &Services,
+    call: &Call,
+    path: &DecisionPath,
+) -> Result<(Instance, ItemRow), Refused> {
     let DecisionPath { definition, instance, stage, item } = *path;
     match stage {
         None => get_decision(services, call, definition, instance, item).await,
