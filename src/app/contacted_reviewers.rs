@@ -2,14 +2,17 @@
 
 use super::{
     Call, Refused, Services, access,
-    list_definitions::{ListRequest, Listed},
+    listing::{ListRequest, Listed},
 };
 use crate::{
     domain::{
         authorization::Operation,
         ids::{DefinitionId, InstanceId, ObjectId},
     },
-    store::{ContactedReviewer, ContactedReviewerCursor, ContactedReviewerFilter, filter::ContactedReviewerProperty},
+    store::{
+        ContactedReviewer, ContactedReviewerCursor, ContactedReviewerFilter, Slice, UnitOfWork,
+        filter::ContactedReviewerProperty,
+    },
 };
 
 /// A page of the people who were resolved as reviewers of an instance, all stages together, whether or not mail went out.
@@ -21,9 +24,23 @@ pub async fn list_contacted_reviewers(
     request: &ListRequest<ContactedReviewerProperty, ContactedReviewerCursor>,
 ) -> Result<Listed<ContactedReviewer, ContactedReviewerCursor>, Refused> {
     let mut uow = services.begin(call.tenant()).await?;
-    access::instance(&mut *uow, call, Operation::ContactedReviewerList, definition, instance).await?;
-    let filter = ContactedReviewerFilter { expression: request.expression.clone(), order: request.order };
-    let slice = uow.contacted_reviewers().page(instance, &filter, &request.page).await?;
+    contacted_reviewers_of(&mut *uow, call, definition, instance, request).await
+}
+
+/// The same within a unit of work.
+pub(super) async fn contacted_reviewers_of(
+    uow: &mut dyn UnitOfWork,
+    call: &Call,
+    definition: DefinitionId,
+    instance: InstanceId,
+    request: &ListRequest<ContactedReviewerProperty, ContactedReviewerCursor>,
+) -> Result<Listed<ContactedReviewer, ContactedReviewerCursor>, Refused> {
+    access::instance(uow, call, Operation::ContactedReviewerList, definition, instance).await?;
+    let filter = ContactedReviewerFilter { expression: request.expression.clone(), order: request.order.clone() };
+    let slice = match &request.page {
+        Some(page) => uow.contacted_reviewers().page(instance, &filter, page).await?,
+        None => Slice::empty(),
+    };
     let count = if request.count { Some(uow.contacted_reviewers().count(instance, &filter).await?) } else { None };
     Ok(Listed { slice, count })
 }

@@ -2,7 +2,10 @@
 
 use uuid::Uuid;
 
-use crate::domain::ids::{DefinitionId, InstanceId, IssuerId, ItemPrefix, JobId, ObjectId, StageId, TenantId};
+use crate::domain::ids::{
+    DefinitionId, HistoryDefinitionId, HistoryInstanceId, InstanceId, IssuerId, ItemPrefix, JobId, ObjectId, StageId,
+    TenantId,
+};
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place that draws ids")]
 fn random() -> Uuid {
@@ -29,6 +32,14 @@ pub(super) fn instance() -> InstanceId {
 
 pub(super) fn stage() -> StageId {
     StageId::new(random())
+}
+
+pub(super) fn history_definition() -> HistoryDefinitionId {
+    HistoryDefinitionId::new(random())
+}
+
+pub(super) fn history_instance() -> HistoryInstanceId {
+    HistoryInstanceId::new(random())
 }
 
 pub(super) fn issuer() -> IssuerId {

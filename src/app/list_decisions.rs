@@ -3,7 +3,7 @@
 use super::{
     Call, Refused, Services,
     access::{self, StagePath},
-    list_definitions::{ListRequest, Listed},
+    listing::{ListRequest, Listed},
 };
 use crate::{
     domain::{
@@ -12,7 +12,10 @@ use crate::{
         instance::Instance,
         stage::StageOrdinal,
     },
-    store::{ItemCursor, ItemFilter, ItemRow, ItemView, StageReach, UnitOfWork, filter::DecisionProperty},
+    store::{
+        ItemCursor, ItemFilter, ItemRow, ItemView, Slice, StageReach, UnitOfWork,
+        filter::{DecisionProperty, FilterExpression, FilterOperator, FilterValue},
+    },
 };
 
 /// Which list of decision items.
@@ -51,7 +54,7 @@ pub async fn list_decisions(
             reviewer_view(&found, reaches)
         }
     };
-    let listed = page(&mut *uow, instance, &view, request).await?;
+    let listed = page(&mut *uow, &found, &view, request).await?;
     Ok((found, listed))
 }
 
@@ -76,7 +79,7 @@ pub async fn list_stage_decisions(
         DecisionList::Mine => Some(reach_in_stage(&access.instance, access.reaches, ordinal)),
     };
     let view = ItemView::Stage { ordinal, entry, reach };
-    let listed = page(&mut *uow, path.instance, &view, request).await?;
+    let listed = page(&mut *uow, &access.instance, &view, request).await?;
     Ok((access.instance, listed))
 }
 
@@ -97,17 +100,93 @@ pub(super) fn reviewer_view(instance: &Instance, reaches: Vec<StageReach>) -> It
     ItemView::Reviewer { reaches, histories: instance.settings.decision_histories_for_reviewers_enabled }
 }
 
+/// Items that are at most looked through or sorted for one page. Where an index serves, the number does not matter.
+const MAX_LOOKED_THROUGH: i32 = 100_000;
+
+/// Refuses what would look through, or sort, more items than that: on a review of a million, a page would take seconds.
+fn refuse_large(
+    instance: &Instance,
+    view: &ItemView,
+    request: &ListRequest<DecisionProperty, ItemCursor>,
+) -> Result<(), Refused> {
+    let few = match view {
+        ItemView::Effective { .. } | ItemView::Stage { reach: None, .. } => false,
+        ItemView::Stage { reach: Some(reaches), .. } | ItemView::Reviewer { reaches, .. } => {
+            reaches.iter().all(|part| !part.reach.every)
+        }
+    };
+    if few || instance.item_count <= MAX_LOOKED_THROUGH {
+        return Ok(());
+    }
+    let count = instance.item_count;
+    if request.expression.as_ref().is_some_and(FilterExpression::looks_at_every_item) {
+        return Err(Refused::Unsupported {
+            target: "$filter",
+            message: format!(
+                "principal/displayName and reviewedDateTime can be filtered by on reviews of at most {MAX_LOOKED_THROUGH} items, \
+                 or together with `and` and an eq or in on id, principal/id or reviewedBy/id; this one has {count}"
+            ),
+        });
+    }
+    match request.order.as_slice() {
+        [] => Ok(()),
+        [order] if order.property.members().is_some() => Ok(()),
+        _ => Err(Refused::Unsupported {
+            target: "$orderby",
+            message: format!(
+                "decision, applyResult or recommendation alone can be ordered by on reviews of more than {MAX_LOOKED_THROUGH} \
+                 items; this one has {count}"
+            ),
+        }),
+    }
+}
+
+/// The condition without what is known of all items of the instance, and with places instead of the ids that are computed
+/// from them.
+fn resolved(expression: FilterExpression<DecisionProperty>, instance: &Instance) -> FilterExpression<DecisionProperty> {
+    let sequence = |value: &FilterValue| match value {
+        FilterValue::Id(id) => instance.item_prefix.seq_of(*id).map(FilterValue::Sequence),
+        _ => None,
+    };
+    let resource = |_| FilterValue::Id(instance.resource.id.as_uuid());
+    expression.map_leaves(&|leaf| match &leaf {
+        FilterExpression::Compare { property: DecisionProperty::Id, operator, value } => match sequence(value) {
+            Some(value) => FilterExpression::Compare { property: DecisionProperty::Id, operator: *operator, value },
+            None => FilterExpression::Constant(*operator == FilterOperator::NotEqual),
+        },
+        FilterExpression::In { property: DecisionProperty::Id, values } => {
+            let values: Vec<_> = values.iter().filter_map(sequence).collect();
+            match values.is_empty() {
+                true => FilterExpression::Constant(false),
+                false => FilterExpression::In { property: DecisionProperty::Id, values },
+            }
+        }
+        FilterExpression::Compare { property: DecisionProperty::ResourceId, .. }
+        | FilterExpression::In { property: DecisionProperty::ResourceId, .. } => {
+            FilterExpression::Constant(leaf.matches(&resource))
+        }
+        _ => leaf,
+    })
+}
+
 async fn page(
     uow: &mut dyn UnitOfWork,
-    instance: InstanceId,
+    found: &Instance,
     view: &ItemView,
     request: &ListRequest<DecisionProperty, ItemCursor>,
 ) -> Result<Listed<ItemRow, ItemCursor>, Refused> {
     if matches!(view, ItemView::Reviewer { reaches, .. } if reaches.is_empty()) {
         return Ok(Listed::empty(request.count));
     }
-    let filter = ItemFilter { expression: request.expression.clone(), order: request.order };
-    let slice = uow.items().page(instance, view, &filter, &request.page).await?;
-    let count = if request.count { Some(uow.items().count(instance, view, &filter).await?) } else { None };
+    refuse_large(found, view, request)?;
+    let filter = ItemFilter {
+        expression: request.expression.clone().map(|expression| resolved(expression, found)),
+        order: request.order.clone(),
+    };
+    let slice = match &request.page {
+        Some(page) => uow.items().page(found.id, view, &filter, page).await?,
+        None => Slice::empty(),
+    };
+    let count = if request.count { Some(uow.items().count(found.id, view, &filter).await?) } else { None };
     Ok(Listed { slice, count })
 }

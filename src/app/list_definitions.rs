@@ -3,16 +3,14 @@
 use super::{
     Call, Refused, Services,
     access::{Sight, authorize},
+    listing::{ListRequest, Listed},
 };
 use crate::{
     domain::{
         authorization::{CallerKind, Operation, Relation, ReviewKind, require_permission},
         definition::Definition,
     },
-    store::{
-        DefinitionCursor, DefinitionFilter, Page, Slice,
-        filter::{DefinitionProperty, FilterExpression, OrderBy},
-    },
+    store::{DefinitionCursor, DefinitionFilter, Slice, filter::DefinitionProperty},
 };
 
 /// Which list of definitions.
@@ -22,30 +20,6 @@ pub enum DefinitionList {
     All,
     /// Those in which he reviews at least one item. DEF-MINE
     Mine,
-}
-
-/// What a list is asked for.
-#[derive(Clone, Debug)]
-pub struct ListRequest<P, C> {
-    pub expression: Option<FilterExpression<P>>,
-    pub order: Option<OrderBy<P>>,
-    pub page: Page<C>,
-    /// Whether the rows over all pages are counted.
-    pub count: bool,
-}
-
-/// A page and, when asked for, the rows over all pages.
-#[derive(Clone, Debug)]
-pub struct Listed<T, C> {
-    pub slice: Slice<T, C>,
-    pub count: Option<i64>,
-}
-
-impl<T, C> Listed<T, C> {
-    /// A list with nothing in it, for a caller who cannot have anything of his own. A-01
-    pub(super) fn empty(count: bool) -> Self {
-        Self { slice: Slice { rows: Vec::new(), next: None }, count: count.then_some(0) }
-    }
 }
 
 /// A page of definitions.
@@ -60,7 +34,7 @@ pub async fn list_definitions(
     let me = caller.identity.id;
     let mut filter = DefinitionFilter {
         expression: request.expression.clone(),
-        order: request.order,
+        order: request.order.clone(),
         ..DefinitionFilter::default()
     };
     let mut uow = services.begin(call.tenant()).await?;
@@ -90,7 +64,10 @@ pub async fn list_definitions(
             }
         }
     }
-    let slice = uow.definitions().page(&filter, &request.page).await?;
+    let slice = match &request.page {
+        Some(page) => uow.definitions().page(&filter, page).await?,
+        None => Slice::empty(),
+    };
     let count = if request.count { Some(uow.definitions().count(&filter).await?) } else { None };
     Ok(Listed { slice, count })
 }

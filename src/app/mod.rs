@@ -20,6 +20,7 @@ pub mod get_definition;
 pub mod get_instance;
 pub mod get_review_set;
 pub mod get_stage;
+pub mod history;
 pub mod ids;
 pub mod import_directory;
 pub mod list_decisions;
@@ -27,6 +28,7 @@ pub mod list_definitions;
 pub mod list_instances;
 pub mod list_issuers;
 pub mod list_stages;
+pub mod listing;
 mod open_occurrence;
 pub mod page_key;
 pub mod record_decision;
@@ -97,9 +99,15 @@ pub enum Refused {
     /// The body breaks a rule.
     #[error("the request is not valid")]
     Invalid(Vec<Violation>),
+    /// A query that would cost too much here; names the query option.
+    #[error("{message}")]
+    Unsupported { target: &'static str, message: String },
     /// A fallback reviewer would be removed, or a creation key was used for something else. LC-SUPD-06, LC-CONC-09
     #[error("{0}")]
     Conflict(String),
+    /// It was there, and its time is over.
+    #[error("{0}")]
+    Gone(String),
     /// The same was asked for a moment ago.
     #[error(transparent)]
     TooOften(#[from] TooSoon),

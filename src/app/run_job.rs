@@ -1,7 +1,7 @@
 //! What a worker does with a claimed job. Each transition happens once, whoever runs it and whoever dies in it. LC-CONC-06
 
 use super::{
-    Refused, Services,
+    Refused, Services, history,
     open_occurrence::open_occurrence,
     run_review::ReviewRun,
     send_mail::{MailOrder, Sent, send_mail},
@@ -34,6 +34,8 @@ pub async fn run_job(services: &Services, job: &ClaimedJob, public_url: &str) ->
             open_occurrence(services, job, *definition, *occurrence, *start_at).await?;
         }
         Job::CloseStage { instance, stage } => close_stage(services, job, *instance, *stage).await?,
+        Job::RunReport { instance } => history::run::run_report(services, job, *instance).await?,
+        Job::ExpireReport { instance } => history::expire::expire_report(services, job, *instance).await?,
         Job::RemindStage { instance, stage } => remind_stage(services, job, *instance, *stage).await?,
         Job::SendMail { mail, instance, ordinal, recipient, sequence: _ } => {
             let order = MailOrder { mail: *mail, instance: *instance, ordinal: *ordinal, recipient: *recipient };

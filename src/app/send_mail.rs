@@ -121,6 +121,9 @@ pub(super) async fn send_mail(
         after["reason"] = json!(reason);
     }
     uow.events().append(&Actor::system(), &[Event { after: Some(after), ..about(activity, &instance) }]).await?;
+    if mail == MailKind::Started && outcome == Outcome::Done {
+        uow.reviewers().mark_mailed(id, ordinal, recipient).await?;
+    }
     uow.jobs().finish(job, outcome).await?;
     uow.commit().await?;
     Ok(Sent::Finished)
@@ -142,7 +145,7 @@ async fn has_open_items(uow: &mut dyn UnitOfWork, stages: &[StageEntry], order: 
         operator: FilterOperator::Equal,
         value: FilterValue::Member(Verdict::NotReviewed.as_str()),
     };
-    let filter = ItemFilter { expression: Some(unanswered), order: None };
+    let filter = ItemFilter { expression: Some(unanswered), order: Vec::new() };
     let first = Page { limit: 1, skip: 0, after: None };
     Ok(!uow.items().page(order.instance, &view, &filter, &first).await?.rows.is_empty())
 }

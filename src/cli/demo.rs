@@ -14,9 +14,10 @@ use attestry::{
         development_tokens::{DevelopmentKey, Subject, TokenRequest, parse_lifetime, sign},
         import_directory::NoProgress,
         list_decisions::{DecisionList, list_stage_decisions},
-        list_definitions::{DefinitionList, ListRequest, list_definitions},
+        list_definitions::{DefinitionList, list_definitions},
         list_instances::{InstanceList, list_instances},
         list_stages::{StageList, list_stages},
+        listing::ListRequest,
         resolve_caller::resolve_caller,
     },
     config::Config,
@@ -31,7 +32,7 @@ use attestry::{
     },
     http::definitions::{body::parse_create, view::render},
     jobs::run_due_jobs,
-    store::{Actor, Page, Tenant, pg::PgStore},
+    store::{Actor, Tenant, pg::PgStore},
 };
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -263,7 +264,7 @@ fn definition() -> Value {
 
 /// Everything of a list, as far as one page goes.
 fn first_page<P, C>() -> ListRequest<P, C> {
-    ListRequest { expression: None, order: None, page: Page { limit: 100, skip: 0, after: None }, count: false }
+    ListRequest::first(100)
 }
 
 async fn newest_definition(services: &Services, admin: &Call) -> anyhow::Result<Option<Definition>> {
@@ -273,9 +274,9 @@ async fn newest_definition(services: &Services, admin: &Call) -> anyhow::Result<
 
 async fn instance_of(services: &Services, admin: &Call) -> anyhow::Result<Option<(DefinitionId, InstanceId, Status)>> {
     let Some(definition) = newest_definition(services, admin).await? else { return Ok(None) };
-    let listed = list_instances(services, admin, definition.id, InstanceList::All, &first_page()).await;
+    let listed = list_instances(services, admin, definition.id, InstanceList::All, &first_page(), false).await;
     let instance = listed.map_err(service::told)?.slice.rows.into_iter().next();
-    Ok(instance.map(|view| (definition.id, view.instance.id, view.instance.status)))
+    Ok(instance.map(|found| (definition.id, found.view.instance.id, found.view.instance.status)))
 }
 
 /// Where the review stands: what the calls name.
@@ -294,7 +295,8 @@ struct Place {
 async fn place(services: &Services, admin: &Call) -> anyhow::Result<Place> {
     let found = instance_of(services, admin).await?;
     let (definition, instance, _) = found.context("the demo's review has no instance")?;
-    let stages = list_stages(services, admin, definition, instance, StageList::All).await.map_err(service::told)?;
+    let listed = list_stages(services, admin, definition, instance, StageList::All, &first_page()).await;
+    let stages = listed.map_err(service::told)?.slice.rows;
     let runs = |status: Status| status == Status::InProgress;
     let stage = stages.iter().rev().find(|view| runs(view.stage.status)).or(stages.last());
     let stage = stage.context("the demo's review has no stage")?.stage.clone();

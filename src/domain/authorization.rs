@@ -244,6 +244,20 @@ impl ReviewKind {
     /// Every kind.
     pub const ALL: [Self; 3] = [Self::GroupOrApplication, Self::RoleAssignableGroup, Self::DirectoryRole];
 
+    /// The stored spelling.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::GroupOrApplication => "groupOrApplication",
+            Self::RoleAssignableGroup => "roleAssignableGroup",
+            Self::DirectoryRole => "directoryRole",
+        }
+    }
+
+    /// Reads the stored spelling.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
     /// Roles that read such reviews. LC-AUTH-01
     pub const fn read_roles(self) -> RoleSet {
         const EVERYWHERE: RoleSet = RoleSet::of(&[
@@ -282,7 +296,8 @@ impl ReviewKind {
 /// only the deepest member is set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Relation {
-    /// He created the definition; for [`Operation::DefinitionList`]: any definition. He reads all of it. A-04
+    /// He created the definition, or asked for the report; for [`Operation::DefinitionList`]: any definition. He reads all of
+    /// it. A-04
     pub is_creator: bool,
     /// He reviews an item, open or closed, somewhere under the definition.
     pub reviews_definition: bool,
@@ -399,11 +414,23 @@ pub enum Operation {
     StageDecisionMine,
     /// Moving a sandbox tenant's clock forward; an operation of ours.
     SandboxClockAdvance,
+    /// HIST-LIST
+    HistoryList,
+    /// HIST-CREATE
+    HistoryCreate,
+    /// HIST-GET, HIST-INST-LIST, HIST-INST-GET
+    HistoryGet,
+    /// HIST-UPDATE
+    HistoryUpdate,
+    /// HIST-DELETE
+    HistoryDelete,
+    /// HIST-INST-URI
+    HistoryDownload,
 }
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 41] = [
         Self::DefinitionList,
         Self::DefinitionCreate,
         Self::DefinitionGet,
@@ -439,6 +466,12 @@ impl Operation {
         Self::DecisionMine,
         Self::StageDecisionMine,
         Self::SandboxClockAdvance,
+        Self::HistoryList,
+        Self::HistoryCreate,
+        Self::HistoryGet,
+        Self::HistoryUpdate,
+        Self::HistoryDelete,
+        Self::HistoryDownload,
     ];
 
     /// What the operation does to which object; every right follows from this.
@@ -475,6 +508,10 @@ impl Operation {
             Self::DecisionMine => Demand::OwnWork(Some(Object::Instance)),
             Self::StageDecisionMine => Demand::OwnWork(Some(Object::Stage)),
             Self::SandboxClockAdvance => Demand::Administer,
+            Self::HistoryList => Demand::ListReports,
+            Self::HistoryCreate => Demand::CreateReport,
+            Self::HistoryGet => Demand::ReadReport,
+            Self::HistoryUpdate | Self::HistoryDelete | Self::HistoryDownload => Demand::ManageReport,
         }
     }
 }
@@ -508,6 +545,10 @@ enum Demand {
         by_application: bool,
     },
     Administer,
+    ListReports,
+    CreateReport,
+    ReadReport,
+    ManageReport,
 }
 
 /// What the rules answer.
@@ -633,6 +674,9 @@ pub fn decide(caller: &Caller, operation: Operation, review: ReviewKind, relatio
         Demand::Answer if sees(Object::Item) => answer(caller, &relation),
         Demand::AnswerAll { below, by_application } if sees(below) => answer_all(caller, &relation, by_application),
         Demand::Administer => administer(caller),
+        Demand::ListReports | Demand::CreateReport | Demand::ReadReport | Demand::ManageReport => {
+            report(caller, operation.demand(), &relation)
+        }
         Demand::Read(_)
         | Demand::ListAll(_)
         | Demand::ListVisible(_)
@@ -687,6 +731,34 @@ fn administer(caller: &Caller) -> Verdict {
     match ReviewKind::ALL.into_iter().any(|kind| caller.writes(kind)) {
         true => Verdict::Allow,
         false => manage(caller, ReviewKind::GroupOrApplication),
+    }
+}
+
+/// The right to a report of decisions. Section 7 of the API, A-38, LC-AUTH-08
+///
+/// Who reads any reviews may ask for a report, which then shows what he reads. A report is seen by who asked for it,
+/// by a Global Administrator or Global Reader, and by applications; it is managed and downloaded by who asked for it and by
+/// those among the others who may also write. All of it, the reading too, needs the greater permission.
+fn report(caller: &Caller, demand: Demand, relation: &Relation) -> Verdict {
+    const READ_EVERY_REPORT: RoleSet = RoleSet::of(&[DirectoryRole::GlobalAdministrator, DirectoryRole::GlobalReader]);
+    let sees_every_report = match caller.kind {
+        CallerKind::Application => true,
+        CallerKind::User => caller.roles.intersects(READ_EVERY_REPORT),
+    };
+    let sees = sees_every_report || relation.is_creator;
+    if !sees && matches!(demand, Demand::ReadReport | Demand::ManageReport) {
+        return Verdict::Hidden;
+    }
+    if caller.permission != Some(Permission::ReadWrite) {
+        return Verdict::Forbidden(Reason::ReadOnlyPermission);
+    }
+    let reads = ReviewKind::ALL.into_iter().any(|kind| caller.reads(kind));
+    let writes = ReviewKind::ALL.into_iter().any(|kind| caller.writes(kind));
+    match demand {
+        Demand::CreateReport if !reads => Verdict::Forbidden(Reason::ReadRoleMissing),
+        Demand::ListReports if !sees_every_report => Verdict::AllowOwnOnly,
+        Demand::ManageReport if !relation.is_creator && !writes => Verdict::Forbidden(Reason::WriteRoleMissing),
+        _ => Verdict::Allow,
     }
 }
 

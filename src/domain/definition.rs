@@ -487,7 +487,9 @@ pub fn validate(draft: &DefinitionDraft) -> Vec<Violation> {
         draft.additional_notification_recipients.len(),
         MAX_NOTIFICATION_RECIPIENTS,
     );
-    check_recurrence(&mut found, draft);
+    if let Some(recurrence) = &draft.settings.recurrence {
+        check_recurrence(&mut found, "settings.recurrence", recurrence);
+    }
     check_duration(&mut found, draft);
     found
 }
@@ -650,10 +652,9 @@ fn check_stages(found: &mut Vec<Violation>, stages: &[StageSettings], scope: &Re
     }
 }
 
-/// Section 6 of the model, LC-REC-02, LC-REC-07
-fn check_recurrence(found: &mut Vec<Violation>, draft: &DefinitionDraft) {
-    let Some(recurrence) = &draft.settings.recurrence else { return };
-    let path = |member: &str| format!("settings.recurrence.{member}");
+/// What is wrong with the recurrence that stands at `prefix`. Section 6 of the model, LC-REC-02, LC-REC-07
+pub(super) fn check_recurrence(found: &mut Vec<Violation>, prefix: &str, recurrence: &Recurrence) {
+    let path = |member: &str| format!("{prefix}.{member}");
     if let Some(pattern) = &recurrence.pattern {
         if !(1..=MAX_INTERVAL).contains(&pattern.interval) {
             found.push(Violation::new(path("pattern.interval"), format!("must be from 1 to {MAX_INTERVAL}")));

@@ -24,6 +24,16 @@ impl IsoDuration {
         nominal * MICROSECONDS_PER_DAY as i128 + self.microseconds as i128 > days as i128 * MICROSECONDS_PER_DAY as i128
     }
 
+    /// Whether it is no time at all.
+    pub const fn is_zero(self) -> bool {
+        self.months == 0 && self.microseconds == 0
+    }
+
+    /// Whether it is made of years, months and days alone.
+    pub const fn is_whole_days(self) -> bool {
+        self.microseconds % MICROSECONDS_PER_DAY == 0
+    }
+
     /// The instant this long before `instant`; the earliest representable one when it would lie before that.
     pub fn before(self, instant: DateTime<Utc>) -> DateTime<Utc> {
         instant

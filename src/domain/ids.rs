@@ -74,6 +74,14 @@ id!(
     JobId
 );
 id!(
+    /// A report of decisions that was asked for, once or again and again.
+    HistoryDefinitionId
+);
+id!(
+    /// One run of a report.
+    HistoryInstanceId
+);
+id!(
     /// A registration of a token issuer.
     IssuerId
 );

@@ -14,6 +14,7 @@ pub mod enumeration;
 pub mod event;
 #[cfg(test)]
 mod examples;
+pub mod history;
 pub mod ids;
 pub mod instance;
 pub mod lifecycle;

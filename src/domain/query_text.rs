@@ -194,7 +194,7 @@ fn is_stray_quote(before: &[Token], after: &str) -> bool {
 }
 
 /// Reads a text literal up to its closing quote; two quotes stand for one.
-fn literal(text: &str) -> Option<(String, &str)> {
+pub(crate) fn literal(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut rest = text;
     loop {

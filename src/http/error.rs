@@ -178,6 +178,11 @@ impl ApiError {
         Self::new(ErrorCode::Conflict, message)
     }
 
+    /// 410: a download link whose time is over.
+    pub fn gone(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::Gone, message)
+    }
+
     /// 401. `www_authenticate` is the whole challenge, without `claims=`, which makes clients repeat at once. CL-11
     pub fn unauthenticated(message: impl Into<String>, www_authenticate: &str) -> Self {
         let challenge = HeaderValue::from_str(www_authenticate).unwrap_or(HeaderValue::from_static("Bearer"));

@@ -2,21 +2,21 @@
 
 use async_trait::async_trait;
 
-use super::{ContactedReviewer, Page, Slice, StoreError, filter};
+use super::{ContactedReviewer, CursorKeys, Page, Slice, StoreError, filter};
 use crate::domain::ids::{InstanceId, ObjectId};
 
 /// Which of an instance's contacted reviewers a list shows.
 #[derive(Clone, Debug, Default)]
 pub struct ContactedReviewerFilter {
     pub expression: Option<filter::FilterExpression<filter::ContactedReviewerProperty>>,
-    pub order: Option<filter::OrderBy<filter::ContactedReviewerProperty>>,
+    /// Without the key, which comes last. Empty: by id.
+    pub order: Vec<filter::OrderBy<filter::ContactedReviewerProperty>>,
 }
 
 /// The place of a contacted reviewer in the list.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ContactedReviewerCursor {
-    /// The sort key as text.
-    pub key: String,
+    pub keys: CursorKeys,
     pub id: ObjectId,
 }
 

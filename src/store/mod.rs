@@ -9,6 +9,7 @@ pub mod definition_updates;
 pub mod directory_import;
 pub mod filter;
 pub mod first_answers;
+pub mod history;
 pub mod issuers;
 pub mod occurrences;
 pub mod pg;
@@ -26,7 +27,7 @@ use crate::domain::{
     decision::{Decision, Verdict},
     definition::{Definition, Identity},
     event::Event,
-    ids::{DefinitionId, InstanceId, ItemSeq, JobId, ObjectId, ReviewerListId, StageId, TenantId},
+    ids::{DefinitionId, HistoryInstanceId, InstanceId, ItemSeq, JobId, ObjectId, ReviewerListId, StageId, TenantId},
     instance::{Instance, Resource},
     lifecycle::{Entry, InstanceProgress},
     recommendation::Recommendation,
@@ -74,6 +75,16 @@ pub struct Slice<T, C> {
     pub next: Option<C>,
 }
 
+impl<T, C> Slice<T, C> {
+    /// No rows.
+    pub fn empty() -> Self {
+        Self { rows: Vec::new(), next: None }
+    }
+}
+
+/// The values of the last row's sort keys as text, in the order of the keys; null is `None`.
+pub type CursorKeys = Vec<Option<String>>;
+
 /// Which page is asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page<C> {
@@ -105,6 +116,7 @@ pub trait UnitOfWork: Send {
     fn jobs(&mut self) -> &mut dyn JobRepository;
     fn first_answers(&mut self) -> &mut dyn first_answers::FirstAnswerRepository;
     fn tenants(&mut self) -> &mut dyn TenantRepository;
+    fn history(&mut self) -> &mut dyn history::HistoryRepository;
     fn issuers(&mut self) -> &mut dyn issuers::IssuerRepository;
     fn callers(&mut self) -> &mut dyn issuers::CallerRepository;
     fn occurrences(&mut self) -> &mut dyn occurrences::OccurrenceRepository;
@@ -149,14 +161,14 @@ pub struct DefinitionFilter {
     /// Only reviews of groups that can hold directory roles, and those this person created. LC-AUTH-01
     pub role_assignable_or_created_by: Option<ObjectId>,
     pub expression: Option<filter::FilterExpression<filter::DefinitionProperty>>,
-    pub order: Option<filter::OrderBy<filter::DefinitionProperty>>,
+    /// Without the key, which comes last. Empty: the collection's own order.
+    pub order: Vec<filter::OrderBy<filter::DefinitionProperty>>,
 }
 
 /// The place of a definition in its list.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct DefinitionCursor {
-    /// The sort key as text.
-    pub key: String,
+    pub keys: CursorKeys,
     pub id: DefinitionId,
 }
 
@@ -189,14 +201,14 @@ pub struct InstanceFilter {
     /// Only those in which this person reviews at least one item.
     pub reviewed_by: Option<ObjectId>,
     pub expression: Option<filter::FilterExpression<filter::InstanceProperty>>,
-    pub order: Option<filter::OrderBy<filter::InstanceProperty>>,
+    /// Without the key, which comes last. Empty: the collection's own order.
+    pub order: Vec<filter::OrderBy<filter::InstanceProperty>>,
 }
 
 /// The place of an instance in its list.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct InstanceCursor {
-    /// The sort key as text.
-    pub key: String,
+    pub keys: CursorKeys,
     pub id: InstanceId,
 }
 
@@ -241,6 +253,8 @@ pub trait StageRepository: Send {
     async fn find(&mut self, instance: InstanceId, id: StageId) -> Result<Option<Stage>, StoreError>;
     /// Every stage created so far, first to last; three at most.
     async fn list(&mut self, instance: InstanceId) -> Result<Vec<StageEntry>, StoreError>;
+    /// The stages of several instances at once, those of each first to last.
+    async fn list_of(&mut self, instances: &[InstanceId]) -> Result<Vec<StageEntry>, StoreError>;
     /// Reads and keeps others from changing it until the unit ends.
     async fn lock(&mut self, instance: InstanceId, id: StageId) -> Result<Option<Stage>, StoreError>;
     /// Reads and keeps its status as it is until the unit ends; any number may hold it so at once. Rule 5 of concurrency
@@ -309,6 +323,13 @@ pub trait ReviewerRepository: Send {
         ordinal: StageOrdinal,
         mail: Option<MailKind>,
     ) -> Result<i64, StoreError>;
+    /// Records that a mail about the stage got through to somebody who was contacted. M-32
+    async fn mark_mailed(
+        &mut self,
+        instance: InstanceId,
+        ordinal: StageOrdinal,
+        person: ObjectId,
+    ) -> Result<(), StoreError>;
     /// Whether this person reviews at least one item of the stage now.
     async fn reviews_in_stage(
         &mut self,
@@ -403,14 +424,14 @@ pub enum ItemView {
 #[derive(Clone, Debug, Default)]
 pub struct ItemFilter {
     pub expression: Option<filter::FilterExpression<filter::DecisionProperty>>,
-    pub order: Option<filter::OrderBy<filter::DecisionProperty>>,
+    /// Without the key, which comes last. Empty: the collection's own order.
+    pub order: Vec<filter::OrderBy<filter::DecisionProperty>>,
 }
 
 /// The place of an item in its list.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ItemCursor {
-    /// The sort key, when one was asked for.
-    pub key: Option<String>,
+    pub keys: CursorKeys,
     pub seq: ItemSeq,
 }
 
@@ -589,6 +610,10 @@ pub enum Job {
         #[serde(default)]
         sequence: i32,
     },
+    /// A report's time has come. LC-HIST-01
+    RunReport { instance: HistoryInstanceId },
+    /// A report's time is over. LC-HIST-07
+    ExpireReport { instance: HistoryInstanceId },
 }
 
 impl Job {
@@ -600,6 +625,8 @@ impl Job {
             Self::CloseStage { .. } => "close_stage",
             Self::RemindStage { .. } => "remind_stage",
             Self::SendMail { .. } => "send_mail",
+            Self::RunReport { .. } => "run_report",
+            Self::ExpireReport { .. } => "expire_report",
         }
     }
 
@@ -611,6 +638,7 @@ impl Job {
             }
             Self::OpenInstance { instance } => instance.to_string(),
             Self::CloseStage { stage, .. } | Self::RemindStage { stage, .. } => stage.to_string(),
+            Self::RunReport { instance } | Self::ExpireReport { instance } => instance.to_string(),
             Self::SendMail { mail, instance, ordinal, recipient, sequence: 0 } => {
                 format!("{}/{instance}/{ordinal}/{recipient}", mail.key())
             }

@@ -434,7 +434,7 @@ async fn a_series_made_shorter_loses_what_waits_and_made_longer_again_goes_on() 
 
     let end = |days: i64| json!({ "settings": { "recurrence": { "range": { "type": "endDate", "endDate": (now + TimeDelta::days(days)).date_naive() } } } });
     patch(&t, &review, end(6)).await;
-    assert_eq!(instances(&t, &review).await, [first.clone()]);
+    assert_eq!(instances(&t, &review).await, vec![first.clone()]);
     assert_eq!(definition(&t, &review).await["status"], "Completed");
     let gone = format!("{}/instances/{}", review.path(), waiting["id"].as_str().unwrap());
     t.as_admin().get(&gone).await.refused(404, "ResourceNotFound");
@@ -462,7 +462,7 @@ async fn a_changed_pattern_counts_from_the_occurrence_that_runs() {
     let first = instances(&t, &review).await[0].clone();
 
     patch(&t, &review, json!({ "settings": { "recurrence": { "pattern": { "interval": 3 } } } })).await;
-    assert_eq!(instances(&t, &review).await, [first.clone()]);
+    assert_eq!(instances(&t, &review).await, vec![first.clone()]);
     t.advance("P5D").await;
     let next = instances(&t, &review).await[1].clone();
     assert_eq!(instant(&next, "startDateTime"), instant(&first, "startDateTime") + TimeDelta::days(21));

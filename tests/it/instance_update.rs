@@ -55,7 +55,7 @@ async fn the_definition_and_the_next_occurrence_are_not_touched() {
         t.review().setting("instanceDurationInDays", json!(5)).setting("recurrence", recurrence).running().await;
     let admin = t.as_admin();
     let list = format!("{}/instances", review.path());
-    let first = review.occurrence(&admin.get(&list).await.ok().rows()[0]["id"].as_str().unwrap().to_owned());
+    let first = review.occurrence(&admin.get(&list).await.ok().rows()[0]["id"].as_str().unwrap());
     let definition = admin.get(&review.path()).await.ok().body;
 
     admin.patch(&first.instance_path(), &json!({ "reviewers": [user("noor")] })).await.is(200);

@@ -257,6 +257,26 @@ fn member(known: &[&'static str], value: &Value) -> FilterValue {
     FilterValue::Member(known.iter().copied().find(|word| *word == value).unwrap())
 }
 
+fn id_value(value: &Value) -> FilterValue {
+    FilterValue::Id(value.as_str().unwrap().parse().unwrap())
+}
+
+fn text_value(value: &Value) -> FilterValue {
+    FilterValue::Text(value.as_str().unwrap().to_owned())
+}
+
+fn instant_value(value: &Value) -> FilterValue {
+    value.as_str().map_or(FilterValue::Null, |text| FilterValue::Instant(text.parse().unwrap()))
+}
+
+/// The query where the filter sees one. A-10
+fn scope_value(scope: &Value) -> FilterValue {
+    match scope["@odata.type"] == "#microsoft.graph.accessReviewQueryScope" {
+        true => text_value(&scope["query"]),
+        false => FilterValue::Null,
+    }
+}
+
 /// Section 3 of the OData digest
 #[tokio::test]
 async fn decisions_are_filtered_as_in_memory() {
@@ -298,6 +318,12 @@ async fn decisions_are_filtered_as_in_memory() {
             member(&Recommendation::ALL.map(Recommendation::as_str), &row["recommendation"])
         }
         DecisionProperty::ApplyResult => member(&["New"], &row["applyResult"]),
+        DecisionProperty::Id => id_value(&row["id"]),
+        DecisionProperty::PrincipalId => id_value(&row["principal"]["id"]),
+        DecisionProperty::PrincipalName => text_value(&row["principal"]["displayName"]),
+        DecisionProperty::ResourceId => id_value(&row["resource"]["id"]),
+        DecisionProperty::ReviewerId => id_value(&row["reviewedBy"]["id"]),
+        DecisionProperty::ReviewedDateTime => instant_value(&row["reviewedDateTime"]),
     };
     let instance = review.instance_path();
     for (client, list) in [
@@ -353,10 +379,12 @@ async fn definitions_and_instances_are_filtered_as_in_memory() {
     ];
     let value_of = |row: &Value, property| match property {
         DefinitionProperty::Status => member(&Status::ALL.map(Status::as_str), &row["status"]),
-        DefinitionProperty::DisplayName => FilterValue::Text(row["displayName"].as_str().unwrap().to_owned()),
-        DefinitionProperty::CreatedDateTime => {
-            FilterValue::Instant(row["createdDateTime"].as_str().unwrap().parse().unwrap())
-        }
+        DefinitionProperty::DisplayName => text_value(&row["displayName"]),
+        DefinitionProperty::CreatedDateTime => instant_value(&row["createdDateTime"]),
+        DefinitionProperty::LastModifiedDateTime => instant_value(&row["lastModifiedDateTime"]),
+        DefinitionProperty::Id => id_value(&row["id"]),
+        DefinitionProperty::CreatorId => id_value(&row["createdBy"]["id"]),
+        DefinitionProperty::ScopeQuery => scope_value(&row["scope"]),
     };
     let encoded: Vec<String> = parts.iter().map(|part| part.replace('%', "%25")).collect();
     let encoded: Vec<&str> = encoded.iter().map(String::as_str).collect();
@@ -371,10 +399,10 @@ async fn definitions_and_instances_are_filtered_as_in_memory() {
     ];
     let value_of = |row: &Value, property| match property {
         InstanceProperty::Status => member(&Status::ALL.map(Status::as_str), &row["status"]),
-        InstanceProperty::StartDateTime => {
-            FilterValue::Instant(row["startDateTime"].as_str().unwrap().parse().unwrap())
-        }
-        InstanceProperty::EndDateTime => FilterValue::Instant(row["endDateTime"].as_str().unwrap().parse().unwrap()),
+        InstanceProperty::StartDateTime => instant_value(&row["startDateTime"]),
+        InstanceProperty::EndDateTime => instant_value(&row["endDateTime"]),
+        InstanceProperty::Id => id_value(&row["id"]),
+        InstanceProperty::ScopeQuery => scope_value(&row["scope"]),
     };
     let list = format!("/definitions/{series}/instances");
     assert_filters(&t.as_admin(), &list, &INSTANCES, &parts, value_of).await;

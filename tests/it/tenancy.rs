@@ -5,7 +5,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
-use crate::support::{Client, Company, Database, Review, Tenant, group_owners, manager, object_id, stage, user};
+use crate::support::{
+    Client, Company, Database, Review, Tenant, group_owners, history_body, manager, object_id, stage, user,
+};
 
 /// Tables with a tenant that have no policy: they say which tenants there are, before anybody is in one.
 const UNWALLED: [&str; 3] = ["development_keys", "tenant_issuers", "tenants"];
@@ -97,6 +99,11 @@ async fn busy_tenant(database: &Database) -> (Tenant, Review) {
     let keyed = t.as_admin().request(reqwest::Method::POST, "/definitions").header("idempotency-key", "k");
     let keyed = crate::support::Answer::of(keyed.json(t.review().body()).send().await.unwrap()).await.is(201);
     t.as_admin().delete(&format!("/definitions/{}", keyed.text("id"))).await.is(204);
+    t.report(&t.as_admin(), &history_body(t.now().await)).await;
+    // What a review of all groups leaves, without another definition in every list.
+    let looked_up = "insert into enumerated_occurrences (tenant_id, definition_id, occurrence, opened_at, group_count)
+                     select tenant_id, definition_id, 0, now(), 0 from definitions where tenant_id =";
+    t.database.execute(&format!("{looked_up} '{}'", t.id)).await;
     (t, review)
 }
 

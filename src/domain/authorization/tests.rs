@@ -47,7 +47,7 @@ const DECIDER: Relation = Relation { decides_item: true, ..REVIEWER_OF_ITEM };
 
 const RELATIONS: [(&str, &str, Relation); 8] = [
     ("none", "nothing to the object", STRANGER),
-    ("creator", "created the definition (for DefinitionList: any definition)", CREATOR),
+    ("creator", "created the definition (for DefinitionList: any definition), or asked for the report", CREATOR),
     ("reviews definition", "reviews something under the definition, but not in this instance", REVIEWER_ELSEWHERE),
     ("reviews instance", "reviews something in the instance, but not in this stage", REVIEWER_IN_INSTANCE),
     (
@@ -309,6 +309,26 @@ fn roles_assigned_in_the_directory_join_those_of_the_token() {
     assert_eq!(caller.roles, RoleSet::of(&[DirectoryRole::GlobalReader, DirectoryRole::UserAdministrator]));
 }
 
+/// Section 7 of the API, A-38
+#[test]
+fn a_report_is_seen_by_who_asked_for_it_and_by_those_who_read_everything() {
+    let verdicts = |caller: &Caller, relation: &Relation| {
+        [Operation::HistoryList, Operation::HistoryCreate, Operation::HistoryGet, Operation::HistoryDownload]
+            .map(|operation| cell(decide(caller, operation, ReviewKind::GroupOrApplication, relation)))
+    };
+    let of = |roles: &[DirectoryRole]| user(Permission::ReadWrite, roles);
+
+    assert_eq!(verdicts(&of(&[]), &STRANGER), ["own", "403", "404", "404"]);
+    assert_eq!(verdicts(&of(&[]), &CREATOR), ["own", "403", "yes", "yes"]);
+    assert_eq!(verdicts(&of(&[DirectoryRole::UserAdministrator]), &STRANGER), ["own", "yes", "404", "404"]);
+    assert_eq!(verdicts(&of(&[DirectoryRole::PrivilegedRoleAdministrator]), &CREATOR), ["own", "yes", "yes", "yes"]);
+    assert_eq!(verdicts(&of(&[DirectoryRole::GlobalReader]), &STRANGER), ["yes", "yes", "yes", "403"]);
+    assert_eq!(verdicts(&of(&[DirectoryRole::GlobalAdministrator]), &STRANGER), ["yes"; 4]);
+    assert_eq!(verdicts(&application(Permission::ReadWrite), &STRANGER), ["yes"; 4]);
+    assert_eq!(verdicts(&application(Permission::Read), &STRANGER), ["403"; 4]);
+    assert_eq!(verdicts(&user(Permission::Read, &[]), &CREATOR), ["403"; 4]);
+}
+
 fn any_operation() -> impl Strategy<Value = Operation> {
     prop::sample::select(&Operation::ALL[..])
 }
@@ -389,6 +409,13 @@ fn changes_something(operation: Operation) -> bool {
             | Operation::DecisionUpdate
             | Operation::StageDecisionUpdate
             | Operation::SandboxClockAdvance
+    ) || changes_a_report(operation)
+}
+
+fn changes_a_report(operation: Operation) -> bool {
+    matches!(
+        operation,
+        Operation::HistoryCreate | Operation::HistoryUpdate | Operation::HistoryDelete | Operation::HistoryDownload
     )
 }
 
@@ -409,6 +436,7 @@ fn decides_in_bulk(operation: Operation) -> bool {
 fn manages_a_review(operation: Operation) -> bool {
     changes_something(operation)
         && !decides(operation)
+        && !changes_a_report(operation)
         && !decides_in_bulk(operation)
         && operation != Operation::SandboxClockAdvance
 }
@@ -420,6 +448,8 @@ fn addresses_an_object(operation: Operation) -> bool {
             | Operation::DefinitionCreate
             | Operation::DefinitionMine
             | Operation::SandboxClockAdvance
+            | Operation::HistoryList
+            | Operation::HistoryCreate
     )
 }
 

@@ -115,7 +115,7 @@ pub(super) fn advance(body: &Value) -> Result<crate::domain::duration::IsoDurati
     checked(faults, advance)?.ok_or_else(|| ApiError::bad_request(Vec::new()))
 }
 
-fn checked<T>(faults: Faults, value: T) -> Result<T, ApiError> {
+pub(super) fn checked<T>(faults: Faults, value: T) -> Result<T, ApiError> {
     if faults.is_empty() { Ok(value) } else { Err(ApiError::bad_request(faults.into_violations())) }
 }
 
@@ -145,8 +145,13 @@ pub(super) fn echoes_item(body: &Value) -> bool {
 
 /// Refuses read-only members that differ from what the caller sees of the item. Section 5 of the design, CL-20
 pub(super) fn check_item_echo(body: &Value, shown: &Map<String, Value>) -> Result<(), ApiError> {
+    check_echo(&ITEM_READ_ONLY, body, shown)
+}
+
+/// The same for other objects.
+pub(super) fn check_echo(read_only: &[&'static str], body: &Value, shown: &Map<String, Value>) -> Result<(), ApiError> {
     let faults = Faults::default();
-    echo::check(&faults, body, shown, &ITEM_READ_ONLY);
+    echo::check(&faults, body, shown, read_only);
     checked(faults, ())
 }
 

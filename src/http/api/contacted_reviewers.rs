@@ -9,25 +9,70 @@ use serde_json::{Map, Value, json};
 
 use super::{
     extract::{AnyCaller, id, run},
-    lists::ListCall,
+    lists::{self, Answer, Collection, Context, Links},
     schema::ErrorBody,
     view::object,
 };
 use crate::{
-    app::contacted_reviewers::{get_contacted_reviewer, list_contacted_reviewers},
+    app::{
+        Call, Refused, Services,
+        contacted_reviewers::{get_contacted_reviewer, list_contacted_reviewers},
+        listing::{ListRequest, Listed},
+    },
     domain::ids::{DefinitionId, InstanceId, ObjectId},
     http::{
         Edge,
         definitions::view::render_date_time,
         error::ApiError,
         odata::{
-            collections::CONTACTED_REVIEWERS,
-            options::QueryOptions,
-            render::{collection_context, entity, entity_context, json_response, project},
+            collections::{Allowed, CONTACTED_REVIEWERS},
+            options::{Expand, QueryOptions},
+            render::{entity, entity_context, json_response, project},
         },
     },
-    store::ContactedReviewer,
+    store::{ContactedReviewer, ContactedReviewerCursor, filter::ContactedReviewerProperty},
 };
+
+/// INST-CONTACTED
+struct ContactedReviewers {
+    definition: DefinitionId,
+    instance: InstanceId,
+}
+
+impl ContactedReviewers {
+    fn of(path: &(String, String)) -> Result<Self, ApiError> {
+        Ok(Self { definition: id(&path.0)?, instance: id(&path.1)? })
+    }
+}
+
+impl Collection for ContactedReviewers {
+    type Property = ContactedReviewerProperty;
+    type Cursor = ContactedReviewerCursor;
+    type Row = ContactedReviewer;
+
+    fn allowed(&self) -> Allowed<ContactedReviewerProperty> {
+        CONTACTED_REVIEWERS
+    }
+
+    fn context(&self) -> Context {
+        let parents = vec![("definitions", self.definition.to_string()), ("instances", self.instance.to_string())];
+        Context::Contained(parents, "contactedReviewers")
+    }
+
+    async fn list(
+        &self,
+        services: &Services,
+        call: &Call,
+        request: &ListRequest<ContactedReviewerProperty, ContactedReviewerCursor>,
+        _: &[Expand],
+    ) -> Result<Listed<ContactedReviewer, ContactedReviewerCursor>, Refused> {
+        list_contacted_reviewers(services, call, self.definition, self.instance, request).await
+    }
+
+    fn render(&self, _: &Links, row: &ContactedReviewer, _: &[Expand]) -> Result<Map<String, Value>, ApiError> {
+        Ok(render(row))
+    }
+}
 
 /// List the people behind the reviewer scopes of an instance
 ///
@@ -39,22 +84,20 @@ use crate::{
     responses((status = 200), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody))
 )]
 #[get("/v1.0/identityGovernance/accessReviews/definitions/{definition}/instances/{instance}/contactedReviewers")]
-pub(super) async fn list(
-    edge: Data<Edge>,
-    AnyCaller(call): AnyCaller,
-    request: HttpRequest,
-    path: Path<(String, String)>,
-) -> Result<HttpResponse, ApiError> {
-    let (definition, instance) = (id::<DefinitionId>(&path.0)?, id::<InstanceId>(&path.1)?);
-    let listing = ListCall::read(&request, &call, &CONTACTED_REVIEWERS).await?;
-    let parents = [("definitions", path.0.as_str()), ("instances", path.1.as_str())];
-    let select = listing.options.select.as_deref();
-    let context = collection_context(&edge.public_url, &parents, "contactedReviewers", select);
-    let (services, wanted) = (edge.services.clone(), listing.request()?);
-    let listed =
-        run(async move { list_contacted_reviewers(&services, &call, definition, instance, &wanted).await }).await?;
-    let rows = listed.slice.rows.iter().map(render).collect();
-    listing.answer(context, rows, listed.count, listed.slice.next.as_ref())
+pub(super) async fn list(caller: AnyCaller, request: HttpRequest, path: Path<(String, String)>) -> Answer {
+    lists::list(ContactedReviewers::of(&path)?, caller, request).await
+}
+
+/// Count the people behind the reviewer scopes of an instance
+#[utoipa::path(
+    tag = "contactedReviewers",
+    operation_id = "countContactedReviewers",
+    params(("definition" = String, Path), ("instance" = String, Path)),
+    responses((status = 200, body = String, content_type = "text/plain"), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody))
+)]
+#[get("/v1.0/identityGovernance/accessReviews/definitions/{definition}/instances/{instance}/contactedReviewers/$count")]
+pub(super) async fn count(caller: AnyCaller, request: HttpRequest, path: Path<(String, String)>) -> Answer {
+    lists::count(ContactedReviewers::of(&path)?, caller, request).await
 }
 
 /// Get one of the people behind the reviewer scopes of an instance
@@ -86,7 +129,7 @@ pub(super) async fn get(
 }
 
 /// `accessReviewReviewer`. Section 4.3 of the model
-fn render(reviewer: &ContactedReviewer) -> Map<String, Value> {
+pub(super) fn render(reviewer: &ContactedReviewer) -> Map<String, Value> {
     object(json!({
         "id": reviewer.id,
         "displayName": reviewer.display_name,

@@ -1,27 +1,30 @@
 //! DEC-LIST, DEC-MINE, DEC-GET, DEC-UPDATE, and the same below a stage
 
+use std::sync::Arc;
+
 use actix_web::{
     HttpRequest, HttpResponse, get,
     http::StatusCode,
     patch,
     web::{Data, Path},
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{
     bodies,
     extract::{AnyCaller, CallerWithBody, id, run},
-    lists::ListCall,
+    lists::{self, Answer, Collection, Context, Links},
     schema::{DecisionUpdate, ErrorBody},
     stages::{StageIds, stage_path},
     view,
 };
 use crate::{
     app::{
-        Call,
+        Call, Refused, Services, StagePath,
         get_decision::{get_decision, get_stage_decision},
-        list_decisions::{DecisionList, DecisionPage, list_decisions, list_stage_decisions},
+        list_decisions::{DecisionList, list_decisions, list_stage_decisions},
+        listing::{ListRequest, Listed},
         record_decision::{DecisionPath, record_decision},
     },
     domain::{
@@ -32,16 +35,79 @@ use crate::{
         Edge,
         error::ApiError,
         odata::{
-            collections::DECISIONS,
-            options::QueryOptions,
-            render::{collection_context, entity, entity_context, function_context, json_response, project},
+            collections::{Allowed, DECISIONS},
+            options::{Expand, QueryOptions},
+            render::{entity, entity_context, json_response, project},
         },
     },
-    store::{ItemRow, filter::DecisionProperty},
+    store::{ItemCursor, ItemRow, filter::DecisionProperty},
 };
 
-/// The type the functions answer with.
-const TYPE: &str = "accessReviewInstanceDecisionItem";
+/// DEC-LIST, DEC-MINE, STAGE-DEC-LIST, STAGE-DEC-MINE
+struct Decisions {
+    definition: DefinitionId,
+    instance: InstanceId,
+    /// `None` for the items of the whole instance.
+    stage: Option<StageId>,
+    which: DecisionList,
+}
+
+impl Decisions {
+    fn of_instance(path: &(String, String), which: DecisionList) -> Result<Self, ApiError> {
+        Ok(Self { definition: id(&path.0)?, instance: id(&path.1)?, stage: None, which })
+    }
+
+    fn of_stage(path: &StageIds, which: DecisionList) -> Result<Self, ApiError> {
+        let StagePath { definition, instance, stage } = stage_path(path)?;
+        Ok(Self { definition, instance, stage: Some(stage), which })
+    }
+}
+
+impl Collection for Decisions {
+    type Property = DecisionProperty;
+    type Cursor = ItemCursor;
+    type Row = (Arc<Instance>, ItemRow);
+
+    fn allowed(&self) -> Allowed<DecisionProperty> {
+        DECISIONS
+    }
+
+    fn context(&self) -> Context {
+        match self.which {
+            DecisionList::All => {
+                let mut parents =
+                    vec![("definitions", self.definition.to_string()), ("instances", self.instance.to_string())];
+                parents.extend(self.stage.map(|stage| ("stages", stage.to_string())));
+                Context::Contained(parents, "decisions")
+            }
+            DecisionList::Mine => Context::Function("accessReviewInstanceDecisionItem"),
+        }
+    }
+
+    async fn list(
+        &self,
+        services: &Services,
+        call: &Call,
+        request: &ListRequest<DecisionProperty, ItemCursor>,
+        _: &[Expand],
+    ) -> Result<Listed<Self::Row, ItemCursor>, Refused> {
+        let Self { definition, instance, stage, which } = *self;
+        let (instance, listed) = match stage {
+            None => list_decisions(services, call, definition, instance, which, request).await?,
+            Some(stage) => {
+                let stage = StagePath { definition, instance, stage };
+                list_stage_decisions(services, call, stage, which, request).await?
+            }
+        };
+        let instance = Arc::new(instance);
+        Ok(listed.map(|row| (Arc::clone(&instance), row)))
+    }
+
+    fn render(&self, links: &Links, row: &Self::Row, _: &[Expand]) -> Result<Map<String, Value>, ApiError> {
+        let (instance, row) = row;
+        Ok(view::item(&links.edge.public_url, instance, row))
+    }
+}
 
 /// List the decision items of an instance with their effective decisions
 #[utoipa::path(
@@ -51,16 +117,20 @@ const TYPE: &str = "accessReviewInstanceDecisionItem";
     responses((status = 200), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody))
 )]
 #[get("/v1.0/identityGovernance/accessReviews/definitions/{definition}/instances/{instance}/decisions")]
-pub(super) async fn list(
-    edge: Data<Edge>,
-    caller: AnyCaller,
-    request: HttpRequest,
-    path: Path<(String, String)>,
-) -> Result<HttpResponse, ApiError> {
-    let listing = ListCall::read(&request, &caller.0, &DECISIONS).await?;
-    let parents = [("definitions", path.0.as_str()), ("instances", path.1.as_str())];
-    let context = collection_context(&edge.public_url, &parents, "decisions", listing.options.select.as_deref());
-    instance_list(edge, caller, path, DecisionList::All, listing, context).await
+pub(super) async fn list(caller: AnyCaller, request: HttpRequest, path: Path<(String, String)>) -> Answer {
+    lists::list(Decisions::of_instance(&path, DecisionList::All)?, caller, request).await
+}
+
+/// Count the decision items of an instance with their effective decisions
+#[utoipa::path(
+    tag = "decisions",
+    operation_id = "countDecisions",
+    params(("definition" = String, Path), ("instance" = String, Path)),
+    responses((status = 200, body = String, content_type = "text/plain"), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody))
+)]
+#[get("/v1.0/identityGovernance/accessReviews/definitions/{definition}/instances/{instance}/decisions/$count")]
+pub(super) async fn count(caller: AnyCaller, request: HttpRequest, path: Path<(String, String)>) -> Answer {
+    lists::count(Decisions::of_instance(&path, DecisionList::All)?, caller, request).await
 }
 
 /// List the decision items the caller reviews
@@ -73,29 +143,22 @@ pub(super) async fn list(
 #[get(
     "/v1.0/identityGovernance/accessReviews/definitions/{definition}/instances/{instance}/decisions/filterByCurrentUser(on='reviewer')"
 )]
-pub(super) async fn list_mine(
-    edge: Data<Edge>,
-    caller: AnyCaller,
-    request: HttpRequest,
-    path: Path<(String, String)>,
-) -> Result<HttpResponse, ApiError> {
-    let listing = ListCall::read(&request, &caller.0, &DECISIONS).await?;
-    let context = function_context(&edge.public_url, TYPE, listing.options.select.as_deref());
-    instance_list(edge, caller, path, DecisionList::Mine, listing, context).await
+pub(super) async fn list_mine(caller: AnyCaller, request: HttpRequest, path: Path<(String, String)>) -> Answer {
+    lists::list(Decisions::of_instance(&path, DecisionList::Mine)?, caller, request).await
 }
 
-async fn instance_list(
-    edge: Data<Edge>,
-    AnyCaller(call): AnyCaller,
-    path: Path<(String, String)>,
-    which: DecisionList,
-    listing: ListCall<DecisionProperty>,
-    context: String,
-) -> Result<HttpResponse, ApiError> {
-    let (definition, instance) = (id::<DefinitionId>(&path.0)?, id::<InstanceId>(&path.1)?);
-    let (services, wanted) = (edge.services.clone(), listing.request()?);
-    let page = run(async move { list_decisions(&services, &call, definition, instance, which, &wanted).await }).await?;
-    page_answer(&edge, &listing, context, page)
+/// Count the decision items the caller reviews
+#[utoipa::path(
+    tag = "decisions",
+    operation_id = "countMyDecisions",
+    params(("definition" = String, Path), ("instance" = String, Path)),
+    responses((status = 200, body = String, content_type = "text/plain"), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody), (status = 404, body = ErrorBody))
+)]
+#[get(
+    "/v1.0/identityGovernance/accessReviews/definitions/{definition}/instances/{instance}/decisions/filterByCurrentUser(on='reviewer')/$count"
+)]
+pub(super) async fn count_mine(caller: AnyCaller, request: HttpRequest, path: Path<(String, String)>) -> Answer {
+    lists::count(Decisions::of_instance(&path, DecisionList::Mine)?, caller, request).await
 }
 
 /// List the decision items of a stage with that stage's decisions
@@ -106,16 +169,22 @@ async fn instance_list(
     responses((status = 200), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody))
 )]
 #[get("/v1.0/identityGovernance/accessReviews/definitions/{definition}/instances/{instance}/stages/{stage}/decisions")]
-pub(super) async fn list_stage(
-    edge: Data<Edge>,
-    caller: AnyCaller,
-    request: HttpRequest,
-    path: Path<StageIds>,
-) -> Result<HttpResponse, ApiError> {
-    let listing = ListCall::read(&request, &caller.0, &DECISIONS).await?;
-    let parents = [("definitions", path.0.as_str()), ("instances", path.1.as_str()), ("stages", path.2.as_str())];
-    let context = collection_context(&edge.public_url, &parents, "decisions", listing.options.select.as_deref());
-    stage_list(edge, caller, path, DecisionList::All, listing, context).await
+pub(super) async fn list_stage(caller: AnyCaller, request: HttpRequest, path: Path<StageIds>) -> Answer {
+    lists::list(Decisions::of_stage(&path, DecisionList::All)?, caller, request).await
+}
+
+/// Count the decision items of a stage with that stage's decisions
+#[utoipa::path(
+    tag = "decisions",
+    operation_id = "countStageDecisions",
+    params(("definition" = String, Path), ("instance" = String, Path), ("stage" = String, Path)),
+    responses((status = 200, body = String, content_type = "text/plain"), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody))
+)]
+#[get(
+    "/v1.0/identityGovernance/accessReviews/definitions/{definition}/instances/{instance}/stages/{stage}/decisions/$count"
+)]
+pub(super) async fn count_stage(caller: AnyCaller, request: HttpRequest, path: Path<StageIds>) -> Answer {
+    lists::count(Decisions::of_stage(&path, DecisionList::All)?, caller, request).await
 }
 
 /// List the decision items of a stage that the caller reviews
@@ -128,39 +197,22 @@ pub(super) async fn list_stage(
 #[get(
     "/v1.0/identityGovernance/accessReviews/definitions/{definition}/instances/{instance}/stages/{stage}/decisions/filterByCurrentUser(on='reviewer')"
 )]
-pub(super) async fn list_stage_mine(
-    edge: Data<Edge>,
-    caller: AnyCaller,
-    request: HttpRequest,
-    path: Path<StageIds>,
-) -> Result<HttpResponse, ApiError> {
-    let listing = ListCall::read(&request, &caller.0, &DECISIONS).await?;
-    let context = function_context(&edge.public_url, TYPE, listing.options.select.as_deref());
-    stage_list(edge, caller, path, DecisionList::Mine, listing, context).await
+pub(super) async fn list_stage_mine(caller: AnyCaller, request: HttpRequest, path: Path<StageIds>) -> Answer {
+    lists::list(Decisions::of_stage(&path, DecisionList::Mine)?, caller, request).await
 }
 
-async fn stage_list(
-    edge: Data<Edge>,
-    AnyCaller(call): AnyCaller,
-    path: Path<StageIds>,
-    which: DecisionList,
-    listing: ListCall<DecisionProperty>,
-    context: String,
-) -> Result<HttpResponse, ApiError> {
-    let stage = stage_path(&path)?;
-    let (services, wanted) = (edge.services.clone(), listing.request()?);
-    let page = run(async move { list_stage_decisions(&services, &call, stage, which, &wanted).await }).await?;
-    page_answer(&edge, &listing, context, page)
-}
-
-fn page_answer(
-    edge: &Edge,
-    listing: &ListCall<DecisionProperty>,
-    context: String,
-    (instance, listed): DecisionPage,
-) -> Result<HttpResponse, ApiError> {
-    let rows = listed.slice.rows.iter().map(|row| view::item(&edge.public_url, &instance, row)).collect();
-    listing.answer(context, rows, listed.count, listed.slice.next.as_ref())
+/// Count the decision items of a stage that the caller reviews
+#[utoipa::path(
+    tag = "decisions",
+    operation_id = "countMyStageDecisions",
+    params(("definition" = String, Path), ("instance" = String, Path), ("stage" = String, Path)),
+    responses((status = 200, body = String, content_type = "text/plain"), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody), (status = 404, body = ErrorBody))
+)]
+#[get(
+    "/v1.0/identityGovernance/accessReviews/definitions/{definition}/instances/{instance}/stages/{stage}/decisions/filterByCurrentUser(on='reviewer')/$count"
+)]
+pub(super) async fn count_stage_mine(caller: AnyCaller, request: HttpRequest, path: Path<StageIds>) -> Answer {
+    lists::count(Decisions::of_stage(&path, DecisionList::Mine)?, caller, request).await
 }
 
 /// Get a decision item

@@ -6,36 +6,73 @@ use actix_web::{
     patch, post, put,
     web::{Data, Path},
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     ROOT,
     extract::{AnyCaller, CallerWithBody, id, run},
-    lists::ListCall,
+    instances::expanded_instance,
+    lists::{self, Answer, Collection, Context, Links},
     schema::{DefinitionCreate, DefinitionPatch, ErrorBody},
     view::object,
 };
 use crate::{
     app::{
-        Call,
+        Call, Refused, Services,
         create_definition::create_definition,
         delete_definition::delete_definition,
-        get_definition::get_definition,
+        get_definition::{get_definition, get_definition_with_instances},
         list_definitions::{DefinitionList, list_definitions},
+        listing::{ListRequest, Listed},
         update_definition::{Wanted, stop_definition, update_definition},
     },
-    domain::ids::DefinitionId,
+    domain::{definition::Definition, ids::DefinitionId},
     http::{
         Edge,
         definitions::{body::parse_create, update as bodies, view::render},
         error::ApiError,
         odata::{
-            collections::DEFINITIONS,
-            options::QueryOptions,
-            render::{collection_context, entity, entity_context, function_context, json_response, project},
+            collections::{Allowed, DEFINITION_EXPANDABLE, DEFINITIONS},
+            options::{Expand, QueryOptions},
+            render::{entity, entity_context, json_response, project},
         },
     },
+    store::{DefinitionCursor, filter::DefinitionProperty},
 };
+
+/// DEF-LIST, DEF-MINE
+struct Definitions(DefinitionList);
+
+impl Collection for Definitions {
+    type Property = DefinitionProperty;
+    type Cursor = DefinitionCursor;
+    type Row = Definition;
+
+    fn allowed(&self) -> Allowed<DefinitionProperty> {
+        DEFINITIONS
+    }
+
+    fn context(&self) -> Context {
+        match self.0 {
+            DefinitionList::All => Context::Contained(Vec::new(), "definitions"),
+            DefinitionList::Mine => Context::Function("accessReviewScheduleDefinition"),
+        }
+    }
+
+    async fn list(
+        &self,
+        services: &Services,
+        call: &Call,
+        request: &ListRequest<DefinitionProperty, DefinitionCursor>,
+        _: &[Expand],
+    ) -> Result<Listed<Definition, DefinitionCursor>, Refused> {
+        list_definitions(services, call, self.0, request).await
+    }
+
+    fn render(&self, _: &Links, row: &Definition, _: &[Expand]) -> Result<Map<String, Value>, ApiError> {
+        Ok(object(render(row)))
+    }
+}
 
 /// List definitions
 #[utoipa::path(
@@ -44,10 +81,19 @@ use crate::{
     responses((status = 200), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody))
 )]
 #[get("/v1.0/identityGovernance/accessReviews/definitions")]
-pub(super) async fn list(edge: Data<Edge>, caller: AnyCaller, request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let listing = ListCall::read(&request, &caller.0, &DEFINITIONS).await?;
-    let context = collection_context(&edge.public_url, &[], "definitions", listing.options.select.as_deref());
-    answer(edge, caller, DefinitionList::All, listing, context).await
+pub(super) async fn list(caller: AnyCaller, request: HttpRequest) -> Answer {
+    lists::list(Definitions(DefinitionList::All), caller, request).await
+}
+
+/// Count definitions
+#[utoipa::path(
+    tag = "definitions",
+    operation_id = "countDefinitions",
+    responses((status = 200, body = String, content_type = "text/plain"), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody))
+)]
+#[get("/v1.0/identityGovernance/accessReviews/definitions/$count")]
+pub(super) async fn count(caller: AnyCaller, request: HttpRequest) -> Answer {
+    lists::count(Definitions(DefinitionList::All), caller, request).await
 }
 
 /// List the definitions in which the caller reviews something
@@ -57,28 +103,19 @@ pub(super) async fn list(edge: Data<Edge>, caller: AnyCaller, request: HttpReque
     responses((status = 200), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody))
 )]
 #[get("/v1.0/identityGovernance/accessReviews/definitions/filterByCurrentUser(on='reviewer')")]
-pub(super) async fn list_mine(
-    edge: Data<Edge>,
-    caller: AnyCaller,
-    request: HttpRequest,
-) -> Result<HttpResponse, ApiError> {
-    let listing = ListCall::read(&request, &caller.0, &DEFINITIONS).await?;
-    let context =
-        function_context(&edge.public_url, "accessReviewScheduleDefinition", listing.options.select.as_deref());
-    answer(edge, caller, DefinitionList::Mine, listing, context).await
+pub(super) async fn list_mine(caller: AnyCaller, request: HttpRequest) -> Answer {
+    lists::list(Definitions(DefinitionList::Mine), caller, request).await
 }
 
-async fn answer(
-    edge: Data<Edge>,
-    AnyCaller(call): AnyCaller,
-    which: DefinitionList,
-    listing: ListCall<crate::store::filter::DefinitionProperty>,
-    context: String,
-) -> Result<HttpResponse, ApiError> {
-    let (services, wanted) = (edge.services.clone(), listing.request()?);
-    let listed = run(async move { list_definitions(&services, &call, which, &wanted).await }).await?;
-    let rows = listed.slice.rows.iter().map(|definition| object(render(definition))).collect();
-    listing.answer(context, rows, listed.count, listed.slice.next.as_ref())
+/// Count the definitions in which the caller reviews something
+#[utoipa::path(
+    tag = "definitions",
+    operation_id = "countMyDefinitions",
+    responses((status = 200, body = String, content_type = "text/plain"), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody))
+)]
+#[get("/v1.0/identityGovernance/accessReviews/definitions/filterByCurrentUser(on='reviewer')/$count")]
+pub(super) async fn count_mine(caller: AnyCaller, request: HttpRequest) -> Answer {
+    lists::count(Definitions(DefinitionList::Mine), caller, request).await
 }
 
 /// Create a definition
@@ -118,12 +155,29 @@ pub(super) async fn get(
     request: HttpRequest,
     path: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let options = QueryOptions::parse(request.query_string(), &DEFINITIONS.entity())?;
-    let (services, definition) = (edge.services.clone(), id::<DefinitionId>(&path)?);
-    let definition = run(async move { get_definition(&services, &call, definition).await }).await?;
-    let select = options.select.as_deref();
-    let context = entity_context(&edge.public_url, &[], "definitions", select);
-    Ok(json_response(StatusCode::OK, &entity(context, project(object(render(&definition)), select))))
+    let options = QueryOptions::parse(request.query_string(), &DEFINITIONS.entity().expanding(DEFINITION_EXPANDABLE))?;
+    let (services, id) = (edge.services.clone(), id::<DefinitionId>(&path)?);
+    let shown = match options.expand.first() {
+        None => {
+            let definition = run(async move { get_definition(&services, &call, id).await }).await?;
+            object(render(&definition))
+        }
+        Some(expand) => {
+            let links = Links::of(&request, &call).await?;
+            let (limit, with_stages) = (expand.page_size(), !expand.expand.is_empty());
+            let (definition, instances) =
+                run(async move { get_definition_with_instances(&services, &call, id, limit, with_stages).await })
+                    .await?;
+            let mut shown = object(render(&definition));
+            let path = format!("{ROOT}/definitions/{id}/instances");
+            let rows = instances.rows.iter().map(|row| expanded_instance(&links, row, &expand.expand));
+            let rows = rows.collect::<Result<_, _>>()?;
+            links.put_expanded(&mut shown, expand, &path, rows, instances.next.as_ref())?;
+            shown
+        }
+    };
+    let context = entity_context(&edge.public_url, &[], "definitions", options.context_names().as_deref());
+    Ok(json_response(StatusCode::OK, &entity(context, project(shown, options.members().as_deref()))))
 }
 
 /// Replace a definition

@@ -6,19 +6,21 @@ use actix_web::{
     patch, post, put,
     web::{Data, Path},
 };
+use serde_json::{Map, Value};
 
 use super::{
-    bodies,
+    ROOT, bodies, contacted_reviewers,
     extract::{AnyCaller, CallerWithBody, id, run},
-    lists::ListCall,
+    lists::{self, Answer, Collection, Context, Links},
     schema::{ErrorBody, InstanceUpdate},
     view,
 };
 use crate::{
     app::{
-        Call,
-        get_instance::{InstanceView, get_instance},
-        list_instances::{InstanceList, list_instances},
+        Call, Refused, Services,
+        get_instance::{InstanceExpansion, InstanceView, expand_instance, get_instance},
+        list_instances::{ExpandedInstance, InstanceList, list_instances},
+        listing::{ListRequest, Listed, Position},
         send_reminder::send_reminder,
         stop_instance::stop_instance,
         update_instance::update_instance,
@@ -28,13 +30,79 @@ use crate::{
         Edge,
         error::ApiError,
         odata::{
-            collections::INSTANCES,
-            options::QueryOptions,
-            render::{collection_context, entity, entity_context, function_context, json_response, project},
+            collections::{Allowed, INSTANCE_EXPANDABLE, INSTANCES, INSTANCES_EXPANDABLE},
+            options::{Expand, QueryOptions},
+            render::{entity, entity_context, json_response, project},
         },
     },
-    store::filter::InstanceProperty,
+    store::{InstanceCursor, filter::InstanceProperty},
 };
+
+/// INST-LIST, INST-MINE
+struct Instances {
+    definition: DefinitionId,
+    which: InstanceList,
+}
+
+impl Instances {
+    fn of(path: &str, which: InstanceList) -> Result<Self, ApiError> {
+        Ok(Self { definition: id(path)?, which })
+    }
+}
+
+impl Collection for Instances {
+    type Property = InstanceProperty;
+    type Cursor = InstanceCursor;
+    type Row = ExpandedInstance;
+
+    fn allowed(&self) -> Allowed<InstanceProperty> {
+        match self.which {
+            InstanceList::All => INSTANCES.expanding(INSTANCES_EXPANDABLE),
+            InstanceList::Mine => INSTANCES,
+        }
+    }
+
+    fn context(&self) -> Context {
+        match self.which {
+            InstanceList::All => Context::Contained(vec![("definitions", self.definition.to_string())], "instances"),
+            InstanceList::Mine => Context::Function("accessReviewInstance"),
+        }
+    }
+
+    async fn list(
+        &self,
+        services: &Services,
+        call: &Call,
+        request: &ListRequest<InstanceProperty, InstanceCursor>,
+        expand: &[Expand],
+    ) -> Result<Listed<ExpandedInstance, InstanceCursor>, Refused> {
+        list_instances(services, call, self.definition, self.which, request, !expand.is_empty()).await
+    }
+
+    fn render(&self, links: &Links, row: &ExpandedInstance, expand: &[Expand]) -> Result<Map<String, Value>, ApiError> {
+        expanded_instance(links, row, expand)
+    }
+}
+
+/// An instance and, where they were asked for, its stages.
+pub(super) fn expanded_instance(
+    links: &Links,
+    row: &ExpandedInstance,
+    expand: &[Expand],
+) -> Result<Map<String, Value>, ApiError> {
+    let mut shown = view::instance(&row.view);
+    let instance = &row.view.instance;
+    for expand in expand {
+        if let ("stages", Some(stages)) = (expand.name, &row.stages) {
+            let path = format!("{ROOT}/definitions/{}/instances/{}/stages", instance.definition_id, instance.id);
+            let limit = usize::try_from(expand.page_size()).unwrap_or(usize::MAX);
+            let rows = stages.iter().take(limit).map(view::stage).collect();
+            let next: Option<Position> = (limit < stages.len()).then_some(limit);
+            links.put_expanded(&mut shown, expand, &path, rows, next.as_ref())?;
+        }
+    }
+    Ok(shown)
+}
 
 /// List the instances of a definition
 #[utoipa::path(
@@ -44,17 +112,20 @@ use crate::{
     responses((status = 200), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody))
 )]
 #[get("/v1.0/identityGovernance/accessReviews/definitions/{definition}/instances")]
-pub(super) async fn list(
-    edge: Data<Edge>,
-    caller: AnyCaller,
-    request: HttpRequest,
-    path: Path<String>,
-) -> Result<HttpResponse, ApiError> {
-    let definition = id(&path)?;
-    let listing = ListCall::read(&request, &caller.0, &INSTANCES).await?;
-    let context =
-        collection_context(&edge.public_url, &[("definitions", &path)], "instances", listing.options.select.as_deref());
-    answer(edge, caller, definition, InstanceList::All, listing, context).await
+pub(super) async fn list(caller: AnyCaller, request: HttpRequest, path: Path<String>) -> Answer {
+    lists::list(Instances::of(&path, InstanceList::All)?, caller, request).await
+}
+
+/// Count the instances of a definition
+#[utoipa::path(
+    tag = "instances",
+    operation_id = "countInstances",
+    params(("definition" = String, Path)),
+    responses((status = 200, body = String, content_type = "text/plain"), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody))
+)]
+#[get("/v1.0/identityGovernance/accessReviews/definitions/{definition}/instances/$count")]
+pub(super) async fn count(caller: AnyCaller, request: HttpRequest, path: Path<String>) -> Answer {
+    lists::count(Instances::of(&path, InstanceList::All)?, caller, request).await
 }
 
 /// List the instances of a definition in which the caller reviews something
@@ -65,30 +136,22 @@ pub(super) async fn list(
     responses((status = 200), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody), (status = 404, body = ErrorBody))
 )]
 #[get("/v1.0/identityGovernance/accessReviews/definitions/{definition}/instances/filterByCurrentUser(on='reviewer')")]
-pub(super) async fn list_mine(
-    edge: Data<Edge>,
-    caller: AnyCaller,
-    request: HttpRequest,
-    path: Path<String>,
-) -> Result<HttpResponse, ApiError> {
-    let definition = id(&path)?;
-    let listing = ListCall::read(&request, &caller.0, &INSTANCES).await?;
-    let context = function_context(&edge.public_url, "accessReviewInstance", listing.options.select.as_deref());
-    answer(edge, caller, definition, InstanceList::Mine, listing, context).await
+pub(super) async fn list_mine(caller: AnyCaller, request: HttpRequest, path: Path<String>) -> Answer {
+    lists::list(Instances::of(&path, InstanceList::Mine)?, caller, request).await
 }
 
-async fn answer(
-    edge: Data<Edge>,
-    AnyCaller(call): AnyCaller,
-    definition: DefinitionId,
-    which: InstanceList,
-    listing: ListCall<InstanceProperty>,
-    context: String,
-) -> Result<HttpResponse, ApiError> {
-    let (services, wanted) = (edge.services.clone(), listing.request()?);
-    let listed = run(async move { list_instances(&services, &call, definition, which, &wanted).await }).await?;
-    let rows = listed.slice.rows.iter().map(view::instance).collect();
-    listing.answer(context, rows, listed.count, listed.slice.next.as_ref())
+/// Count the instances of a definition in which the caller reviews something
+#[utoipa::path(
+    tag = "instances",
+    operation_id = "countMyInstances",
+    params(("definition" = String, Path)),
+    responses((status = 200, body = String, content_type = "text/plain"), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody), (status = 404, body = ErrorBody))
+)]
+#[get(
+    "/v1.0/identityGovernance/accessReviews/definitions/{definition}/instances/filterByCurrentUser(on='reviewer')/$count"
+)]
+pub(super) async fn count_mine(caller: AnyCaller, request: HttpRequest, path: Path<String>) -> Answer {
+    lists::count(Instances::of(&path, InstanceList::Mine)?, caller, request).await
 }
 
 /// Get an instance
@@ -105,11 +168,35 @@ pub(super) async fn get(
     request: HttpRequest,
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, ApiError> {
-    let options = QueryOptions::parse(request.query_string(), &INSTANCES.entity())?;
+    let options = QueryOptions::parse(request.query_string(), &INSTANCES.entity().expanding(INSTANCE_EXPANDABLE))?;
     let (definition, instance) = (id::<DefinitionId>(&path.0)?, id::<InstanceId>(&path.1)?);
     let services = edge.services.clone();
-    let found = run(async move { get_instance(&services, &call, definition, instance).await }).await?;
-    Ok(instance_answer(&edge, &path.0, &found, options.select.as_deref()))
+    let shown = match options.expand.as_slice() {
+        [] => {
+            let found = run(async move { get_instance(&services, &call, definition, instance).await }).await?;
+            view::instance(&found)
+        }
+        expand => {
+            let links = Links::of(&request, &call).await?;
+            let contacted = expand.iter().find(|part| part.name == "contactedReviewers");
+            let wanted = InstanceExpansion {
+                stages: expand.iter().any(|part| part.name == "stages"),
+                contacted_reviewers: contacted.map(Expand::page_size),
+            };
+            let (found, reviewers) =
+                run(async move { expand_instance(&services, &call, definition, instance, wanted).await }).await?;
+            let mut shown = expanded_instance(&links, &found, expand)?;
+            if let (Some(expand), Some(reviewers)) = (contacted, reviewers) {
+                let path = format!("{ROOT}/definitions/{definition}/instances/{instance}/contactedReviewers");
+                let rows = reviewers.rows.iter().map(contacted_reviewers::render).collect();
+                links.put_expanded(&mut shown, expand, &path, rows, reviewers.next.as_ref())?;
+            }
+            shown
+        }
+    };
+    let parents = [("definitions", path.0.as_str())];
+    let context = entity_context(&edge.public_url, &parents, "instances", options.context_names().as_deref());
+    Ok(json_response(StatusCode::OK, &entity(context, project(shown, options.members().as_deref()))))
 }
 
 fn instance_answer(edge: &Edge, definition: &str, found: &InstanceView, select: Option<&[String]>) -> HttpResponse {

@@ -1,136 +1,195 @@
-//! Lists: query options in, a page of rows out, with the link to the next one.
+//! Collections: query options in, a page of rows out with the link to the next one, and the number of rows.
+//!
+//! Everything that lists have in common is here; what one has of its own is its [`Collection`]. To offer another one:
+//!
+//! 1. In `http/odata/collections.rs`: an `Allowed` that says what can be filtered, ordered, selected and expanded, over an enum
+//!    of properties in `store/filter.rs` (`NoProperty` when there are none).
+//! 2. A use case that takes a [`ListRequest`] and answers [`Listed`] rows: from storage with a keyset cursor, or
+//!    `app::listing::list_in_memory` with its `Position` for what is small by nature.
+//! 3. A struct with the ids of the path, and its [`Collection`].
+//! 4. Two handlers, each one line: [`list`] at the collection's path and [`count`] at `…/$count`; and their registration, before
+//!    the routes that end in a key.
 
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
+use std::future::Future;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header::CONTENT_TYPE},
+};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::extract::{edge, run};
+use super::extract::{AnyCaller, edge, run};
 use crate::{
-    app::{self, Call, list_definitions::ListRequest},
+    app::{
+        self, Call, Refused, Services,
+        listing::{ListRequest, Listed},
+    },
     domain::ids::TenantId,
     http::{
+        Edge,
         error::ApiError,
         odata::{
             collections::Allowed,
-            options::QueryOptions,
-            render::{collection, json_response, project},
+            options::{Expand, Parameters, QueryOptions},
+            prefer::{PREFERENCE_APPLIED, max_page_size},
+            render::{collection, collection_context, function_context, json_response, project},
             skip_token::{TokenBinding, next_link, open, seal},
         },
     },
-    store::{
-        Page,
-        filter::{FilterExpression, FilterValue, OrderBy},
-    },
+    store::Page,
 };
 
-/// A list request, read and checked, with what is needed to answer it.
-pub(super) struct ListCall<P> {
-    pub options: QueryOptions<P>,
-    tenant: TenantId,
-    caller: String,
-    path: String,
-    key: Vec<u8>,
-    public_url: String,
+/// What a handler answers.
+pub(super) type Answer = Result<HttpResponse, ApiError>;
+
+/// One collection, or a function that answers one, with the ids of its path.
+pub(super) trait Collection: Send + Sync + 'static {
+    /// What can be filtered and ordered by.
+    type Property: Copy + Send + Sync + 'static;
+    /// The place of a row in the list, which a continuation holds.
+    type Cursor: Serialize + DeserializeOwned + Send + Sync + 'static;
+    type Row: Send + 'static;
+
+    /// What it offers of the query options.
+    fn allowed(&self) -> Allowed<Self::Property>;
+
+    /// What `@odata.context` names.
+    fn context(&self) -> Context;
+
+    /// The one use case. `expand` names only what [`Collection::allowed`] offers; what it asks for is loaded here for the whole
+    /// page, never row by row.
+    fn list(
+        &self,
+        services: &Services,
+        call: &Call,
+        request: &ListRequest<Self::Property, Self::Cursor>,
+        expand: &[Expand],
+    ) -> impl Future<Output = Result<Listed<Self::Row, Self::Cursor>, Refused>> + Send;
+
+    /// A row with all its properties; `$select` is applied afterwards. Expanded collections are added with
+    /// [`Links::put_expanded`].
+    fn render(&self, links: &Links, row: &Self::Row, expand: &[Expand]) -> Result<Map<String, Value>, ApiError>;
 }
 
-impl<P: Copy> ListCall<P> {
-    /// Reads the query options against what the collection offers.
-    pub(super) async fn read(request: &HttpRequest, call: &Call, allowed: &Allowed<P>) -> Result<Self, ApiError> {
+/// What the context URL of a list names. Section 5 of the OData digest
+pub(super) enum Context {
+    /// `definitions('{id}')/instances`: the collections above with their keys, and the name.
+    Contained(Vec<(&'static str, String)>, &'static str),
+    /// `Collection(accessReviewStage)`: the type that a function answers.
+    Function(&'static str),
+}
+
+/// Answers a page of a collection.
+pub(super) async fn list<C: Collection>(target: C, AnyCaller(call): AnyCaller, request: HttpRequest) -> Answer {
+    let links = Links::of(&request, &call).await?;
+    let options = QueryOptions::parse(request.query_string(), &target.allowed())?;
+    let path = request.path();
+    let preferred = max_page_size(request.headers());
+    let after = options.skip_token.as_deref().map(|token| links.open(path, &options.parameters, token)).transpose()?;
+    let limit = preferred.map_or(options.page_size(), |size| size.min(options.page_size()));
+    let wanted = ListRequest {
+        expression: options.filter.clone(),
+        order: options.order_by.clone(),
+        page: Some(Page { limit: i64::from(limit), skip: i64::from(options.skip), after }),
+        count: options.count,
+    };
+    let (services, expand) = (links.edge.services.clone(), options.expand.clone());
+    let (target, listed) = run(async move {
+        let listed = target.list(&services, &call, &wanted, &expand).await?;
+        Ok((target, listed))
+    })
+    .await?;
+
+    let members = options.members();
+    let rows = listed.slice.rows.iter().map(|row| {
+        let row = target.render(&links, row, &options.expand)?;
+        Ok::<_, ApiError>(Value::Object(project(row, members.as_deref())))
+    });
+    let rows = rows.collect::<Result<Vec<_>, _>>()?;
+    let next = listed.slice.next.map(|cursor| links.next(path, &options.parameters, &cursor)).transpose()?;
+    let names = options.context_names();
+    let context = match target.context() {
+        Context::Contained(parents, name) => {
+            let parents: Vec<_> = parents.iter().map(|(collection, key)| (*collection, key.as_str())).collect();
+            collection_context(&links.edge.public_url, &parents, name, names.as_deref())
+        }
+        Context::Function(type_name) => function_context(&links.edge.public_url, type_name, names.as_deref()),
+    };
+    let mut response = json_response(StatusCode::OK, &collection(context, rows, listed.count, next));
+    if let Some(size) = preferred {
+        let applied = format!("odata.maxpagesize={size}");
+        response.headers_mut().insert(PREFERENCE_APPLIED, applied.try_into().map_err(ApiError::internal)?);
+    }
+    Ok(response)
+}
+
+/// Answers the number of rows that the filter leaves: digits and nothing else. CL-07
+pub(super) async fn count<C: Collection>(target: C, AnyCaller(call): AnyCaller, request: HttpRequest) -> Answer {
+    let edge = edge(&request)?;
+    let options = QueryOptions::parse(request.query_string(), &target.allowed().count())?;
+    let wanted = ListRequest { expression: options.filter, order: Vec::new(), page: None, count: true };
+    let services = edge.services.clone();
+    let listed = run(async move { target.list(&services, &call, &wanted, &[]).await }).await?;
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/plain; charset=utf-8"))
+        .body(listed.count.unwrap_or_default().to_string()))
+}
+
+/// What links out of an answer are made with, for one caller.
+pub(super) struct Links {
+    pub edge: actix_web::web::Data<Edge>,
+    tenant: TenantId,
+    caller: String,
+    key: Vec<u8>,
+}
+
+impl Links {
+    pub(super) async fn of(request: &HttpRequest, call: &Call) -> Result<Self, ApiError> {
         let edge = edge(request)?;
-        let options = QueryOptions::parse(request.query_string(), allowed)?;
         let tenant = call.caller.tenant_id;
-        Ok(Self {
-            options,
-            tenant,
-            caller: call.caller.identity.id.to_string(),
-            path: request.path().to_owned(),
-            key: edge.page_keys.of(&edge.services, tenant).await?,
-            public_url: edge.public_url.clone(),
-        })
+        let key = edge.page_keys.of(&edge.services, tenant).await?;
+        Ok(Self { edge, tenant, caller: call.caller.identity.id.to_string(), key })
     }
 
-    fn binding(&self) -> TokenBinding<'_> {
-        TokenBinding {
-            tenant: self.tenant,
-            caller: &self.caller,
-            path: &self.path,
-            parameters: &self.options.parameters,
-        }
+    /// The tenant whose links these are, and its key.
+    pub(super) fn tenant_and_key(&self) -> (TenantId, &[u8]) {
+        (self.tenant, &self.key)
     }
 
-    /// The page the client asked for.
-    pub(super) fn page<C: DeserializeOwned>(&self) -> Result<Page<C>, ApiError> {
-        let after =
-            self.options.skip_token.as_deref().map(|token| open(&self.key, &self.binding(), token)).transpose()?;
-        Ok(Page { limit: i64::from(self.options.page_size()), skip: i64::from(self.options.skip), after })
+    fn binding<'a>(&'a self, path: &'a str, parameters: &'a Parameters) -> TokenBinding<'a> {
+        TokenBinding { tenant: self.tenant, caller: &self.caller, path, parameters }
     }
 
-    /// The one order a collection is sorted by.
-    pub(super) fn order(&self) -> Result<Option<OrderBy<P>>, ApiError> {
-        match self.options.order_by.as_slice() {
-            [] => Ok(None),
-            [order] => Ok(Some(*order)),
-            _ => Err(ApiError::unsupported_query("$orderby takes one property here").with_target("$orderby")),
-        }
+    fn open<C: DeserializeOwned>(&self, path: &str, parameters: &Parameters, token: &str) -> Result<C, ApiError> {
+        Ok(open(&self.key, &self.binding(path, parameters), token)?)
     }
 
-    /// What a use case needs to list.
-    pub(super) fn request<C: DeserializeOwned>(&self) -> Result<ListRequest<P, C>, ApiError> {
-        Ok(ListRequest {
-            expression: self.options.filter.clone(),
-            order: self.order()?,
-            page: self.page()?,
-            count: self.options.count,
-        })
+    fn next<C: Serialize>(&self, path: &str, parameters: &Parameters, cursor: &C) -> Result<String, ApiError> {
+        let token = seal(&self.key, &self.binding(path, parameters), cursor).map_err(ApiError::internal)?;
+        Ok(next_link(&self.edge.public_url, path, parameters, &token))
     }
 
-    /// The answer: rows as selected, and the link when more follow.
-    pub(super) fn answer<C: Serialize>(
+    /// Puts an expanded collection into an object: its rows as selected and, when more follow, the link to them. `path` is the
+    /// canonical path of the collection, `cursor` what [`Collection::Cursor`] is there. Section 4 of the OData digest
+    pub(super) fn put_expanded<C: Serialize>(
         &self,
-        context: String,
+        object: &mut Map<String, Value>,
+        expand: &Expand,
+        path: &str,
         rows: Vec<Map<String, Value>>,
-        count: Option<i64>,
-        next: Option<&C>,
-    ) -> Result<HttpResponse, ApiError> {
-        let link = match next {
-            None => None,
-            Some(cursor) => {
-                let token = seal(&self.key, &self.binding(), cursor).map_err(ApiError::internal)?;
-                Some(next_link(&self.public_url, &self.path, &self.options.parameters, &token))
-            }
-        };
-        let select = self.options.select.as_deref();
-        let values = rows.into_iter().map(|row| Value::Object(project(row, select))).collect();
-        Ok(json_response(StatusCode::OK, &collection(context, values, count, link)))
-    }
-
-    /// Filters, orders and pages rows that are all at hand, and answers.
-    pub(super) fn answer_in_memory<T>(
-        &self,
-        context: String,
-        mut rows: Vec<T>,
-        value_of: impl Fn(&T, P) -> FilterValue,
-        sort_key: impl Fn(&T, P) -> String,
-        render: impl Fn(&T) -> Map<String, Value>,
-    ) -> Result<HttpResponse, ApiError> {
-        if let Some(filter) = &self.options.filter {
-            let filter: &FilterExpression<P> = filter;
-            rows.retain(|row| filter.matches(&|property| value_of(row, property)));
+        cursor: Option<&C>,
+    ) -> Result<(), ApiError> {
+        if let Some(cursor) = cursor {
+            let link = self.next(path, &expand.parameters, cursor)?;
+            object.insert(format!("{}@odata.nextLink", expand.name), link.into());
         }
-        if let Some(order) = self.order()? {
-            rows.sort_by(|left, right| {
-                let ordering = sort_key(left, order.property).cmp(&sort_key(right, order.property));
-                if order.descending { ordering.reverse() } else { ordering }
-            });
-        }
-        let page: Page<usize> = self.page()?;
-        let first = page.after.unwrap_or(usize::try_from(page.skip).unwrap_or(usize::MAX));
-        let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
-        let count = self.options.count.then(|| i64::try_from(rows.len()).unwrap_or(i64::MAX));
-        let end = first.saturating_add(limit);
-        let next = (end < rows.len()).then_some(end);
-        let shown = rows.iter().skip(first).take(limit).map(render).collect();
-        self.answer(context, shown, count, next.as_ref())
+        let below = expand.expand.iter().map(|below| below.name.to_owned());
+        let members: Option<Vec<String>> =
+            expand.select.as_ref().map(|select| select.iter().cloned().chain(below).collect());
+        let rows = rows.into_iter().map(|row| Value::Object(project(row, members.as_deref()))).collect();
+        object.insert(expand.name.to_owned(), Value::Array(rows));
+        Ok(())
     }
 }
 
@@ -139,7 +198,8 @@ impl<P: Copy> ListCall<P> {
 pub struct PageKeys(std::sync::Mutex<std::collections::HashMap<TenantId, Vec<u8>>>);
 
 impl PageKeys {
-    async fn of(&self, services: &app::Services, tenant: TenantId) -> Result<Vec<u8>, ApiError> {
+    /// The key of a tenant; 404 when there is no such tenant.
+    pub(super) async fn of(&self, services: &app::Services, tenant: TenantId) -> Result<Vec<u8>, ApiError> {
         if let Some(key) = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(&tenant) {
             return Ok(key.clone());
         }

@@ -9,6 +9,10 @@ mod decisions;
 mod definitions;
 pub mod document;
 mod extract;
+mod history;
+mod history_bodies;
+mod history_download;
+mod history_link;
 mod instances;
 mod issuers;
 mod lists;
@@ -55,13 +59,24 @@ pub struct Document;
 
 /// Registers every operation.
 pub fn routes(config: &mut ServiceConfig) {
-    // Functions come before keys, with all their verbs: `filterByCurrentUser(on='reviewer')` would pass for an id.
+    // Functions and `$count` come before keys, with all their verbs: they would pass for ids.
     config
         .service(definitions::list_mine)
         .service(instances::list_mine)
         .service(stages::list_mine)
         .service(decisions::list_mine)
         .service(decisions::list_stage_mine)
+        .service(definitions::count_mine)
+        .service(instances::count_mine)
+        .service(stages::count_mine)
+        .service(decisions::count_mine)
+        .service(decisions::count_stage_mine)
+        .service(definitions::count)
+        .service(instances::count)
+        .service(stages::count)
+        .service(decisions::count)
+        .service(decisions::count_stage)
+        .service(contacted_reviewers::count)
         .map(function_refusals)
         .service(review_set::get)
         .service(definitions::list)
@@ -100,10 +115,22 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(issuers::add)
         .service(issuers::get)
         .service(issuers::update)
-        .service(issuers::remove);
+        .service(issuers::remove)
+        .service(history::count)
+        .service(history::count_instances)
+        .map(history_refusals)
+        .service(history::list)
+        .service(history::create)
+        .service(history::get)
+        .service(history::update)
+        .service(history::delete)
+        .service(history::list_instances)
+        .service(history::get_instance)
+        .service(history::generate_link)
+        .service(history_download::download);
 }
 
-/// Answers 405 with `Allow` to all verbs but GET on the functions.
+/// Answers 405 with `Allow` to all verbs but GET on the functions and the counts.
 fn function_refusals(config: &mut actix_web::web::ServiceConfig) -> &mut actix_web::web::ServiceConfig {
     let definitions = format!("{ROOT}/definitions");
     let instances = format!("{definitions}/{{definition}}/instances");
@@ -115,7 +142,19 @@ fn function_refusals(config: &mut actix_web::web::ServiceConfig) -> &mut actix_w
         format!("{instance}/decisions"),
         format!("{instance}/stages/{{stage}}/decisions"),
     ] {
-        config.service(other_methods(&format!("{collection}/filterByCurrentUser(on='reviewer')"), &[Method::GET]));
+        let function = format!("{collection}/filterByCurrentUser(on='reviewer')");
+        for path in [format!("{function}/$count"), function, format!("{collection}/$count")] {
+            config.service(other_methods(&path, &[Method::GET]));
+        }
+    }
+    config.service(other_methods(&format!("{instance}/contactedReviewers/$count"), &[Method::GET]))
+}
+
+/// The same on the counts of reports.
+fn history_refusals(config: &mut actix_web::web::ServiceConfig) -> &mut actix_web::web::ServiceConfig {
+    let definitions = format!("{ROOT}/historyDefinitions");
+    for path in [format!("{definitions}/$count"), format!("{definitions}/{{historyDefinition}}/instances/$count")] {
+        config.service(other_methods(&path, &[Method::GET]));
     }
     config
 }
@@ -129,6 +168,7 @@ pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
     const DELETABLE: &[Method] = &[Method::GET, Method::PUT, Method::PATCH, Method::DELETE];
     const PATCHABLE: &[Method] = &[Method::GET, Method::PATCH];
     const ACTION: &[Method] = &[Method::POST];
+    const WHOLE: &[Method] = &[Method::GET, Method::PATCH, Method::DELETE];
     const SET: &str = "The set of access reviews is the same everywhere and can only be read.";
     const OF_DEFINITIONS: &str = "Definitions are created here, and changed or deleted one by one.";
     const OF_A_DEFINITION: &str = "A definition is read, replaced, changed and deleted.";
@@ -141,6 +181,11 @@ pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
     const OF_REVIEWERS: &str = "Contacted reviewers are a record that the service keeps; change the reviewers of the \
                                 instance or stage instead.";
     const OF_ACTIONS: &str = "An action is called with POST.";
+    const OF_REPORTS: &str = "Reports are asked for here, and renamed or deleted one by one.";
+    const OF_RUNS: &str =
+        "Runs of a report are made by the service; they are not created, changed or deleted by clients.";
+    const OF_A_LINK: &str = "A link is there to read what it leads to.";
+    let history = format!("{ROOT}/historyDefinitions/{{historyDefinition}}");
     const OF_ISSUERS: &str = "Token issuers are listed, registered, read, changed with PATCH and removed.";
     let definition = format!("{ROOT}/definitions/{{definition}}");
     let instance = format!("{definition}/instances/{{instance}}");
@@ -170,6 +215,12 @@ pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
         (format!("{stage}/decisions/{{item}}"), PATCHABLE, OF_ITEMS),
         (BATCH.to_owned(), ACTION, OF_ACTIONS),
         ("/attestry/v1/sandbox/clock".to_owned(), ACTION, OF_ACTIONS),
+        (format!("{ROOT}/historyDefinitions"), COLLECTION, OF_REPORTS),
+        (history.clone(), WHOLE, OF_REPORTS),
+        (format!("{history}/instances"), READ, OF_RUNS),
+        (format!("{history}/instances/{{historyInstance}}"), READ, OF_RUNS),
+        (format!("{history}/instances/{{historyInstance}}/generateDownloadUri"), ACTION, OF_ACTIONS),
+        (format!("{}/{{link}}", history_link::DOWNLOADS), READ, OF_A_LINK),
         ("/attestry/v1/issuers".to_owned(), COLLECTION, OF_ISSUERS),
         ("/attestry/v1/issuers/{issuer}".to_owned(), &[Method::GET, Method::PATCH, Method::DELETE], OF_ISSUERS),
     ] {
@@ -190,10 +241,12 @@ impl From<Refused> for ApiError {
             Refused::Forbidden(reason) => Self::forbidden(reason.to_string()),
             Refused::InvalidState(message) => Self::invalid_review_state(message),
             Refused::Invalid(violations) => Self::bad_request(violations),
+            Refused::Unsupported { target, message } => Self::unsupported_query(message).with_target(target),
             Refused::TooOften(too_soon) => {
                 Self::too_many_requests(too_soon.retry_after_seconds).saying(too_soon.to_string())
             }
             Refused::Conflict(message) => Self::conflict(message),
+            Refused::Gone(message) => Self::gone(message),
             Refused::PreconditionFailed(_) => Self::precondition_failed(),
             // Nothing was written, so the client may repeat what it did. CL-27
             Refused::Store(StoreError::Busy(_) | StoreError::Unavailable(_)) => {

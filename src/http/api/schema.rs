@@ -165,6 +165,46 @@ struct BatchAnswer {
     body: (),
 }
 
+/// `accessReviewHistoryDefinition`, as far as a client writes it. Section 7.1 of the model
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read by the document only")]
+#[schema(rename_all = "camelCase")]
+pub(super) struct HistoryDefinitionCreate {
+    display_name: String,
+    /// `approve`, `deny`, `dontKnow`, `notReviewed`, `notNotified`; empty or absent: all of them.
+    decisions: Option<Vec<String>>,
+    /// Which reviews, by the query of their own scope; a review counts when one of the scopes matches.
+    scopes: Vec<HistoryScopeBody>,
+    /// Required without `scheduleSettings`.
+    #[schema(example = "2026-01-01T00:00:00Z")]
+    review_history_period_start_date_time: Option<String>,
+    /// Required without `scheduleSettings`.
+    #[schema(example = "2026-03-31T23:59:59Z")]
+    review_history_period_end_date_time: Option<String>,
+    /// `{"recurrence": …, "reportRange": "P1M"}`: a report again and again, each over what lies before it.
+    #[schema(value_type = Option<Object>)]
+    schedule_settings: (),
+}
+
+/// `accessReviewQueryScope` of a report. Section 8.8 of the API
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read by the document only")]
+#[schema(rename_all = "camelCase")]
+pub(super) struct HistoryScopeBody {
+    #[schema(example = "/identityGovernance/accessReviews/definitions?$filter=contains(scope/query, '/groups')")]
+    query: String,
+    #[schema(example = "MicrosoftGraph")]
+    query_type: Option<String>,
+}
+
+/// What of a report definition can be changed.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read by the document only")]
+#[schema(rename_all = "camelCase")]
+pub(super) struct HistoryDefinitionUpdate {
+    display_name: Option<String>,
+}
+
 /// `accessReviewScheduleDefinition`, as far as it can change: what is left out stays. Section 2.1 of the model
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "read by the document only")]

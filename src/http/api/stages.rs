@@ -6,33 +6,35 @@ use actix_web::{
     patch, post,
     web::{Data, Path},
 };
+use serde_json::{Map, Value};
 
 use super::{
     bodies,
     extract::{AnyCaller, CallerWithBody, id, run},
-    lists::ListCall,
+    lists::{self, Answer, Collection, Context, Links},
     schema::{ErrorBody, StageUpdate},
     view,
 };
 use crate::{
     app::{
-        StagePath,
+        Call, Refused, Services, StagePath,
         get_stage::{StageView, get_stage},
         list_stages::{StageList, list_stages},
+        listing::{ListRequest, Listed, Position},
         stop_stage::stop_stage,
         update_stage::update_stage,
     },
+    domain::ids::{DefinitionId, InstanceId},
     http::{
         Edge,
-        definitions::view::render_date_time,
         error::ApiError,
         odata::{
-            collections::STAGES,
-            options::QueryOptions,
-            render::{collection_context, entity, entity_context, function_context, json_response, project},
+            collections::{Allowed, STAGES},
+            options::{Expand, QueryOptions},
+            render::{entity, entity_context, json_response, project},
         },
     },
-    store::filter::{FilterValue, StageProperty},
+    store::filter::StageProperty,
 };
 
 /// The ids of a stage's path as sent.
@@ -40,6 +42,53 @@ pub(super) type StageIds = (String, String, String);
 
 pub(super) fn stage_path(ids: &StageIds) -> Result<StagePath, ApiError> {
     Ok(StagePath { definition: id(&ids.0)?, instance: id(&ids.1)?, stage: id(&ids.2)? })
+}
+
+/// STAGE-LIST, STAGE-MINE
+struct Stages {
+    definition: DefinitionId,
+    instance: InstanceId,
+    which: StageList,
+}
+
+impl Stages {
+    fn of(path: &(String, String), which: StageList) -> Result<Self, ApiError> {
+        Ok(Self { definition: id(&path.0)?, instance: id(&path.1)?, which })
+    }
+}
+
+impl Collection for Stages {
+    type Property = StageProperty;
+    type Cursor = Position;
+    type Row = StageView;
+
+    fn allowed(&self) -> Allowed<StageProperty> {
+        STAGES
+    }
+
+    fn context(&self) -> Context {
+        match self.which {
+            StageList::All => Context::Contained(
+                vec![("definitions", self.definition.to_string()), ("instances", self.instance.to_string())],
+                "stages",
+            ),
+            StageList::Mine => Context::Function("accessReviewStage"),
+        }
+    }
+
+    async fn list(
+        &self,
+        services: &Services,
+        call: &Call,
+        request: &ListRequest<StageProperty, Position>,
+        _: &[Expand],
+    ) -> Result<Listed<StageView, Position>, Refused> {
+        list_stages(services, call, self.definition, self.instance, self.which, request).await
+    }
+
+    fn render(&self, _: &Links, row: &StageView, _: &[Expand]) -> Result<Map<String, Value>, ApiError> {
+        Ok(view::stage(row))
+    }
 }
 
 /// List the stages of an instance
@@ -50,20 +99,20 @@ pub(super) fn stage_path(ids: &StageIds) -> Result<StagePath, ApiError> {
     responses((status = 200), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody))
 )]
 #[get("/v1.0/identityGovernance/accessReviews/definitions/{definition}/instances/{instance}/stages")]
-pub(super) async fn list(
-    edge: Data<Edge>,
-    caller: AnyCaller,
-    request: HttpRequest,
-    path: Path<(String, String)>,
-) -> Result<HttpResponse, ApiError> {
-    let listing = ListCall::read(&request, &caller.0, &STAGES).await?;
-    let context = collection_context(
-        &edge.public_url,
-        &[("definitions", &path.0), ("instances", &path.1)],
-        "stages",
-        listing.options.select.as_deref(),
-    );
-    answer(edge, caller, path, StageList::All, listing, context).await
+pub(super) async fn list(caller: AnyCaller, request: HttpRequest, path: Path<(String, String)>) -> Answer {
+    lists::list(Stages::of(&path, StageList::All)?, caller, request).await
+}
+
+/// Count the stages of an instance
+#[utoipa::path(
+    tag = "stages",
+    operation_id = "countStages",
+    params(("definition" = String, Path), ("instance" = String, Path)),
+    responses((status = 200, body = String, content_type = "text/plain"), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody))
+)]
+#[get("/v1.0/identityGovernance/accessReviews/definitions/{definition}/instances/{instance}/stages/$count")]
+pub(super) async fn count(caller: AnyCaller, request: HttpRequest, path: Path<(String, String)>) -> Answer {
+    lists::count(Stages::of(&path, StageList::All)?, caller, request).await
 }
 
 /// List the stages in which the caller reviews something
@@ -76,47 +125,22 @@ pub(super) async fn list(
 #[get(
     "/v1.0/identityGovernance/accessReviews/definitions/{definition}/instances/{instance}/stages/filterByCurrentUser(on='reviewer')"
 )]
-pub(super) async fn list_mine(
-    edge: Data<Edge>,
-    caller: AnyCaller,
-    request: HttpRequest,
-    path: Path<(String, String)>,
-) -> Result<HttpResponse, ApiError> {
-    let listing = ListCall::read(&request, &caller.0, &STAGES).await?;
-    let context = function_context(&edge.public_url, "accessReviewStage", listing.options.select.as_deref());
-    answer(edge, caller, path, StageList::Mine, listing, context).await
+pub(super) async fn list_mine(caller: AnyCaller, request: HttpRequest, path: Path<(String, String)>) -> Answer {
+    lists::list(Stages::of(&path, StageList::Mine)?, caller, request).await
 }
 
-async fn answer(
-    edge: Data<Edge>,
-    AnyCaller(call): AnyCaller,
-    path: Path<(String, String)>,
-    which: StageList,
-    listing: ListCall<StageProperty>,
-    context: String,
-) -> Result<HttpResponse, ApiError> {
-    let (definition, instance) = (id(&path.0)?, id(&path.1)?);
-    let services = edge.services.clone();
-    let stages = run(async move { list_stages(&services, &call, definition, instance, which).await }).await?;
-    listing.answer_in_memory(
-        context,
-        stages,
-        |view, property| match property {
-            StageProperty::Status => FilterValue::Member(view.stage.status.as_str()),
-            StageProperty::StartDateTime => FilterValue::Instant(view.stage.start_at),
-            StageProperty::EndDateTime => FilterValue::Instant(view.stage.end_at),
-        },
-        sort_key,
-        view::stage,
-    )
-}
-
-fn sort_key(view: &StageView, property: StageProperty) -> String {
-    match property {
-        StageProperty::Status => view.stage.status.to_string(),
-        StageProperty::StartDateTime => render_date_time(view.stage.start_at),
-        StageProperty::EndDateTime => render_date_time(view.stage.end_at),
-    }
+/// Count the stages in which the caller reviews something
+#[utoipa::path(
+    tag = "stages",
+    operation_id = "countMyStages",
+    params(("definition" = String, Path), ("instance" = String, Path)),
+    responses((status = 200, body = String, content_type = "text/plain"), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody), (status = 404, body = ErrorBody))
+)]
+#[get(
+    "/v1.0/identityGovernance/accessReviews/definitions/{definition}/instances/{instance}/stages/filterByCurrentUser(on='reviewer')/$count"
+)]
+pub(super) async fn count_mine(caller: AnyCaller, request: HttpRequest, path: Path<(String, String)>) -> Answer {
+    lists::count(Stages::of(&path, StageList::Mine)?, caller, request).await
 }
 
 /// Get a stage

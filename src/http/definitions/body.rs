@@ -305,7 +305,7 @@ fn read_insight(mut reader: ObjectReader<'_>) -> Option<InsightSetting> {
 }
 
 /// Section 6.1 of the model. `None` only after a fault.
-fn read_recurrence(mut reader: ObjectReader<'_>) -> Option<Recurrence> {
+pub fn read_recurrence(mut reader: ObjectReader<'_>) -> Option<Recurrence> {
     let pattern = reader.object("pattern").value().map(read_pattern);
     let range = reader.object("range").value().map(read_range);
     reader.finish();

@@ -129,7 +129,7 @@ fn render_insight(setting: &InsightSetting) -> Value {
 }
 
 /// Completed with the neutral values of what access reviews do not use. LC-REC-02
-fn render_recurrence(recurrence: &Recurrence) -> Value {
+pub fn render_recurrence(recurrence: &Recurrence) -> Value {
     let pattern = recurrence.pattern.as_ref().map(|RecurrencePattern { kind, interval, day_of_month }| {
         json!({
             "type": kind.as_str(),

@@ -16,7 +16,7 @@ use winnow::{
 use crate::{
     http::odata::{
         ODataError,
-        collections::{Allowed, Filterable, PropertyType},
+        collections::{Allowed, Filterable, PropertyType, QUERY_SCOPE_CAST},
         options::offered_text,
     },
     store::filter::{FilterExpression, FilterOperator, FilterValue},
@@ -506,13 +506,23 @@ pub fn check<P: Copy>(tree: &FilterAst, allowed: &Allowed<P>) -> Result<TypedFil
             if !offered.offers_in {
                 return Err(operator_not_offered(offered, "in"));
             }
-            let values = literals.iter().filter_map(|literal| value(offered, literal).transpose());
-            let values = values.collect::<Result<Vec<_>, _>>()?;
-            // nothing but nulls, which no property here ever is
-            if values.is_empty() {
-                return Ok(FilterExpression::Constant(false));
+            let mut parts = Vec::new();
+            let mut values = Vec::new();
+            for literal in literals {
+                match value(offered, literal)? {
+                    Operand::Value(value) => values.push(value),
+                    Operand::Null if offered.nullable => parts.push(FilterExpression::IsNull(offered.property)),
+                    Operand::Null | Operand::Nothing => {}
+                }
             }
-            FilterExpression::In { property: offered.property, values }
+            if !values.is_empty() {
+                parts.push(FilterExpression::In { property: offered.property, values });
+            }
+            match parts.len() {
+                0 => FilterExpression::Constant(false),
+                1 => parts.swap_remove(0),
+                _ => FilterExpression::Or(parts),
+            }
         }
         FilterAst::Any { path, .. } => {
             let offered = offered_paths(allowed);
@@ -523,10 +533,23 @@ pub fn check<P: Copy>(tree: &FilterAst, allowed: &Allowed<P>) -> Result<TypedFil
 }
 
 fn find<'a, P>(path: &PropertyPath, allowed: &'a Allowed<P>) -> Result<&'a Filterable<P>, ODataError> {
-    let written = path.to_string();
+    let names: Vec<&str> = match path.0.as_slice() {
+        // The cast says what the path without it means as well.
+        [scope, cast, rest @ ..] if scope == "scope" && cast.eq_ignore_ascii_case(QUERY_SCOPE_CAST) => {
+            std::iter::once(scope).chain(rest).map(String::as_str).collect()
+        }
+        names => {
+            if let Some(cast) = names.iter().find(|name| name.contains('.')) {
+                let message = format!("the cast to {cast} is not offered; the only cast is to {QUERY_SCOPE_CAST}");
+                return Err(ODataError::unsupported("$filter", message));
+            }
+            names.iter().map(String::as_str).collect()
+        }
+    };
+    let written = names.join("/");
     allowed.filterable.iter().find(|offered| offered.path == written).ok_or_else(|| {
         let offered = offered_paths(allowed);
-        ODataError::unsupported("$filter", format!("`{written}` cannot be filtered by here; offered: {offered}"))
+        ODataError::unsupported("$filter", format!("`{path}` cannot be filtered by here; offered: {offered}"))
     })
 }
 
@@ -543,11 +566,26 @@ fn compare<P: Copy>(
     if !offered.operators.contains(&operator) {
         return Err(operator_not_offered(offered, operator_name(operator)));
     }
-    Ok(match value(offered, literal)? {
-        Some(value) => FilterExpression::Compare { property: offered.property, operator, value },
+    let property = offered.property;
+    Ok(match (value(offered, literal)?, operator) {
+        (Operand::Value(value), _) => FilterExpression::Compare { property, operator, value },
+        (Operand::Null, FilterOperator::Equal) if offered.nullable => FilterExpression::IsNull(property),
+        (Operand::Null, FilterOperator::NotEqual) if offered.nullable => {
+            FilterExpression::Not(Box::new(FilterExpression::IsNull(property)))
+        }
         // what is never null differs from null and is in no other relation to it
-        None => FilterExpression::Constant(operator == FilterOperator::NotEqual),
+        (Operand::Null | Operand::Nothing, operator) => {
+            FilterExpression::Constant(operator == FilterOperator::NotEqual)
+        }
     })
+}
+
+/// A literal as what it is to a property.
+enum Operand {
+    Value(FilterValue),
+    Null,
+    /// A text that no object has there: an id that is no GUID. Section 13 of the OData digest
+    Nothing,
 }
 
 fn operator_not_offered<P>(offered: &Filterable<P>, operator: &str) -> ODataError {
@@ -571,11 +609,11 @@ const fn operator_name(operator: FilterOperator) -> &'static str {
     }
 }
 
-/// The literal as a value of the property's type; `None` for null.
-fn value<P>(offered: &Filterable<P>, literal: &Literal) -> Result<Option<FilterValue>, ODataError> {
+/// The literal as a value of the property's type.
+fn value<P>(offered: &Filterable<P>, literal: &Literal) -> Result<Operand, ODataError> {
     let path = offered.path;
     let value = match (offered.kind, literal) {
-        (_, Literal::Null) => return Ok(None),
+        (_, Literal::Null) => return Ok(Operand::Null),
         (PropertyType::Member(members), Literal::Text(text)) => {
             let Some(member) = members.iter().find(|member| *member == text) else {
                 return Err(malformed(format!(
@@ -593,7 +631,7 @@ fn value<P>(offered: &Filterable<P>, literal: &Literal) -> Result<Option<FilterV
         (PropertyType::Id, Literal::Guid(guid)) => FilterValue::Id(*guid),
         (PropertyType::Id, Literal::Text(text)) => match Uuid::try_parse(text) {
             Ok(guid) => FilterValue::Id(guid),
-            Err(_) => return Err(malformed(format!("`{path}` is a GUID, not {}", quoted(text)))),
+            Err(_) => return Ok(Operand::Nothing),
         },
         (PropertyType::Instant, Literal::Instant(instant)) => FilterValue::Instant(instant.trunc_subsecs(6)),
         (PropertyType::Instant, Literal::Date(date)) => {
@@ -608,7 +646,7 @@ fn value<P>(offered: &Filterable<P>, literal: &Literal) -> Result<Option<FilterV
             return Err(malformed(format!("`{path}` is compared with {expected}, not with {literal}")));
         }
     };
-    Ok(Some(value))
+    Ok(Operand::Value(value))
 }
 
 #[cfg(test)]
@@ -753,12 +791,13 @@ mod tests {
 
     #[test]
     fn a_property_that_is_not_offered_is_refused_naming_what_is() {
-        let refusal = check(&parse("principal/id eq 'x'"), &DECISIONS).expect_err("not offered");
+        let refusal = check(&parse("justification eq 'x'"), &DECISIONS).expect_err("not offered");
         assert_eq!(
             refusal,
             ODataError::unsupported(
                 "$filter",
-                "`principal/id` cannot be filtered by here; offered: decision, applyResult, recommendation"
+                "`justification` cannot be filtered by here; offered: id, decision, applyResult, recommendation, \
+                 principal/id, principal/displayName, resource/id, reviewedBy/id, reviewedDateTime"
             )
         );
         assert!(stages("Status eq 'Completed'").is_err(), "property names are exact");
@@ -769,8 +808,28 @@ mod tests {
     fn an_operator_that_is_not_offered_is_refused_naming_those_that_are() {
         let refusal = stages("status gt 'Completed'").expect_err("not offered").to_string();
         assert_eq!(refusal, "`status` does not offer gt; it offers: eq, ne, in");
-        let refusal = check(&parse("displayName in ('a')"), &DEFINITIONS).expect_err("not offered").to_string();
-        assert_eq!(refusal, "`displayName` does not offer in; it offers: eq, contains, startswith");
+        let refusal = check(&parse("contains(status,'a')"), &DEFINITIONS).expect_err("not offered").to_string();
+        assert_eq!(refusal, "`status` does not offer contains; it offers: eq, ne, in");
+    }
+
+    /// Section 3.5 of the API, A-10
+    #[test]
+    fn the_scope_is_filtered_with_and_without_its_cast_and_with_no_other() {
+        let definitions = |path: &str| check(&parse(&format!("contains({path},'/groups')")), &DEFINITIONS);
+        let plain = definitions("scope/query");
+        assert!(plain.is_ok());
+        assert_eq!(definitions("scope/microsoft.graph.accessReviewQueryScope/query"), plain);
+        assert_eq!(definitions("scope/Microsoft.Graph.AccessReviewQueryScope/query"), plain);
+        for path in [
+            "scope/microsoft.graph.accessReviewInactiveUsersQueryScope/query",
+            "scope/microsoft.graph.principalResourceMembershipsScope/query",
+            "microsoft.graph.accessReviewQueryScope/query",
+            "createdBy/microsoft.graph.accessReviewQueryScope/id",
+        ] {
+            let refusal = definitions(path).expect_err(path);
+            assert!(matches!(&refusal, ODataError::Unsupported { target, .. } if target == "$filter"));
+            assert!(refusal.to_string().starts_with("the cast to "), "{refusal}");
+        }
     }
 
     #[test]
@@ -803,15 +862,17 @@ mod tests {
                 path: "id",
                 property: StageProperty::Status,
                 kind: PropertyType::Id,
-                operators: &[FilterOperator::Equal],
-                offers_in: false,
+                operators: &[FilterOperator::Equal, FilterOperator::NotEqual],
+                offers_in: true,
+                nullable: false,
             },
             Filterable {
                 path: "startDateTime",
                 property: StageProperty::StartDateTime,
                 kind: PropertyType::Instant,
-                operators: &[FilterOperator::GreaterOrEqual],
-                offers_in: false,
+                operators: &[FilterOperator::Equal, FilterOperator::NotEqual, FilterOperator::GreaterOrEqual],
+                offers_in: true,
+                nullable: true,
             },
         ];
         let allowed = Allowed { filterable: FILTERABLE, shape: Shape::Collection, ..STAGES };
@@ -819,7 +880,16 @@ mod tests {
         let quoted = check(&parse(&format!("id eq '{guid}'")), &allowed);
         assert!(quoted.is_ok());
         assert_eq!(quoted, check(&parse(&format!("id eq {guid}")), &allowed));
-        assert!(check(&parse("id eq 'x'"), &allowed).is_err());
+        let nobody = |text: &str| check(&parse(text), &allowed);
+        assert_eq!(nobody("id eq 'x'"), Ok(FilterExpression::Constant(false)));
+        assert_eq!(nobody("id ne 'x'"), Ok(FilterExpression::Constant(true)));
+        assert_eq!(nobody(&format!("id in ('x', '{guid}')")), nobody(&format!("id in ({guid})")));
+        assert!(check(&parse("id eq 5"), &allowed).is_err());
+        let unset = || FilterExpression::IsNull(StageProperty::StartDateTime);
+        assert_eq!(nobody("startDateTime eq null"), Ok(unset()));
+        assert_eq!(nobody("startDateTime ne null"), Ok(FilterExpression::Not(Box::new(unset()))));
+        assert_eq!(nobody("startDateTime ge null"), Ok(FilterExpression::Constant(false)));
+        assert_eq!(nobody("startDateTime in (null)"), Ok(unset()));
         assert_eq!(
             check(&parse("startDateTime ge 2026-03-01"), &allowed),
             check(&parse("startDateTime ge 2026-03-01T00:00:00Z"), &allowed)
@@ -839,7 +909,7 @@ mod tests {
             move |property| match property {
                 DecisionProperty::Decision => FilterValue::Member(decision),
                 DecisionProperty::Recommendation => FilterValue::Member(recommendation),
-                DecisionProperty::ApplyResult => FilterValue::Member("New"),
+                _ => FilterValue::Member("New"),
             }
         };
         assert!(filter.matches(&item("Approve", "Deny")));

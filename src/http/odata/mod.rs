@@ -16,6 +16,7 @@ pub mod collections;
 pub mod filter;
 pub mod options;
 pub mod path;
+pub mod prefer;
 pub mod render;
 pub mod skip_token;
 

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use crate::{
     http::odata::{
         ODataError,
-        collections::Allowed,
+        collections::{Allowed, Expandable, Expansion},
         filter::{self, FilterAst},
     },
     store::filter::{FilterExpression, OrderBy},
@@ -71,6 +71,27 @@ impl SystemOption {
     }
 }
 
+/// A navigation property that is sent along.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expand {
+    pub name: &'static str,
+    /// As in [`QueryOptions`].
+    pub select: Option<Vec<String>>,
+    /// Rows per page of the navigation property, as asked: 1 to 999.
+    pub top: Option<u32>,
+    /// What is sent along one level below.
+    pub expand: Vec<Expand>,
+    /// The nested options, for the link to what does not fit.
+    pub parameters: Parameters,
+}
+
+impl Expand {
+    /// The most objects that stand inline; a link leads to the rest. Section 4 of the OData digest
+    pub fn page_size(&self) -> u32 {
+        self.top.unwrap_or(DEFAULT_PAGE_SIZE).min(DEFAULT_PAGE_SIZE)
+    }
+}
+
 /// The parameters of a query, decoded once, in their order; system query options have the contract's spelling.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parameters(Vec<(String, String)>);
@@ -81,26 +102,30 @@ impl Parameters {
     /// # Errors
     /// A system query option given twice, an unknown one, or an encoding that is no text.
     pub fn read(query: &str) -> Result<Self, ODataError> {
-        let mut parameters: Vec<(String, String)> = Vec::new();
+        let mut parameters = Self::default();
         for part in query.split('&').filter(|part| !part.is_empty()) {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
-            let (mut name, value) = (decode(name)?, decode(value)?);
-            match SystemOption::named(&name) {
-                Some(option) => {
-                    name = option.as_str().to_owned();
-                    if parameters.iter().any(|(earlier, _)| *earlier == name) {
-                        return Err(ODataError::malformed(name.clone(), format!("{name} is given more than once")));
-                    }
-                }
-                None if name.starts_with('$') => {
-                    let offered = SystemOption::ALL.map(SystemOption::as_str).join(", ");
-                    return Err(ODataError::unsupported(name.clone(), format!("{name} is not one of {offered}")));
-                }
-                None => {}
-            }
-            parameters.push((name, value));
+            parameters.add(decode(name)?, decode(value)?)?;
         }
-        Ok(Self(parameters))
+        Ok(parameters)
+    }
+
+    fn add(&mut self, mut name: String, value: String) -> Result<(), ODataError> {
+        match SystemOption::named(&name) {
+            Some(option) => {
+                name = option.as_str().to_owned();
+                if self.get(option).is_some() {
+                    return Err(ODataError::malformed(name.clone(), format!("{name} is given more than once")));
+                }
+            }
+            None if name.starts_with('$') => {
+                let offered = SystemOption::ALL.map(SystemOption::as_str).join(", ");
+                return Err(ODataError::unsupported(name.clone(), format!("{name} is not one of {offered}")));
+            }
+            None => {}
+        }
+        self.0.push((name, value));
+        Ok(())
     }
 
     /// The value of a system query option.
@@ -140,7 +165,7 @@ pub struct QueryOptions<P> {
     /// Properties to answer with; `None` means all that are sent by default.
     pub select: Option<Vec<String>>,
     /// Navigation properties to send along, each offered by the route.
-    pub expand: Vec<String>,
+    pub expand: Vec<Expand>,
     pub filter: Option<FilterExpression<P>>,
     /// Without the key, which always comes last. Empty: the default order of the collection.
     pub order_by: Vec<OrderBy<P>>,
@@ -182,8 +207,10 @@ impl<P: Copy> QueryOptions<P> {
                 return Err(ODataError::unsupported(name, format!("{name} is not offered here")));
             }
             match option {
-                SystemOption::Select => options.select = allowed_select(value, allowed)?,
-                SystemOption::Expand => options.expand = allowed_expand(value, allowed)?,
+                SystemOption::Select => {
+                    options.select = select(value, allowed.selectable, allowed.ignores_unknown_select)?;
+                }
+                SystemOption::Expand => options.expand = expand(value, allowed.expandable)?,
                 SystemOption::Filter => options.filter = Some(filter::check(&FilterAst::parse(value)?, allowed)?),
                 SystemOption::OrderBy => options.order_by = allowed_order(value, allowed)?,
                 SystemOption::Top => options.top = Some(number(option, value, 1, MAX_TOP)?),
@@ -206,6 +233,20 @@ impl<P: Copy> QueryOptions<P> {
         }
         options.parameters = parameters;
         Ok(options)
+    }
+
+    /// What stands in parentheses behind the type in the context URL: the selected properties, then the expanded ones with
+    /// parentheses of their own. Section 5 of the OData digest
+    pub fn context_names(&self) -> Option<Vec<String>> {
+        let expanded = self.expand.iter().map(|expand| format!("{}()", expand.name));
+        let names: Vec<String> = self.select.iter().flatten().cloned().chain(expanded).collect();
+        (!names.is_empty()).then_some(names)
+    }
+
+    /// Which members of an object are sent: the selected ones and what is expanded. `None`: all.
+    pub fn members(&self) -> Option<Vec<String>> {
+        let expanded = self.expand.iter().map(|expand| expand.name.to_owned());
+        self.select.as_ref().map(|select| select.iter().cloned().chain(expanded).collect())
     }
 
     /// The largest number of rows a page may have.
@@ -246,43 +287,115 @@ fn list(option: SystemOption, value: &str) -> Result<Vec<&str>, ODataError> {
     Ok(items)
 }
 
-/// A-06
-fn allowed_select<P>(value: &str, allowed: &Allowed<P>) -> Result<Option<Vec<String>>, ODataError> {
-    let mut select: Vec<String> = Vec::new();
-    for name in list(SystemOption::Select, value)? {
-        if name == "*" {
+/// A-06. A path selects the property it begins with, whole.
+fn select(
+    value: &str,
+    selectable: &'static [&'static str],
+    ignores_unknown: bool,
+) -> Result<Option<Vec<String>>, ODataError> {
+    let mut selected: Vec<String> = Vec::new();
+    for path in list(SystemOption::Select, value)? {
+        if path == "*" {
             return Ok(None);
         }
-        if !allowed.selectable.contains(&name) {
-            if allowed.ignores_unknown_select {
+        let name = path.split('/').next().unwrap_or(path);
+        if !selectable.contains(&name) {
+            if ignores_unknown {
                 continue;
             }
-            let offered = allowed.selectable.join(", ");
-            let message = format!("`{name}` is not a property of this type; its properties are {offered}");
+            let offered = selectable.join(", ");
+            let message = format!("`{path}` is not a property of this type; its properties are {offered}");
             return Err(ODataError::unsupported("$select", message));
         }
-        if !select.iter().any(|earlier| earlier == name) {
-            select.push(name.to_owned());
+        if !selected.iter().any(|earlier| earlier == name) {
+            selected.push(name.to_owned());
         }
     }
-    Ok(Some(select))
+    Ok(Some(selected))
 }
 
-fn allowed_expand<P>(value: &str, allowed: &Allowed<P>) -> Result<Vec<String>, ODataError> {
-    let mut expand: Vec<String> = Vec::new();
-    for name in list(SystemOption::Expand, value)? {
-        if !allowed.expandable.contains(&name) {
-            let offered = offered_text(allowed.expandable);
-            return Err(ODataError::unsupported(
-                "$expand",
-                format!("`{name}` cannot be expanded here; offered: {offered}"),
-            ));
+/// `instances,other($select=id;$expand=stages)`. No deeper than the tables of what is offered.
+fn expand(value: &str, expandable: &'static [Expandable]) -> Result<Vec<Expand>, ODataError> {
+    let mut expanded: Vec<Expand> = Vec::new();
+    for item in split_outside_parentheses(value, ',') {
+        let item = item.trim();
+        let (name, nested) = match item.split_once('(') {
+            None => (item, None),
+            Some((name, rest)) => match rest.strip_suffix(')') {
+                Some(nested) => (name.trim(), Some(nested)),
+                None => {
+                    let message = format!("`{item}` is not a navigation property with options in parentheses");
+                    return Err(ODataError::malformed("$expand", message));
+                }
+            },
+        };
+        let Some(offered) = expandable.iter().find(|offered| offered.name == name) else {
+            let names: Vec<_> = expandable
+                .iter()
+                .filter(|offered| matches!(offered.expansion, Expansion::Inline { .. }))
+                .map(|offered| offered.name)
+                .collect();
+            let message = format!("`{name}` cannot be expanded here; offered: {}", offered_text(&names));
+            return Err(ODataError::unsupported("$expand", message));
+        };
+        let (selectable, ignores_unknown, below) = match offered.expansion {
+            Expansion::Refused(reason) => {
+                return Err(ODataError::unsupported("$expand", format!("`{name}` cannot be expanded here: {reason}")));
+            }
+            Expansion::Inline { selectable, ignores_unknown_select, expandable } => {
+                (selectable, ignores_unknown_select, expandable)
+            }
+        };
+        if expanded.iter().any(|earlier| earlier.name == offered.name) {
+            return Err(ODataError::malformed("$expand", format!("`{name}` is expanded more than once")));
         }
-        if !expand.iter().any(|earlier| earlier == name) {
-            expand.push(name.to_owned());
+        let mut parameters = Parameters::default();
+        for option in split_outside_parentheses(nested.unwrap_or_default(), ';') {
+            if option.trim().is_empty() {
+                continue;
+            }
+            let (option, value) = option.split_once('=').unwrap_or((option, ""));
+            parameters.add(option.trim().to_owned(), value.trim().to_owned())?;
         }
+        let mut part = Expand {
+            name: offered.name,
+            select: None,
+            top: None,
+            expand: Vec::new(),
+            parameters: Parameters::default(),
+        };
+        for (option, value) in parameters.iter() {
+            match SystemOption::named(option) {
+                Some(SystemOption::Select) => part.select = select(value, selectable, ignores_unknown)?,
+                Some(SystemOption::Top) => part.top = Some(number(SystemOption::Top, value, 1, MAX_TOP)?),
+                Some(SystemOption::Expand) => part.expand = expand(value, below)?,
+                Some(_) | None => {
+                    let message = format!(
+                        "`{option}` is not offered within $expand, only $select, $top and $expand; ask for the collection \
+                         {name} itself"
+                    );
+                    return Err(ODataError::unsupported("$expand", message));
+                }
+            }
+        }
+        part.parameters = parameters;
+        expanded.push(part);
     }
-    Ok(expand)
+    Ok(expanded)
+}
+
+/// The parts between separators that stand outside of parentheses.
+fn split_outside_parentheses(text: &str, separator: char) -> Vec<&str> {
+    let mut depth = 0_usize;
+    text.split(|character: char| {
+        match character {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        character == separator && depth == 0
+    })
+    .collect()
 }
 
 fn allowed_order<P: Copy>(value: &str, allowed: &Allowed<P>) -> Result<Vec<OrderBy<P>>, ODataError> {
@@ -329,7 +442,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        http::odata::collections::{DECISIONS, DEFINITIONS, STAGES},
+        http::odata::collections::{DECISIONS, DEFINITION_EXPANDABLE, DEFINITIONS, STAGES},
         store::filter::{DefinitionProperty, FilterOperator, FilterValue, StageProperty},
     };
 
@@ -406,6 +519,57 @@ mod tests {
         assert_eq!(stages("$select=*").map(|options| options.select), Ok(None));
     }
 
+    /// Section 2 of the OData digest
+    #[test]
+    fn a_path_selects_the_property_it_begins_with() {
+        let definitions = QueryOptions::parse("$select=createdBy/displayName,id,createdBy/id", &DEFINITIONS);
+        assert_eq!(definitions.map(|options| options.select), Ok(Some(vec!["createdBy".to_owned(), "id".to_owned()])));
+        assert!(QueryOptions::parse("$select=colour/id", &DEFINITIONS).is_err());
+    }
+
+    /// A-12, section 4 of the OData digest
+    #[test]
+    fn expanding_takes_nested_options_one_level_deep() {
+        let definition = DEFINITIONS.entity().expanding(DEFINITION_EXPANDABLE);
+        let parse = |query: &str| QueryOptions::parse(query, &definition);
+        let options = parse("$select=id&$expand=instances(%24select=id,status;$TOP=200;expand=stages($select=id))");
+        let options = options.expect("offered");
+        let [instances] = options.expand.as_slice() else { unreachable!("one property is expanded") };
+        assert_eq!((instances.name, instances.top, instances.page_size()), ("instances", Some(200), 100));
+        assert_eq!(instances.select, Some(vec!["id".to_owned(), "status".to_owned()]));
+        assert_eq!(instances.expand[0].select, Some(vec!["id".to_owned()]));
+        assert_eq!(
+            instances.parameters.iter().collect::<Vec<_>>(),
+            [("$select", "id,status"), ("$top", "200"), ("$expand", "stages($select=id)")]
+        );
+        assert_eq!(options.context_names(), Some(vec!["id".to_owned(), "instances()".to_owned()]));
+        assert_eq!(options.members(), Some(vec!["id".to_owned(), "instances".to_owned()]));
+
+        for query in [
+            "$expand=instances,instances",
+            "$expand=instances(",
+            "$expand=instances($top=0)",
+            "$expand=instances($select=id;$select=id)",
+        ] {
+            assert!(matches!(parse(query), Err(ODataError::Malformed { .. })), "{query}");
+        }
+        for query in [
+            "$expand=",
+            "$expand=*",
+            "$expand=stages",
+            "$expand=instances($filter=status eq 'Applied')",
+            "$expand=instances($expand=stages($expand=decisions))",
+            "$expand=instances($expand=instances)",
+            "$expand=instances($select=colour)",
+            "$expand=instances($levels=max)",
+            "$expand=instances(x)",
+        ] {
+            assert!(matches!(parse(query), Err(ODataError::Unsupported { .. })), "{query}");
+        }
+        let list = QueryOptions::parse("$expand=instances", &DEFINITIONS).expect_err("A-12").to_string();
+        assert!(list.contains("definitions/{id}?$expand=instances"), "{list}");
+    }
+
     #[test]
     fn orders_are_read_in_their_sequence() {
         let options =
@@ -472,6 +636,11 @@ mod tests {
         #[test]
         fn no_query_makes_the_parser_panic(query in ".{0,200}") {
             let _ = stages(&query);
+        }
+
+        #[test]
+        fn no_expansion_makes_the_parser_panic(value in "[$a-z();,=/ ]{0,60}|(instances|stages|\\(|\\)|;|,|\\$expand=){0,20}") {
+            let _ = expand(&value, DEFINITION_EXPANDABLE);
         }
     }
 }

@@ -5,12 +5,15 @@ use chrono::{DateTime, Utc};
 use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::{PgUnitOfWork, filters};
+use super::{
+    PgUnitOfWork,
+    filters::{self, Column},
+};
 use crate::{
     domain::ids::{InstanceId, ObjectId},
     store::{
-        ContactedReviewer, ContactedReviewerCursor, ContactedReviewerFilter, ContactedReviewerRepository, Page, Slice,
-        StoreError, filter::ContactedReviewerProperty,
+        ContactedReviewer, ContactedReviewerCursor, ContactedReviewerFilter, ContactedReviewerRepository, CursorKeys,
+        Page, Slice, StoreError, filter::ContactedReviewerProperty,
     },
 };
 
@@ -20,7 +23,13 @@ struct ContactedReviewerRow {
     display_name: String,
     user_principal_name: String,
     contacted_at: DateTime<Utc>,
-    sort_key: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct KeyedRow {
+    sort_keys: CursorKeys,
+    #[sqlx(flatten)]
+    row: ContactedReviewerRow,
 }
 
 impl From<ContactedReviewerRow> for ContactedReviewer {
@@ -34,23 +43,22 @@ impl From<ContactedReviewerRow> for ContactedReviewer {
     }
 }
 
-const fn column(property: ContactedReviewerProperty) -> &'static str {
+const fn column(property: ContactedReviewerProperty) -> Column {
     match property {
-        ContactedReviewerProperty::Id => "r.reviewer_id",
-        ContactedReviewerProperty::DisplayName => "r.display_name",
-        ContactedReviewerProperty::UserPrincipalName => "r.user_principal_name",
-        ContactedReviewerProperty::CreatedDateTime => "r.contacted_at",
+        ContactedReviewerProperty::Id => Column::id("r.reviewer_id"),
+        ContactedReviewerProperty::DisplayName => Column::text("r.display_name"),
+        ContactedReviewerProperty::UserPrincipalName => Column::text("r.user_principal_name"),
+        ContactedReviewerProperty::CreatedDateTime => Column::instant("r.contacted_at"),
     }
 }
 
-const fn sort_key(property: ContactedReviewerProperty) -> filters::SortKey {
-    let column = column(property);
-    let (text, cast) = match property {
-        ContactedReviewerProperty::Id => ("r.reviewer_id::text", "uuid"),
-        ContactedReviewerProperty::DisplayName | ContactedReviewerProperty::UserPrincipalName => (column, "text"),
-        ContactedReviewerProperty::CreatedDateTime => ("r.contacted_at::text", "timestamptz"),
-    };
-    filters::SortKey { column, text, cast }
+/// Names are ordered as they are compared: without regard to case.
+const fn sort_column(property: ContactedReviewerProperty) -> Column {
+    match property {
+        ContactedReviewerProperty::DisplayName => Column::text("lower(r.display_name)"),
+        ContactedReviewerProperty::UserPrincipalName => Column::text("lower(r.user_principal_name)"),
+        other => column(other),
+    }
 }
 
 /// ` from (one row per person) r where true`, with the filter. Somebody who left the directory keeps his row, without a name.
@@ -76,7 +84,9 @@ fn push_people(
         );
     if let Some(expression) = &filter.expression {
         query.push(" and ");
-        filters::push_expression(query, expression, &column);
+        filters::push_expression(query, expression, &|query, property, test| {
+            filters::push_test(query, column(property), test);
+        });
     }
 }
 
@@ -88,8 +98,7 @@ impl ContactedReviewerRepository for PgUnitOfWork {
             ContactedReviewerRow,
             r#"
             select c.reviewer_id, coalesce(u.display_name, '') as "display_name!",
-                   coalesce(u.user_principal_name, '') as "user_principal_name!", c.contacted_at as "contacted_at!",
-                   '' as "sort_key!"
+                   coalesce(u.user_principal_name, '') as "user_principal_name!", c.contacted_at as "contacted_at!"
               from (select reviewer_id, min(contacted_at) as contacted_at
                       from contacted_reviewers
                      where tenant_id = $1
@@ -113,24 +122,21 @@ impl ContactedReviewerRepository for PgUnitOfWork {
         filter: &ContactedReviewerFilter,
         page: &Page<ContactedReviewerCursor>,
     ) -> Result<Slice<ContactedReviewer, ContactedReviewerCursor>, StoreError> {
-        let (key, descending) = match filter.order {
-            Some(order) => (sort_key(order.property), order.descending),
-            None => (sort_key(ContactedReviewerProperty::Id), false),
-        };
+        let keys = filters::sort_keys(&filter.order, sort_column, &[]);
         let mut query = QueryBuilder::<Postgres>::new("select r.*, ");
-        query.push(key.text).push(" as sort_key");
+        filters::push_sort_keys(&mut query, &keys);
         push_people(&mut query, self.tenant.as_uuid(), instance, filter);
         if let Some(after) = &page.after {
-            filters::push_keyset(&mut query, key, descending, &after.key, "r.reviewer_id", after.id.as_uuid());
+            filters::push_keyset(&mut query, &keys, &after.keys, "r.reviewer_id", after.id.as_uuid());
         }
-        filters::push_order(&mut query, key, descending, "r.reviewer_id");
+        filters::push_order(&mut query, &keys, "r.reviewer_id");
         filters::push_limit(&mut query, page.limit, page.skip);
-        let rows: Vec<ContactedReviewerRow> = query.build_query_as().fetch_all(self.connection()?).await?;
+        let rows: Vec<KeyedRow> = query.build_query_as().fetch_all(self.connection()?).await?;
         let (rows, next) = filters::slice(rows, page.limit, |row| ContactedReviewerCursor {
-            key: row.sort_key.clone(),
-            id: ObjectId::new(row.reviewer_id),
+            keys: row.sort_keys.clone(),
+            id: ObjectId::new(row.row.reviewer_id),
         });
-        Ok(Slice { rows: rows.into_iter().map(ContactedReviewer::from).collect(), next })
+        Ok(Slice { rows: rows.into_iter().map(|row| row.row.into()).collect(), next })
     }
 
     async fn count(&mut self, instance: InstanceId, filter: &ContactedReviewerFilter) -> Result<i64, StoreError> {

@@ -5,7 +5,11 @@ use chrono::{DateTime, Utc};
 use sqlx::{Postgres, QueryBuilder, types::Json};
 use uuid::Uuid;
 
-use super::{PgUnitOfWork, error::corrupt, filters};
+use super::{
+    PgUnitOfWork,
+    error::corrupt,
+    filters::{self, Column},
+};
 use crate::{
     domain::{
         definition::{
@@ -18,8 +22,8 @@ use crate::{
         status::Status,
     },
     store::{
-        DefinitionCursor, DefinitionFilter, DefinitionRepository, Page, ReviewerListRepository, Slice, StoreError,
-        filter::DefinitionProperty,
+        CursorKeys, DefinitionCursor, DefinitionFilter, DefinitionRepository, Page, ReviewerListRepository, Slice,
+        StoreError, filter::DefinitionProperty,
     },
 };
 
@@ -399,29 +403,28 @@ impl DefinitionRepository for PgUnitOfWork {
         filter: &DefinitionFilter,
         page: &Page<DefinitionCursor>,
     ) -> Result<Slice<Definition, DefinitionCursor>, StoreError> {
-        let (key, descending) = match filter.order {
-            Some(order) => (sort_key(order.property), order.descending),
-            None => (sort_key(DefinitionProperty::CreatedDateTime), true),
-        };
+        let keys = filters::sort_keys(
+            &filter.order,
+            sort_column,
+            &[filters::SortKey { column: column(DefinitionProperty::CreatedDateTime), descending: true }],
+        );
         let mut query = QueryBuilder::<Postgres>::new(
             "select definition_id, display_name, description_for_admins, description_for_reviewers, status, created_at, \
              modified_at, created_by_id, created_by_name, created_by_user_principal_name, scope, \
              instance_enumeration_scope, settings, additional_notification_recipients, \
              counted_from_occurrence, counted_from_at, stopped_at, ",
         );
-        query
-            .push(key.text)
-            .push(" as sort_key from definitions d where d.tenant_id = ")
-            .push_bind(self.tenant.as_uuid());
+        filters::push_sort_keys(&mut query, &keys);
+        query.push(" from definitions d where d.tenant_id = ").push_bind(self.tenant.as_uuid());
         push_filter(&mut query, self.tenant.as_uuid(), filter);
         if let Some(after) = &page.after {
-            filters::push_keyset(&mut query, key, descending, &after.key, "d.definition_id", after.id.as_uuid());
+            filters::push_keyset(&mut query, &keys, &after.keys, "d.definition_id", after.id.as_uuid());
         }
-        filters::push_order(&mut query, key, descending, "d.definition_id");
+        filters::push_order(&mut query, &keys, "d.definition_id");
         filters::push_limit(&mut query, page.limit, page.skip);
         let rows: Vec<KeyedRow> = query.build_query_as().fetch_all(self.connection()?).await?;
         let (rows, next) = filters::slice(rows, page.limit, |row| DefinitionCursor {
-            key: row.sort_key.clone(),
+            keys: row.sort_keys.clone(),
             id: DefinitionId::new(row.row.definition_id),
         });
         let rows = self.complete(rows.into_iter().map(|row| row.row).collect()).await?;
@@ -438,20 +441,30 @@ impl DefinitionRepository for PgUnitOfWork {
 
 #[derive(sqlx::FromRow)]
 struct KeyedRow {
-    sort_key: String,
+    sort_keys: CursorKeys,
     #[sqlx(flatten)]
     row: DefinitionRow,
 }
 
-const fn sort_key(property: DefinitionProperty) -> filters::SortKey {
+const fn column(property: DefinitionProperty) -> Column {
     match property {
-        DefinitionProperty::Status => filters::SortKey { column: "d.status", text: "d.status", cast: "text" },
-        DefinitionProperty::DisplayName => {
-            filters::SortKey { column: "d.display_name", text: "d.display_name", cast: "text" }
+        DefinitionProperty::Id => Column::id("d.definition_id"),
+        DefinitionProperty::Status => Column::text("d.status"),
+        DefinitionProperty::DisplayName => Column::text("d.display_name"),
+        DefinitionProperty::CreatedDateTime => Column::instant("d.created_at"),
+        DefinitionProperty::LastModifiedDateTime => Column::instant("d.modified_at"),
+        DefinitionProperty::CreatorId => Column::id("d.created_by_id"),
+        DefinitionProperty::ScopeQuery => {
+            Column::text("case when d.scope ->> 'inactiveDuration' is null then d.scope_query end").nullable()
         }
-        DefinitionProperty::CreatedDateTime => {
-            filters::SortKey { column: "d.created_at", text: "d.created_at::text", cast: "timestamptz" }
-        }
+    }
+}
+
+/// Names are ordered as they are compared: without regard to case.
+const fn sort_column(property: DefinitionProperty) -> Column {
+    match property {
+        DefinitionProperty::DisplayName => Column::text("lower(d.display_name)"),
+        other => column(other),
     }
 }
 
@@ -476,10 +489,8 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, tenant: Uuid, filter: &Defini
     }
     if let Some(expression) = &filter.expression {
         query.push(" and ");
-        filters::push_expression(query, expression, &|property| match property {
-            DefinitionProperty::Status => "d.status",
-            DefinitionProperty::DisplayName => "d.display_name",
-            DefinitionProperty::CreatedDateTime => "d.created_at",
+        filters::push_expression(query, expression, &|query, property, test| {
+            filters::push_test(query, column(property), test);
         });
     }
 }

@@ -5,7 +5,12 @@ use chrono::{DateTime, Utc};
 use sqlx::{Postgres, QueryBuilder, types::Json};
 use uuid::Uuid;
 
-use super::{PgUnitOfWork, definitions::scope_from_row, error::corrupt, filters};
+use super::{
+    PgUnitOfWork,
+    definitions::scope_from_row,
+    error::corrupt,
+    filters::{self, Column},
+};
 use crate::{
     domain::{
         definition::Settings,
@@ -17,8 +22,8 @@ use crate::{
         status::Status,
     },
     store::{
-        InstanceCursor, InstanceFilter, InstanceRepository, Page, ReviewerListRepository, Slice, StoreError,
-        filter::InstanceProperty,
+        CursorKeys, InstanceCursor, InstanceFilter, InstanceRepository, Page, ReviewerListRepository, Slice,
+        StoreError, filter::InstanceProperty,
     },
 };
 
@@ -266,22 +271,24 @@ impl InstanceRepository for PgUnitOfWork {
         filter: &InstanceFilter,
         page: &Page<InstanceCursor>,
     ) -> Result<Slice<Instance, InstanceCursor>, StoreError> {
-        let (key, descending) = match filter.order {
-            Some(order) => (sort_key(order.property), order.descending),
-            None => (sort_key(InstanceProperty::StartDateTime), false),
-        };
+        let keys = filters::sort_keys(
+            &filter.order,
+            column,
+            &[filters::SortKey { column: column(InstanceProperty::StartDateTime), descending: false }],
+        );
         let mut query = QueryBuilder::<Postgres>::new("select ");
-        query.push(COLUMNS).push(", ").push(key.text).push(" as sort_key from instances i where i.tenant_id = ");
-        query.push_bind(self.tenant.as_uuid());
+        query.push(COLUMNS).push(", ");
+        filters::push_sort_keys(&mut query, &keys);
+        query.push(" from instances i where i.tenant_id = ").push_bind(self.tenant.as_uuid());
         push_filter(&mut query, self.tenant.as_uuid(), definition, filter);
         if let Some(after) = &page.after {
-            filters::push_keyset(&mut query, key, descending, &after.key, "i.instance_id", after.id.as_uuid());
+            filters::push_keyset(&mut query, &keys, &after.keys, "i.instance_id", after.id.as_uuid());
         }
-        filters::push_order(&mut query, key, descending, "i.instance_id");
+        filters::push_order(&mut query, &keys, "i.instance_id");
         filters::push_limit(&mut query, page.limit, page.skip);
         let rows: Vec<KeyedRow> = query.build_query_as().fetch_all(self.connection()?).await?;
         let (rows, next) = filters::slice(rows, page.limit, |row| InstanceCursor {
-            key: row.sort_key.clone(),
+            keys: row.sort_keys.clone(),
             id: InstanceId::new(row.row.instance_id),
         });
         let rows = rows.into_iter().map(|row| row.row.try_into()).collect::<Result<_, _>>()?;
@@ -298,19 +305,19 @@ impl InstanceRepository for PgUnitOfWork {
 
 #[derive(sqlx::FromRow)]
 struct KeyedRow {
-    sort_key: String,
+    sort_keys: CursorKeys,
     #[sqlx(flatten)]
     row: InstanceRow,
 }
 
-const fn sort_key(property: InstanceProperty) -> filters::SortKey {
+const fn column(property: InstanceProperty) -> Column {
     match property {
-        InstanceProperty::Status => filters::SortKey { column: "i.status", text: "i.status", cast: "text" },
-        InstanceProperty::StartDateTime => {
-            filters::SortKey { column: "i.start_at", text: "i.start_at::text", cast: "timestamptz" }
-        }
-        InstanceProperty::EndDateTime => {
-            filters::SortKey { column: "i.end_at", text: "i.end_at::text", cast: "timestamptz" }
+        InstanceProperty::Id => Column::id("i.instance_id"),
+        InstanceProperty::Status => Column::text("i.status"),
+        InstanceProperty::StartDateTime => Column::instant("i.start_at"),
+        InstanceProperty::EndDateTime => Column::instant("i.end_at"),
+        InstanceProperty::ScopeQuery => {
+            Column::text("case when i.scope ->> 'inactiveDuration' is null then i.scope_query end").nullable()
         }
     }
 }
@@ -322,10 +329,8 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, tenant: Uuid, definition: Def
     }
     if let Some(expression) = &filter.expression {
         query.push(" and ");
-        filters::push_expression(query, expression, &|property| match property {
-            InstanceProperty::Status => "i.status",
-            InstanceProperty::StartDateTime => "i.start_at",
-            InstanceProperty::EndDateTime => "i.end_at",
+        filters::push_expression(query, expression, &|query, property, test| {
+            filters::push_test(query, column(property), test);
         });
     }
 }

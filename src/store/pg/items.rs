@@ -4,9 +4,16 @@ use async_trait::async_trait;
 use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::{PgUnitOfWork, decisions::DecisionColumns, error::corrupt, filters, gathering};
+use super::{
+    PgUnitOfWork,
+    decisions::DecisionColumns,
+    error::corrupt,
+    filters::{self, Column, SortKey, Test},
+    gathering,
+};
 use crate::{
     domain::{
+        decision::Verdict,
         definition::MovingDecision,
         ids::{InstanceId, ItemSeq, ObjectId},
         instance::Instance,
@@ -15,8 +22,9 @@ use crate::{
         stage::StageOrdinal,
     },
     store::{
-        Gathering, GrantedRole, ItemCursor, ItemFilter, ItemRepository, ItemRow, ItemView, Page, Principal,
-        PrincipalKind, Slice, StageEntry, StageReach, StoreError, filter::DecisionProperty,
+        CursorKeys, Gathering, GrantedRole, ItemCursor, ItemFilter, ItemRepository, ItemRow, ItemView, Page, Principal,
+        PrincipalKind, Slice, StageEntry, StageReach, StoreError,
+        filter::{DecisionProperty, FilterExpression, FilterOperator, FilterValue, OrderBy},
     },
 };
 
@@ -31,7 +39,7 @@ struct ItemColumns {
     app_role_id: Option<Uuid>,
     app_role_name: Option<String>,
     recommendation_code: i16,
-    sort_key: Option<String>,
+    sort_keys: CursorKeys,
     #[sqlx(flatten)]
     decision: DecisionColumns,
 }
@@ -74,8 +82,8 @@ struct ViewQuery<'a> {
 impl ViewQuery<'_> {
     fn push(&self, query: &mut QueryBuilder<Postgres>) {
         query.push(
-            "(select i.seq, i.cohort, i.principal_id, i.principal_type, i.principal_name, i.principal_detail, i.app_role_id, \
-             i.app_role_name, \
+            "(select i.tenant_id, i.instance_id, i.seq, i.cohort, i.principal_id, i.principal_type, i.principal_name, \
+             i.principal_detail, i.app_role_id, i.app_role_name, \
              d.decision, d.justification, d.decided_by_id, d.decided_by_name, d.decided_by_user_principal_name, d.decided_at, \
              d.moves_on, coalesce(d.decision, 'NotReviewed') as verdict, 'New' as apply_result, r.code as recommendation_code, \
              case r.code when 1 then 'Approve' when 2 then 'Deny' else 'NoInfoAvailable' end as recommendation from ",
@@ -221,19 +229,200 @@ impl ViewQuery<'_> {
     }
 }
 
-const fn column(property: DecisionProperty) -> &'static str {
+const fn column(property: DecisionProperty) -> Column {
     match property {
-        DecisionProperty::Decision => "v.verdict",
-        DecisionProperty::ApplyResult => "v.apply_result",
-        DecisionProperty::Recommendation => "v.recommendation",
+        DecisionProperty::Id => Column { sql: "v.seq", kind: "integer", nullable: false },
+        DecisionProperty::Decision => Column::text("v.verdict"),
+        DecisionProperty::ApplyResult => Column::text("v.apply_result"),
+        DecisionProperty::Recommendation => Column::text("v.recommendation"),
+        DecisionProperty::PrincipalId => Column::id("v.principal_id"),
+        DecisionProperty::PrincipalName => Column::text("v.principal_name"),
+        DecisionProperty::ResourceId => Column::id(
+            "(select n.resource_id from instances n where n.tenant_id = v.tenant_id and n.instance_id = v.instance_id)",
+        ),
+        DecisionProperty::ReviewerId => Column::id("coalesce(v.decided_by_id, '00000000-0000-0000-0000-000000000000')"),
+        DecisionProperty::ReviewedDateTime => Column::instant("v.decided_at").nullable(),
     }
 }
 
-fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &ItemFilter) {
-    query.push(" where true");
-    if let Some(expression) = &filter.expression {
-        query.push(" and ");
-        filters::push_expression(query, expression, &column);
+/// Names are ordered as they are compared: without regard to case.
+const fn sort_column(property: DecisionProperty) -> Column {
+    match property {
+        DecisionProperty::PrincipalName => Column::text("lower(v.principal_name)"),
+        other => column(other),
+    }
+}
+
+impl ViewQuery<'_> {
+    fn push_filter(&self, query: &mut QueryBuilder<Postgres>, expression: Option<&FilterExpression<DecisionProperty>>) {
+        query.push(" where true");
+        if let Some(expression) = expression {
+            query.push(" and ");
+            filters::push_expression(query, expression, &|query, property, test| {
+                query.push("(");
+                filters::push_test(query, column(property), test);
+                self.push_implied(query, property, test);
+                query.push(")");
+            });
+        }
+    }
+
+    /// ` and …`: what follows from the test, put so that an index can answer it before the view is made, item by item.
+    fn push_implied(&self, query: &mut QueryBuilder<Postgres>, property: DecisionProperty, test: Test<'_>) {
+        let values: &[FilterValue] = match test {
+            Test::Compare(FilterOperator::Equal, value) => std::slice::from_ref(value),
+            Test::In(values) => values,
+            Test::Compare(..) | Test::IsNull => return,
+        };
+        match property {
+            DecisionProperty::Decision => {
+                let verdicts: Vec<String> = values
+                    .iter()
+                    .filter_map(|value| match value {
+                        FilterValue::Member(member) => Some((*member).to_owned()),
+                        _ => None,
+                    })
+                    .collect();
+                let silent = verdicts.iter().any(|verdict| verdict == Verdict::NotReviewed.as_str());
+                match (silent, verdicts.as_slice()) {
+                    (false, _) => self.push_recorded(query, |query| {
+                        query.push("x.decision = any(").push_bind(verdicts).push(")");
+                    }),
+                    // Where the view shows a reviewer his own stage of each item, only the view can tell.
+                    (true, [_]) => match self.view {
+                        ItemView::Effective { highest } => self.push_silence(query, "<=", *highest),
+                        ItemView::Stage { ordinal, .. } => self.push_silence(query, "=", *ordinal),
+                        ItemView::Reviewer { .. } => {}
+                    },
+                    (true, _) => {}
+                }
+            }
+            DecisionProperty::ReviewerId => {
+                let reviewers: Vec<Uuid> = values
+                    .iter()
+                    .filter_map(|value| match value {
+                        FilterValue::Id(id) => Some(*id),
+                        _ => None,
+                    })
+                    .collect();
+                if !reviewers.contains(&Uuid::nil()) {
+                    self.push_recorded(query, |query| {
+                        query.push("x.decided_by_id = any(").push_bind(reviewers).push(")");
+                    });
+                }
+            }
+            DecisionProperty::Id
+            | DecisionProperty::ApplyResult
+            | DecisionProperty::Recommendation
+            | DecisionProperty::PrincipalId
+            | DecisionProperty::PrincipalName
+            | DecisionProperty::ResourceId
+            | DecisionProperty::ReviewedDateTime => {}
+        }
+    }
+
+    fn push_recorded(&self, query: &mut QueryBuilder<Postgres>, condition: impl FnOnce(&mut QueryBuilder<Postgres>)) {
+        query.push(" and v.seq in (select x.seq from decisions x where x.tenant_id = ").push_bind(self.tenant);
+        query.push(" and x.instance_id = ").push_bind(self.instance).push(" and ");
+        condition(query);
+        query.push(")");
+    }
+
+    fn push_silence(&self, query: &mut QueryBuilder<Postgres>, comparison: &'static str, ordinal: StageOrdinal) {
+        query.push(" and not exists (select from decisions x where x.tenant_id = ").push_bind(self.tenant);
+        query.push(" and x.instance_id = ").push_bind(self.instance).push(" and x.seq = v.seq and x.ordinal ");
+        query.push(comparison).push(" ").push_bind(ordinal).push(")");
+    }
+
+    /// Whether the view holds every item of the instance, so that places and numbers are known without looking.
+    const fn holds_every_item(&self) -> bool {
+        matches!(self.view, ItemView::Effective { .. } | ItemView::Stage { entry: Entry::All, reach: None, .. })
+    }
+}
+
+/// Which rows of a view are read.
+struct RowsWanted<'a> {
+    expression: Option<&'a FilterExpression<DecisionProperty>>,
+    keys: &'a [SortKey],
+    after: Option<&'a ItemCursor>,
+    limit: i64,
+    skip: i64,
+}
+
+impl PgUnitOfWork {
+    async fn read_items(
+        &mut self,
+        instance: InstanceId,
+        view: &ItemView,
+        wanted: RowsWanted<'_>,
+    ) -> Result<Vec<ItemColumns>, StoreError> {
+        let view = ViewQuery { tenant: self.tenant.as_uuid(), instance: instance.as_uuid(), view };
+        let RowsWanted { expression, keys, mut after, limit, mut skip } = wanted;
+        // Without a filter and an order the place of an item is its number.
+        let skipped = ItemCursor { keys: Vec::new(), seq: ItemSeq::try_from(skip).unwrap_or(ItemSeq::MAX) };
+        if skip > 0 && expression.is_none() && keys.is_empty() && view.holds_every_item() {
+            (after, skip) = (Some(&skipped), 0);
+        }
+        let mut query = QueryBuilder::<Postgres>::new("select v.*, ");
+        filters::push_sort_keys(&mut query, keys);
+        query.push(" from ");
+        view.push(&mut query);
+        view.push_filter(&mut query, expression);
+        if let Some(after) = after {
+            filters::push_keyset(&mut query, keys, &after.keys, "v.seq", after.seq);
+        }
+        filters::push_order(&mut query, keys, "v.seq");
+        query.push(" limit ").push_bind(limit);
+        if skip > 0 {
+            query.push(" offset ").push_bind(skip);
+        }
+        Ok(query.build_query_as().fetch_all(self.connection()?).await?)
+    }
+
+    /// Rows in the order of a property with few values, and within one value by number: value after value, so that no page
+    /// sorts the whole instance.
+    async fn read_items_by_member(
+        &mut self,
+        instance: InstanceId,
+        view: &ItemView,
+        filter: &ItemFilter,
+        page: &Page<ItemCursor>,
+        order: OrderBy<DecisionProperty>,
+        mut members: Vec<&'static str>,
+    ) -> Result<Vec<ItemColumns>, StoreError> {
+        if order.descending {
+            members.reverse();
+        }
+        let last = page.after.as_ref().and_then(|after| after.keys.first()?.clone());
+        let begin = last.as_deref().and_then(|last| members.iter().position(|member| *member == last)).unwrap_or(0);
+        let mut rows: Vec<ItemColumns> = Vec::new();
+        let mut skip = page.skip;
+        for member in &members[begin..] {
+            let value = FilterValue::Member(member);
+            let own = FilterExpression::Compare { property: order.property, operator: FilterOperator::Equal, value };
+            let expression = match &filter.expression {
+                Some(asked) => FilterExpression::And(vec![own, asked.clone()]),
+                None => own,
+            };
+            let after = page.after.as_ref().filter(|_| last.as_deref() == Some(*member));
+            let after = after.map(|after| ItemCursor { keys: Vec::new(), seq: after.seq });
+            let limit = page.limit + 1 - i64::try_from(rows.len()).unwrap_or(i64::MAX);
+            let wanted = RowsWanted { expression: Some(&expression), keys: &[], after: after.as_ref(), limit, skip };
+            let found = self.read_items(instance, view, wanted).await?;
+            if found.is_empty() && skip > 0 {
+                let filter = ItemFilter { expression: Some(expression), order: Vec::new() };
+                skip = (skip - ItemRepository::count(self, instance, view, &filter).await?).max(0);
+            } else {
+                skip = 0;
+            }
+            rows.extend(
+                found.into_iter().map(|row| ItemColumns { sort_keys: vec![Some((*member).to_owned())], ..row }),
+            );
+            if i64::try_from(rows.len()).unwrap_or(i64::MAX) > page.limit {
+                break;
+            }
+        }
+        Ok(rows)
     }
 }
 
@@ -313,7 +502,7 @@ impl ItemRepository for PgUnitOfWork {
         view: &ItemView,
         seq: ItemSeq,
     ) -> Result<Option<ItemRow>, StoreError> {
-        let mut query = QueryBuilder::<Postgres>::new("select v.*, null::text as sort_key from ");
+        let mut query = QueryBuilder::<Postgres>::new("select v.*, array[]::text[] as sort_keys from ");
         ViewQuery { tenant: self.tenant.as_uuid(), instance: instance.as_uuid(), view }.push(&mut query);
         query.push(" where v.seq = ").push_bind(seq);
         let row: Option<ItemColumns> = query.build_query_as().fetch_optional(self.connection()?).await?;
@@ -327,42 +516,42 @@ impl ItemRepository for PgUnitOfWork {
         filter: &ItemFilter,
         page: &Page<ItemCursor>,
     ) -> Result<Slice<ItemRow, ItemCursor>, StoreError> {
-        let key = filter.order.map(|order| {
-            let column = column(order.property);
-            (filters::SortKey { column, text: column, cast: "text" }, order.descending)
-        });
-        let mut query = QueryBuilder::<Postgres>::new("select v.*, ");
-        query.push(key.map_or("null::text", |(key, _)| key.text)).push(" as sort_key from ");
-        ViewQuery { tenant: self.tenant.as_uuid(), instance: instance.as_uuid(), view }.push(&mut query);
-        push_filter(&mut query, filter);
-        match (&page.after, key) {
-            (None, _) => {}
-            (Some(after), None) => {
-                query.push(" and v.seq > ").push_bind(after.seq);
-            }
-            (Some(after), Some((key, descending))) => {
-                let last = after.key.clone().unwrap_or_default();
-                filters::push_keyset(&mut query, key, descending, &last, "v.seq", after.seq);
-            }
-        }
-        match key {
+        let by_member = match filter.order.as_slice() {
+            [order] => order.property.members().map(|members| (*order, members)),
+            _ => None,
+        };
+        let rows = match by_member {
+            Some((order, members)) => self.read_items_by_member(instance, view, filter, page, order, members).await?,
             None => {
-                query.push(" order by v.seq");
+                let keys = filters::sort_keys(&filter.order, sort_column, &[]);
+                let wanted = RowsWanted {
+                    expression: filter.expression.as_ref(),
+                    keys: &keys,
+                    after: page.after.as_ref(),
+                    limit: page.limit + 1,
+                    skip: page.skip,
+                };
+                self.read_items(instance, view, wanted).await?
             }
-            Some((key, descending)) => filters::push_order(&mut query, key, descending, "v.seq"),
-        }
-        filters::push_limit(&mut query, page.limit, page.skip);
-        let rows: Vec<ItemColumns> = query.build_query_as().fetch_all(self.connection()?).await?;
+        };
         let (rows, next) =
-            filters::slice(rows, page.limit, |row| ItemCursor { key: row.sort_key.clone(), seq: row.seq });
+            filters::slice(rows, page.limit, |row| ItemCursor { keys: row.sort_keys.clone(), seq: row.seq });
         let rows = rows.into_iter().map(ItemRow::try_from).collect::<Result<_, _>>()?;
         Ok(Slice { rows, next })
     }
 
     async fn count(&mut self, instance: InstanceId, view: &ItemView, filter: &ItemFilter) -> Result<i64, StoreError> {
-        let mut query = QueryBuilder::<Postgres>::new("select count(*) from ");
-        ViewQuery { tenant: self.tenant.as_uuid(), instance: instance.as_uuid(), view }.push(&mut query);
-        push_filter(&mut query, filter);
+        let view = ViewQuery { tenant: self.tenant.as_uuid(), instance: instance.as_uuid(), view };
+        let mut query = QueryBuilder::<Postgres>::new("select ");
+        if filter.expression.is_none() && view.holds_every_item() {
+            // Numbers are dense from 1.
+            query.push("coalesce(max(i.seq), 0)::bigint from decision_items i");
+            view.push_items_of_instance(&mut query);
+        } else {
+            query.push("count(*) from ");
+            view.push(&mut query);
+            view.push_filter(&mut query, filter.expression.as_ref());
+        }
         Ok(query.build_query_scalar().fetch_one(self.connection()?).await?)
     }
 }

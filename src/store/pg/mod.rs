@@ -15,6 +15,8 @@ mod events;
 mod filters;
 mod first_answers;
 mod gathering;
+mod history;
+mod history_report;
 mod instances;
 mod issuers;
 mod items;

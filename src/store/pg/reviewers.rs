@@ -484,6 +484,34 @@ impl ReviewerRepository for PgUnitOfWork {
         Ok(newcomers)
     }
 
+    async fn mark_mailed(
+        &mut self,
+        instance: InstanceId,
+        ordinal: StageOrdinal,
+        person: ObjectId,
+    ) -> Result<(), StoreError> {
+        let (tenant, now) = (self.tenant.as_uuid(), self.now);
+        sqlx::query!(
+            r#"
+            update contacted_reviewers
+               set mailed_at = $5
+             where tenant_id = $1
+               and instance_id = $2
+               and reviewer_id = $3
+               and ordinal = $4
+               and mailed_at is null
+            "#,
+            tenant,
+            instance.as_uuid(),
+            person.as_uuid(),
+            ordinal,
+            now,
+        )
+        .execute(self.connection()?)
+        .await?;
+        Ok(())
+    }
+
     async fn reviews_in_stage(
         &mut self,
         instance: InstanceId,

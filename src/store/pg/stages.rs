@@ -135,7 +135,12 @@ impl StageRepository for PgUnitOfWork {
     }
 
     async fn list(&mut self, instance: InstanceId) -> Result<Vec<StageEntry>, StoreError> {
+        self.list_of(&[instance]).await
+    }
+
+    async fn list_of(&mut self, instances: &[InstanceId]) -> Result<Vec<StageEntry>, StoreError> {
         let tenant = self.tenant.as_uuid();
+        let instances: Vec<Uuid> = instances.iter().map(|instance| instance.as_uuid()).collect();
         sqlx::query_as!(
             StageRow,
             r#"
@@ -144,11 +149,11 @@ impl StageRepository for PgUnitOfWork {
               from stages s
               join instances i on i.tenant_id = s.tenant_id and i.instance_id = s.instance_id
              where s.tenant_id = $1
-               and s.instance_id = $2
-             order by s.ordinal
+               and s.instance_id = any($2)
+             order by s.instance_id, s.ordinal
             "#,
             tenant,
-            instance.as_uuid(),
+            &instances,
         )
         .fetch_all(self.connection()?)
         .await?

@@ -12,6 +12,7 @@ use crate::{
         ReviewerListRepository, ReviewerRepository, StageRepository, StoreError, TenantRepository, UnitOfWork,
         bulk::BulkDecisionRepository,
         first_answers::FirstAnswerRepository,
+        history::HistoryRepository,
         issuers::{CallerRepository, IssuerRepository},
         occurrences::OccurrenceRepository,
     },
@@ -153,6 +154,10 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn tenants(&mut self) -> &mut dyn TenantRepository {
+        self
+    }
+
+    fn history(&mut self) -> &mut dyn HistoryRepository {
         self
     }
 

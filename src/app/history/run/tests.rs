@@ -1,0 +1,77 @@
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+use crate::domain::{
+    definition::Identity,
+    ids::{InstanceId, ObjectId},
+    recommendation::Recommendation,
+};
+
+fn row(name: &str) -> ReportRow {
+    let at = chrono::DateTime::UNIX_EPOCH;
+    ReportRow {
+        instance_id: InstanceId::new(Uuid::nil()),
+        series_id: None,
+        resource_type: "Group".to_owned(),
+        resource_name: String::new(),
+        resource_id: ObjectId::NOBODY,
+        review_name: String::new(),
+        created_at: at,
+        start_at: at,
+        end_at: at,
+        status: "InProgress".to_owned(),
+        owner: Identity::nobody(),
+        principal_id: ObjectId::NOBODY,
+        principal_name: name.to_owned(),
+        principal_detail: String::new(),
+        principal_type: "user".to_owned(),
+        decision: None,
+        recommendation: Recommendation::NoInfoAvailable,
+        application: None,
+    }
+}
+
+fn pieces_of(names: &[String], at_a_time: usize) -> (Vec<Vec<u8>>, Pieces) {
+    let mut text = Pieces::new().unwrap();
+    let mut pieces = Vec::new();
+    for names in names.chunks(at_a_time) {
+        for name in names {
+            text.push(&row(name)).unwrap();
+        }
+        pieces.extend(text.take_finished(false).unwrap());
+    }
+    pieces.extend(text.take_finished(true).unwrap());
+    (pieces, text)
+}
+
+#[test]
+fn a_report_without_rows_is_its_header() {
+    let (pieces, text) = pieces_of(&[], 1);
+    assert_eq!(pieces, [format!("{}\r\n", HEADER.join(",")).into_bytes()]);
+    assert_eq!((text.rows, text.bytes), (0, i64::try_from(pieces[0].len()).unwrap()));
+}
+
+#[test]
+fn pieces_are_of_bounded_size_and_end_with_a_row() {
+    let names: Vec<_> = (0..2_000).map(|number| format!("{number}{}", "x".repeat(300))).collect();
+    let (pieces, text) = pieces_of(&names, 700);
+    assert!(pieces.len() > 5);
+    assert!(pieces.iter().all(|piece| piece.len() < 2 * PIECE_BYTES && piece.ends_with(b"\r\n")));
+    assert_eq!((text.rows, text.bytes), (2_000, i64::try_from(pieces.concat().len()).unwrap()));
+}
+
+proptest! {
+    #[test]
+    fn whatever_the_names_are_they_are_read_back(
+        names in prop::collection::vec("[a-z,\"\n\r;ü ]{0,12}", 0..40), at_a_time in 1..50usize,
+    ) {
+        let (pieces, _) = pieces_of(&names, at_a_time);
+        let text = pieces.concat();
+        let mut reader = csv::Reader::from_reader(text.as_slice());
+        prop_assert_eq!(reader.headers().unwrap(), &csv::StringRecord::from(HEADER.to_vec()));
+        let read: Vec<_> = reader.records().map(|record| record.unwrap()[14].to_owned()).collect();
+        let guarded: Vec<_> = names.into_iter().map(crate::domain::history::report::guarded).collect();
+        prop_assert_eq!(read, guarded);
+    }
+}

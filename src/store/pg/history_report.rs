@@ -1,0 +1,254 @@
+//! What a report shows: one cursor over one snapshot, so that a report of any size is of one moment and needs no memory to speak of.
+
+use chrono::{DateTime, Utc};
+use sqlx::{Postgres, QueryBuilder};
+use uuid::Uuid;
+
+use super::{PgUnitOfWork, error::corrupt};
+use crate::{
+    domain::{
+        decision::Verdict,
+        definition::Identity,
+        history::{
+            HistoryDecision,
+            report::{ReportRow, ReportedApplication, ReportedDecision},
+        },
+        ids::{DefinitionId, InstanceId, ObjectId},
+        recommendation::Recommendation,
+    },
+    store::{StoreError, history::ReportQuery},
+};
+
+#[derive(sqlx::FromRow)]
+struct ReportColumns {
+    instance_id: Uuid,
+    series_id: Option<Uuid>,
+    resource_type: String,
+    resource_name: String,
+    resource_id: Uuid,
+    review_name: String,
+    created_at: DateTime<Utc>,
+    start_at: DateTime<Utc>,
+    end_at: DateTime<Utc>,
+    status: String,
+    owner_id: Uuid,
+    owner_name: String,
+    owner_user_principal_name: String,
+    seq: i32,
+    principal_id: Uuid,
+    principal_name: String,
+    principal_detail: String,
+    principal_type: String,
+    recommendation: i16,
+    decision: Option<String>,
+    justification: Option<String>,
+    decided_by_id: Option<Uuid>,
+    decided_by_name: Option<String>,
+    decided_by_user_principal_name: Option<String>,
+    decided_by_mail: Option<String>,
+    decided_at: Option<DateTime<Utc>>,
+    applied_by_id: Option<Uuid>,
+    applied_by_name: Option<String>,
+    applied_by_user_principal_name: Option<String>,
+    applied_by_mail: Option<String>,
+    applied_at: Option<DateTime<Utc>>,
+    applied: Option<bool>,
+}
+
+impl TryFrom<ReportColumns> for ReportRow {
+    type Error = StoreError;
+
+    fn try_from(row: ReportColumns) -> Result<Self, StoreError> {
+        let decision = match (row.decision, row.decided_by_id, row.decided_at) {
+            (Some(verdict), Some(decided_by), Some(decided_at)) => Some(ReportedDecision {
+                verdict: Verdict::parse(&verdict).ok_or_else(|| corrupt("decisions", "decision", row.seq))?,
+                justification: row.justification.unwrap_or_default(),
+                decided_by: Identity {
+                    id: ObjectId::new(decided_by),
+                    display_name: row.decided_by_name.unwrap_or_default(),
+                    user_principal_name: row.decided_by_user_principal_name.unwrap_or_default(),
+                },
+                mail: row.decided_by_mail.unwrap_or_default(),
+                decided_at,
+            }),
+            (None, None, None) => None,
+            _ => return Err(corrupt("decisions", "decided_at", row.seq)),
+        };
+        let application = match (row.applied_by_id, row.applied_at, row.applied) {
+            (Some(applied_by), Some(applied_at), Some(succeeded)) => Some(ReportedApplication {
+                applied_by: Identity {
+                    id: ObjectId::new(applied_by),
+                    display_name: row.applied_by_name.unwrap_or_default(),
+                    user_principal_name: row.applied_by_user_principal_name.unwrap_or_default(),
+                },
+                mail: row.applied_by_mail.unwrap_or_default(),
+                applied_at,
+                succeeded,
+            }),
+            _ => None,
+        };
+        Ok(Self {
+            instance_id: InstanceId::new(row.instance_id),
+            series_id: row.series_id.map(DefinitionId::new),
+            resource_type: row.resource_type,
+            resource_name: row.resource_name,
+            resource_id: ObjectId::new(row.resource_id),
+            review_name: row.review_name,
+            created_at: row.created_at,
+            start_at: row.start_at,
+            end_at: row.end_at,
+            status: row.status,
+            owner: Identity {
+                id: ObjectId::new(row.owner_id),
+                display_name: row.owner_name,
+                user_principal_name: row.owner_user_principal_name,
+            },
+            principal_id: ObjectId::new(row.principal_id),
+            principal_name: row.principal_name,
+            principal_detail: row.principal_detail,
+            principal_type: row.principal_type,
+            decision,
+            recommendation: Recommendation::from_code(row.recommendation)
+                .ok_or_else(|| corrupt("decision_items", "recommendations", row.seq))?,
+            application,
+        })
+    }
+}
+
+impl PgUnitOfWork {
+    pub(super) async fn open_report_cursor(&mut self, query: &ReportQuery) -> Result<(), StoreError> {
+        // The whole of it is read: a plan that is quick to show its first rows would be the wrong one.
+        sqlx::raw_sql("set local cursor_tuple_fraction = 1; set local work_mem = '32MB'")
+            .execute(self.connection()?)
+            .await?;
+        let mut sql = QueryBuilder::<Postgres>::new("declare report no scroll cursor for ");
+        push_report(&mut sql, self.tenant.as_uuid(), query);
+        sql.build().persistent(false).execute(self.connection()?).await?;
+        Ok(())
+    }
+
+    pub(super) async fn read_report_cursor(&mut self, limit: u16) -> Result<Vec<ReportRow>, StoreError> {
+        let mut sql = QueryBuilder::<Postgres>::new("fetch forward ");
+        sql.push(limit).push(" from report");
+        let rows: Vec<ReportColumns> = sql.build_query_as().persistent(false).fetch_all(self.connection()?).await?;
+        rows.into_iter().map(ReportRow::try_from).collect()
+    }
+}
+
+fn push_report(sql: &mut QueryBuilder<Postgres>, tenant: Uuid, query: &ReportQuery) {
+    let wanted = |decision| query.decisions.contains(&decision);
+    // `notReviewed` takes every undecided item; who was told matters only where those alone are asked for who were not.
+    let told_matters = wanted(HistoryDecision::NotNotified) && !wanted(HistoryDecision::NotReviewed);
+    sql.push("with ");
+    push_selected(sql, tenant, query);
+    if told_matters {
+        push_told(sql, tenant);
+    }
+    sql.push(
+        " select s.instance_id, s.series_id, s.resource_type, s.resource_name, s.resource_id, s.review_name, s.created_at, \
+         s.start_at, s.end_at, s.status, s.owner_id, s.owner_name, s.owner_user_principal_name, i.seq, i.principal_id, \
+         i.principal_name, i.principal_detail, i.principal_type, \
+         coalesce(i.recommendations[s.highest_stage], 0::smallint) as recommendation, d.decision, d.justification, \
+         d.decided_by_id, d.decided_by_name, d.decided_by_user_principal_name, u.mail as decided_by_mail, d.decided_at, \
+         null::uuid as applied_by_id, null::text as applied_by_name, null::text as applied_by_user_principal_name, \
+         null::text as applied_by_mail, null::timestamptz as applied_at, null::boolean as applied \
+         from selected s join decision_items i on i.instance_id = s.instance_id and i.tenant_id = ",
+    );
+    sql.push_bind(tenant);
+    // The effective decision is that of the highest stage with a row. LC-HIST-11
+    sql.push(" left join lateral (select k.* from decisions k where k.tenant_id = ").push_bind(tenant);
+    sql.push(
+        " and k.instance_id = i.instance_id and k.seq = i.seq order by k.ordinal desc limit 1) d on true \
+         left join users u on u.user_id = d.decided_by_id and u.tenant_id = ",
+    );
+    sql.push_bind(tenant);
+    if told_matters {
+        sql.push(
+            " left join told_cohorts t on t.instance_id = i.instance_id and t.cohort = i.cohort \
+             left join told_cohorts e on e.instance_id = i.instance_id and e.cohort = 0 \
+             left join told_items o on o.instance_id = i.instance_id and o.seq = i.seq",
+        );
+    }
+    let verdicts: Vec<_> = [
+        (HistoryDecision::Approve, Verdict::Approve),
+        (HistoryDecision::Deny, Verdict::Deny),
+        (HistoryDecision::DontKnow, Verdict::DontKnow),
+    ]
+    .into_iter()
+    .filter(|(decision, _)| wanted(*decision))
+    .map(|(_, verdict)| verdict.as_str())
+    .collect();
+    sql.push(" where d.decision = any(").push_bind(verdicts).push(")");
+    if wanted(HistoryDecision::NotReviewed) {
+        sql.push(" or d.decision is null");
+    } else if told_matters {
+        sql.push(" or d.decision is null and not coalesce(o.told, t.cohort is not null or e.cohort is not null)");
+    }
+    sql.push(" order by s.start_at, s.instance_id, i.seq");
+}
+
+/// The instances in the report. LC-HIST-03, LC-HIST-04, A-39
+fn push_selected(sql: &mut QueryBuilder<Postgres>, tenant: Uuid, query: &ReportQuery) {
+    let kinds: Vec<_> = query.readable_kinds.iter().map(|kind| kind.as_str()).collect();
+    sql.push(
+        "selected as materialized (\
+         select i.instance_id, case when jsonb_typeof(d.settings #> '{recurrence,pattern}') = 'object' \
+         then d.definition_id end as series_id, i.resource_type, i.resource_name, i.resource_id, \
+         d.display_name as review_name, d.created_at, i.start_at, i.end_at, i.status, d.created_by_id as owner_id, \
+         d.created_by_name as owner_name, d.created_by_user_principal_name as owner_user_principal_name, \
+         (select max(g.ordinal) from stages g where g.tenant_id = i.tenant_id and g.instance_id = i.instance_id) \
+         as highest_stage \
+         from definitions d join instances i on i.tenant_id = d.tenant_id and i.definition_id = d.definition_id \
+         where d.tenant_id = ",
+    );
+    sql.push_bind(tenant);
+    // Scopes of other types have a query that a filter does not reach. A-10
+    sql.push(
+        " and d.scope ->> 'inactiveDuration' is null \
+         and exists (select from unnest(",
+    );
+    sql.push_bind(query.scope_texts.clone());
+    sql.push("::text[]) as wanted (part) where strpos(lower(d.scope_query), lower(part)) > 0) and i.start_at >= ");
+    sql.push_bind(query.period.start).push(" and i.start_at <= ").push_bind(query.period.end);
+    sql.push(" and (i.end_at <= ").push_bind(query.period.end);
+    // A review that is still running has not ended.
+    sql.push(" or i.status in ('Initializing', 'Starting', 'InProgress')) and (d.created_by_id = ");
+    sql.push_bind(query.creator.as_uuid());
+    sql.push(
+        " or case when i.resource_type = 'DirectoryRole' then 'directoryRole' \
+         when i.resource_type = 'Group' and exists (select from groups g where g.tenant_id = i.tenant_id \
+         and g.group_id = i.resource_id and g.is_assignable_to_role) then 'roleAssignableGroup' \
+         else 'groupOrApplication' end = any(",
+    );
+    sql.push_bind(kinds).push(")))");
+}
+
+/// Cohorts (0: all), and items with reviewers of their own, that somebody was told of. M-32
+fn push_told(sql: &mut QueryBuilder<Postgres>, tenant: Uuid) {
+    sql.push(
+        ", told as materialized (select c.instance_id, c.ordinal, c.reviewer_id from contacted_reviewers c \
+         where c.mailed_at is not null and c.instance_id in (select instance_id from selected) and c.tenant_id = ",
+    );
+    sql.push_bind(tenant);
+    sql.push(
+        "), told_cohorts as materialized (\
+         select r.instance_id, r.cohort from told c join stage_reviewers r on r.instance_id = c.instance_id \
+         and r.ordinal = c.ordinal and r.reviewer_id = c.reviewer_id and r.tenant_id = ",
+    );
+    sql.push_bind(tenant);
+    sql.push(
+        " union select n.instance_id, n.cohort from told c join stage_fallbacks f on f.instance_id = c.instance_id \
+         and f.ordinal = c.ordinal and f.reviewer_id = c.reviewer_id join stage_unassigned_cohorts n \
+         on n.tenant_id = f.tenant_id and n.instance_id = f.instance_id and n.ordinal = f.ordinal \
+         and f.cohort in (0, n.cohort) where f.tenant_id = ",
+    );
+    sql.push_bind(tenant);
+    sql.push(
+        "), told_items as materialized (\
+         select v.instance_id, v.seq, bool_or(c.reviewer_id is not null) as told from item_overrides v left join told c \
+         on c.instance_id = v.instance_id and c.ordinal = v.ordinal and c.reviewer_id = v.reviewer_id \
+         where v.instance_id in (select instance_id from selected) and v.tenant_id = ",
+    );
+    sql.push_bind(tenant);
+    sql.push(" group by v.instance_id, v.seq)");
+}
