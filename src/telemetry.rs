@@ -63,7 +63,10 @@ pub fn measure() -> Result<PrometheusHandle, TelemetryError> {
         .set_buckets(&DURATIONS)
         .and_then(PrometheusBuilder::install_recorder)
         .map_err(TelemetryError::Metrics)?;
-    describe_counter!(REQUESTS, "Requests answered, by route pattern, method and class of status.");
+    describe_counter!(
+        REQUESTS,
+        "Requests answered, by route pattern, method and class of status; 429 and 503 by themselves."
+    );
     describe_histogram!(REQUEST_DURATION, Unit::Seconds, "Time from a request's head to its answer's.");
     describe_counter!(JOBS, "Jobs run, by kind and outcome.");
     describe_histogram!(JOB_DURATION, Unit::Seconds, "Time a job took.");
@@ -82,6 +85,9 @@ pub fn request_answered(method: &'static str, route: String, status: u16, took: 
         100..=199 => "1xx",
         200..=299 => "2xx",
         300..=399 => "3xx",
+        // What an operator looks for: somebody is throttled, or the database is away.
+        429 => "429",
+        503 => "503",
         400..=499 => "4xx",
         _ => "5xx",
     };

@@ -196,7 +196,7 @@ impl Place {
         let service = Service::start(&database, directory.path(), "service.log", &[("ATTESTRY_QUOTAS", "off")]).await;
         let quota = SMALL_QUOTA.to_string();
         let throttled =
-            Service::start(&database, directory.path(), "throttled.log", &[("ATTESTRY_QUOTA_REQUESTS", &quota)]).await;
+            Service::start(&database, directory.path(), "throttled.log", &[("ATTESTRY_QUOTA_READS", &quota)]).await;
         let (control, handle) = control(database).await;
         Self {
             url: service.url.clone(),

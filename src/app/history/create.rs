@@ -1,29 +1,37 @@
 //! HIST-CREATE: a report is asked for; a job makes it. LC-HIST-01, LC-HIST-02, LC-HIST-08
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{authorize_report, event, requested};
 use crate::{
-    app::{Call, Refused, Services, ids},
+    app::{
+        Call, Refused, Services, ids,
+        repeats::{commit_with_answer, earlier_answer},
+    },
     domain::{
         authorization::{Operation, require_permission},
         event::Activity,
         history::{self, HistoryDefinition, HistoryDraft, HistoryStatus, HistoryTiming},
+        repeat::Creates,
         violation::Violation,
     },
 };
 
-/// Creates a report definition and its first run.
+/// Creates a report definition and its first run; answers what `tell` says of it, or what it said when the call's key came before.
 ///
 /// [`Refused::Invalid`] names every rule the draft breaks.
 pub async fn create_history_definition(
     services: &Services,
     call: &Call,
     draft: HistoryDraft,
-) -> Result<HistoryDefinition, Refused> {
+    tell: impl FnOnce(&HistoryDefinition) -> Value,
+) -> Result<Value, Refused> {
     require_permission(&call.caller)?;
     authorize_report(call, Operation::HistoryCreate, false)?;
     let mut uow = services.begin(call.tenant()).await?;
+    if let Some(answer) = earlier_answer(&mut *uow, call, Creates::HistoryDefinition).await? {
+        return Ok(answer);
+    }
     let now = uow.now();
     let mut violations = history::validate(&draft);
     let first = history::run(&draft.timing, now, 0);
@@ -66,7 +74,7 @@ pub async fn create_history_definition(
         }),
     );
     uow.events().append(&call.actor(), &[created]).await?;
-    uow.commit().await?;
+    let answer = commit_with_answer(services, uow, call, Creates::HistoryDefinition, tell(&definition)).await?;
     services.work.notify_waiters();
-    Ok(definition)
+    Ok(answer)
 }

@@ -15,6 +15,7 @@ use super::{
     history_bodies::{HISTORY_READ_ONLY, history_create, history_definition, history_instance, history_update},
     lists::{self, Answer, Collection, Context, Links},
     schema::{ErrorBody, HistoryDefinitionCreate, HistoryDefinitionUpdate},
+    view::object,
 };
 use crate::{
     app::{
@@ -160,10 +161,12 @@ pub(super) async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let draft = history_create(&body)?;
     let services = edge.services.clone();
-    let definition = run(async move { create_history_definition(&services, &call, draft).await }).await?;
+    let tell = |definition: &_| Value::Object(history_definition(definition));
+    let definition = object(run(async move { create_history_definition(&services, &call, draft, tell).await }).await?);
+    let id = definition.get("id").and_then(Value::as_str).unwrap_or_default();
+    let location = format!("{}{ROOT}/historyDefinitions/{id}", edge.public_url);
     let context = entity_context(&edge.public_url, &[], "historyDefinitions", None);
-    let mut response = json_response(StatusCode::CREATED, &entity(context, history_definition(&definition)));
-    let location = format!("{}{ROOT}/historyDefinitions/{}", edge.public_url, definition.id);
+    let mut response = json_response(StatusCode::CREATED, &entity(context, definition));
     response.headers_mut().insert(LOCATION, location.try_into().map_err(ApiError::internal)?);
     Ok(response)
 }

@@ -150,8 +150,8 @@ fn push_report(sql: &mut QueryBuilder<Postgres>, tenant: Uuid, query: &ReportQue
          i.principal_name, i.principal_detail, i.principal_type, \
          coalesce(i.recommendations[s.highest_stage], 0::smallint) as recommendation, d.decision, d.justification, \
          d.decided_by_id, d.decided_by_name, d.decided_by_user_principal_name, u.mail as decided_by_mail, d.decided_at, \
-         null::uuid as applied_by_id, null::text as applied_by_name, null::text as applied_by_user_principal_name, \
-         null::text as applied_by_mail, null::timestamptz as applied_at, null::boolean as applied \
+         a.applied_by_id, a.applied_by_name, a.applied_by_user_principal_name, b.mail as applied_by_mail, a.applied_at, \
+         a.result = 'AppliedSuccessfully' as applied \
          from selected s join decision_items i on i.instance_id = s.instance_id and i.tenant_id = ",
     );
     sql.push_bind(tenant);
@@ -162,6 +162,9 @@ fn push_report(sql: &mut QueryBuilder<Postgres>, tenant: Uuid, query: &ReportQue
          left join users u on u.user_id = d.decided_by_id and u.tenant_id = ",
     );
     sql.push_bind(tenant);
+    sql.push(" left join apply_results a on a.instance_id = i.instance_id and a.seq = i.seq and a.tenant_id = ");
+    sql.push_bind(tenant);
+    sql.push(" left join users b on b.user_id = a.applied_by_id and b.tenant_id = ").push_bind(tenant);
     if told_matters {
         sql.push(
             " left join told_cohorts t on t.instance_id = i.instance_id and t.cohort = i.cohort \

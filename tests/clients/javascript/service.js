@@ -119,6 +119,6 @@ export async function post(url, body) {
 export async function refusals(url, status) {
   const lines = (await (await fetch(`${url}/metrics`)).text()).split("\n");
   return lines
-    .filter((line) => line.startsWith("http_requests_total") && line.includes(`status="${status}"`))
+    .filter((line) => line.startsWith("attestry_http_requests_total") && line.includes(`status="${status}"`))
     .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
 }

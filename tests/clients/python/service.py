@@ -31,7 +31,7 @@ PLACE = json.loads(os.environ["ATTESTRY_CLIENT_TESTS"])
 
 REVIEWER = "reviewer"
 PATIENCE_SECONDS = 60
-METRIC = "http_requests_total"
+METRIC = "attestry_http_requests_total"
 
 
 class StaticToken(AccessTokenProvider):
