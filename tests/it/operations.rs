@@ -45,7 +45,14 @@ fn rows() -> Vec<Row> {
         };
         let Ok(answer) = answer.parse() else { continue };
         let path = path.trim_end_matches('/').to_owned();
-        rows.push(Row { section: section.clone(), id: id.to_owned(), method: method.parse().unwrap(), path, answer, test });
+        rows.push(Row {
+            section: section.clone(),
+            id: id.to_owned(),
+            method: method.parse().unwrap(),
+            path,
+            answer,
+            test,
+        });
     }
     rows
 }
@@ -181,7 +188,8 @@ impl<'a> Place<'a> {
     /// Who calls a row's operation, where, and with what.
     async fn call(&self, row: &Row) -> (Client, String, Option<Value>) {
         let of_reviewer = row.path.contains("filterByCurrentUser")
-            || ["INST-ACCEPT", "STAGE-ACCEPT", "INST-BATCH", "STAGE-BATCH", "DEC-UPDATE", "STAGE-DEC-UPDATE"].contains(&row.id.as_str());
+            || ["INST-ACCEPT", "STAGE-ACCEPT", "INST-BATCH", "STAGE-BATCH", "DEC-UPDATE", "STAGE-DEC-UPDATE"]
+                .contains(&row.id.as_str());
         let caller = if of_reviewer { self.tenant.as_user("mia") } else { self.tenant.as_admin() };
         if row.method == Method::GET {
             return (caller, self.shared.path(&row.path), None);

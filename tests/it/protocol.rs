@@ -80,7 +80,7 @@ async fn what_is_not_there_answers_404_in_graphs_form() {
     let review = two_stages(&t).await;
     for path in [
         "/definition".to_owned(),
-        "/historyDefinitions".to_owned(),
+        "/historyDefinition".to_owned(),
         "/unified/definitions".to_owned(),
         format!("{}/nothing", review.path()),
         "//v1.0".to_owned(),

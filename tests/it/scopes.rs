@@ -136,11 +136,11 @@ async fn what_is_wrong_with_a_scope_is_told_by_its_path() {
         (inactive_scope(&format!("/groups/{}/members", id_of("finance")), "P30D"), "scope.query"),
         (principal("allUsers"), "scope.@odata.type"),
         (memberships(&[], &[resource("group", "finance")]), "scope.principalScopes"),
-        (memberships(&[users.clone()], &[resource("group", "finance")]), "scope"),
+        (memberships(std::slice::from_ref(&users), &[resource("group", "finance")]), "scope"),
         (memberships(&[principal("everybody")], &[resource("group", "finance")]), "scope.principalScopes[0].scopeType"),
         (memberships(&[principal("allUsers")], &[resource("catalog", "finance")]), "scope.resourceScopes[0].scopeType"),
-        (memberships(&[users.clone()], &[query_scope("/sites/root")]), "scope.resourceScopes[0].query"),
-        (memberships(&[memberships(&[], &[])], &[users.clone()]), "scope.principalScopes[0].@odata.type"),
+        (memberships(std::slice::from_ref(&users), &[query_scope("/sites/root")]), "scope.resourceScopes[0].query"),
+        (memberships(&[memberships(&[], &[])], std::slice::from_ref(&users)), "scope.principalScopes[0].@odata.type"),
         (
             memberships(
                 &[principal("allUsers")],

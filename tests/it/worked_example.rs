@@ -89,8 +89,13 @@ async fn three_stages_as_the_worked_example_tells_them() {
         review.decide(&t.as_user(name), name, decision).await.is(204);
     }
 
+    // 01-07 21:00: the middle of stage 1; Dan has not answered.
+    t.advance("P2D").await;
+    assert_eq!(mailed(&sink), ["dan"]);
+    sink.clear();
+
     // 01-09 09:00: stage 1 ends; Cleo and Eve stay.
-    t.advance("P3D").await;
+    t.advance("P1D").await;
     assert_eq!(review.status().await, "InProgress");
     assert_eq!(review.stage_statuses().await, ["Completed", "InProgress"]);
     assert_eq!(people(&review.stage_items(2, &t.as_admin()).await), ["ana", "ben", "dan", "fay"]);
@@ -125,6 +130,9 @@ async fn three_stages_as_the_worked_example_tells_them() {
 
     // 01-12 15:00: the admin stops stage 2; stage 3 starts now and keeps its end.
     t.advance("P2DT6H").await;
+    // 01-11 09:00, the middle of stage 2: Noor is reminded of Dan.
+    assert_eq!(mailed(&sink), ["noor"]);
+    sink.clear();
     let before_stop = t.now().await;
     admin.act(&format!("{second_stage}/stop")).await.is(204);
     assert_eq!(review.stage_statuses().await, ["Completed", "Completed", "InProgress"]);
@@ -141,6 +149,9 @@ async fn three_stages_as_the_worked_example_tells_them() {
     review.decide(&t.as_user("olga"), "ana", "Approve").await.is(204);
     review.decide(&t.as_user("olga"), "fay", "Approve").await.is(204);
     t.advance("P2D").await;
+    // 01-14 12:00, the middle of stage 3: Dan is still open, and both may answer for him.
+    assert_eq!(mailed(&sink), ["olga", "pete"]);
+    sink.clear();
     review.decide(&t.as_user("pete"), "ana", "Deny").await.is(204);
 
     // 01-16 09:00: the end; Dan, whom nobody decided on, is denied by the system.

@@ -769,13 +769,9 @@ fn respell(sent: &SentScope, how: u32) -> SentScope {
     }
 }
 
-/// `PROPTEST_CASES=1000000 cargo test --lib domain::scope` runs as many inputs through the reader as one has time for.
-fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(1_000)
-}
-
+// `PROPTEST_CASES=1000000 cargo test --lib domain::scope` runs as many inputs through the reader as one has time for.
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(cases()))]
+    #![proptest_config(ProptestConfig::default())]
 
     #[test]
     fn the_normalised_scope_is_read_back_as_the_same_form((form, inactivity, enumeration) in any_meaning()) {

@@ -76,6 +76,9 @@ test("an instance is reviewed, changed, reminded of, stopped and applied", async
   assert.equal(await mia.api(`${path}/batchRecordDecisions`).post({ decision: "DontKnow" }), undefined);
   assert.equal(await carla.api(`${path}/resetDecisions`).post({}), undefined);
   assert.equal(await mia.api(`${path}/acceptRecommendations`).post({}), undefined);
+  assert.equal(Number(await carla.api(`${path}/decisions/$count`).filter("decision eq 'Deny'").get()), 1);
+  // nobody is to lose anything when this is applied: the other tests count on the group as it is
+  assert.equal(await carla.api(`${path}/resetDecisions`).post({}), undefined);
   assert.equal(await carla.api(`${path}/sendReminder`).post({}), undefined);
 
   const scope = (await carla.api(path).get()).scope;

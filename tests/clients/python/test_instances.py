@@ -64,7 +64,7 @@ class Instances(Case):
         at = self.instance("carla", made, instance)
 
         answered = await at.patch(AccessReviewInstance(reviewers=[user("olga")], fallback_reviewers=[user("sam"), user("tom")]))
-        self.assertEqual([one.query for one in answered.reviewers], [f"/users/{identifier('olga')}"])
+        self.assertEqual([one.query for one in answered.reviewers], [f"/v1.0/users/{identifier('olga')}"])
         self.assertEqual(len(answered.fallback_reviewers), 2)
         await self.refused(409, at.patch(AccessReviewInstance(fallback_reviewers=[user("tom")])))
 
