@@ -658,6 +658,31 @@ async fn the_second_occurrence_of_a_series_looks_its_groups_up_anew() {
     assert_eq!(instances(&t, &review).await.len(), 4);
 }
 
+/// LC-DEF-22, LC-DEF-27: between two occurrences nothing waits but the time of the next one; a stop and an update reach that too.
+#[tokio::test]
+async fn a_stopped_series_over_many_groups_opens_no_further_occurrence_until_it_is_given_another_end() {
+    let t = tenant(many_groups()).await;
+    let start = t.now().await.date_naive();
+    let range =
+        |occurrences: i32| json!({ "type": "numbered", "numberOfOccurrences": occurrences, "startDate": start });
+    let review = guests_of_every(&t, ALL_TEAMS)
+        .setting("instanceDurationInDays", json!(3))
+        .setting("recurrence", json!({ "pattern": { "type": "weekly", "interval": 1 }, "range": range(4) }))
+        .create()
+        .await;
+    t.run_jobs().await;
+
+    t.as_admin().act(&format!("{}/stop", review.path())).await.is(204);
+    t.advance("P8D").await;
+    assert_eq!(instances(&t, &review).await.len(), 2);
+    assert_eq!(t.as_admin().get(&review.path()).await.ok().text("status"), "Completed");
+
+    let longer = json!({ "settings": { "recurrence": { "range": range(3) } } });
+    t.as_admin().patch(&review.path(), &longer).await.is(204);
+    t.advance("P8D").await;
+    assert_eq!(instances(&t, &review).await.len(), 4);
+}
+
 /// LC-CONC-06: a worker that died after its commit, or two that ran the same job, leave one set of instances.
 #[tokio::test]
 async fn an_occurrence_is_opened_once_however_often_its_job_runs() {
