@@ -53,6 +53,10 @@ fn settle(value: &mut Value) {
                     ("@odata.etag", Value::String(_)) => *member = json!("{etag}"),
                     ("date" | "startDate", Value::String(_)) => *member = json!("{date}"),
                     ("downloadUri", Value::String(_)) => *member = json!("{link}"),
+                    ("@odata.nextLink", Value::String(link)) => {
+                        let (path, _) = link.split_once("$skiptoken=").unwrap();
+                        *member = json!(format!("{path}$skiptoken={{token}}"));
+                    }
                     _ => settle(member),
                 }
             }
