@@ -82,6 +82,37 @@ async fn a_report_says_what_the_api_says() {
     }
 }
 
+/// LC-HIST-10: who applied what, and when; what was only kept, or could not be removed, was not submitted.
+#[tokio::test]
+async fn a_report_says_what_was_applied_and_by_whom() {
+    let t = Tenant::with_finance().await;
+    let review = decided(&t).await;
+    t.as_admin().act(&format!("{}/stop", review.instance_path())).await.is(204);
+    t.as_admin().act(&format!("{}/applyDecisions", review.instance_path())).await.is(204);
+    t.run_jobs().await;
+
+    let rows = t.rows_of_report(&t.as_admin(), &history_body(t.now().await)).await;
+
+    let rows = by_principal(&rows);
+    let denied = rows["ben"];
+    let item = review.item("ben").await;
+    assert_eq!(item["applyResult"], "AppliedSuccessfully");
+    for (name, expected) in [
+        ("ReviewStatus", "Applied"),
+        ("AppliedByName", "carla"),
+        ("AppliedByUPN", "carla@acme.example"),
+        ("AppliedByEmailAddress", "carla@acme.example"),
+        ("AppliedDate", item["appliedDateTime"].as_str().unwrap()),
+        ("SubmissionResult", "applied"),
+    ] {
+        assert_eq!(denied[name], expected, "{name}");
+    }
+    for name in ["AppliedByName", "AppliedDate"] {
+        assert_eq!(rows["cleo"][name], "", "nothing was done about who was left undecided");
+    }
+    assert_eq!(rows["cleo"]["SubmissionResult"], "not applied");
+}
+
 /// LC-HIST-09
 #[tokio::test]
 async fn the_header_has_thirty_columns_in_their_order() {
