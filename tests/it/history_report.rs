@@ -218,6 +218,30 @@ async fn items_whose_reviewers_were_told_are_not_among_the_not_notified() {
     assert_eq!(column(&rows, "PrincipalName"), ["Gus (guest)", "dan", "fay"]);
 }
 
+/// M-32: somebody who got an item's reviewers of his own in a later stage was told of it in an earlier one all the same.
+#[tokio::test]
+async fn who_was_told_in_one_stage_counts_whatever_became_of_the_next() {
+    let (t, _sink) = Tenant::with_finance_and_mail().await;
+    t.import(&format!("{}\n", json!({ "type": "user", "id": object_id("noor"), "mail": null }))).await;
+    t.review()
+        .stages(&[stage(1, 3, &[user("mia")], &[], &[]), stage(2, 3, &[manager()], &[], &[])])
+        .setting("mailNotificationsEnabled", json!(true))
+        .running()
+        .await;
+    t.run_jobs().await;
+    // his manager in the second stage is another than when the cohorts were made, and has no address
+    t.import(&format!("{}\n", json!({ "type": "user", "id": object_id("ana"), "manager": object_id("noor") }))).await;
+    t.advance("P3D").await;
+    t.run_jobs().await;
+    assert_eq!(t.table("item_overrides").await.len(), 1);
+    let mut body = history_body(t.now().await);
+    body["decisions"] = json!(["notNotified"]);
+
+    let rows = t.rows_of_report(&t.as_admin(), &body).await;
+
+    assert_eq!(column(&rows, "PrincipalName"), [""; 0], "mia was told of all of them in the first stage");
+}
+
 /// LC-HIST-03
 #[tokio::test]
 async fn reviews_are_chosen_by_their_start_and_end() {
