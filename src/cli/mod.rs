@@ -10,6 +10,7 @@ mod issuer;
 mod migrate;
 mod serve;
 mod service;
+mod settings;
 mod tenant;
 mod token;
 
@@ -41,6 +42,9 @@ Further settings, from the environment or (in lower case, without ATTESTRY_) fro
   ATTESTRY_ALLOWED_ORIGINS origins whose pages may call from a browser, such as https://admin.example [default: none]
   ATTESTRY_WORKERS         jobs at the same time [default: 4]
   ATTESTRY_DRAIN_SECONDS   how long requests are still accepted after the signal to stop [default: 0]
+  ATTESTRY_MOST_ITEMS_PER_INSTANCE        items of one review at most [default: 100000]
+  ATTESTRY_MOST_REVIEWERS_PER_ITEM        people who may answer for one item, at most [default: 500]
+  ATTESTRY_MOST_INSTANCES_PER_OCCURRENCE  reviews that one occurrence over many groups makes, at most [default: 20000]
   ATTESTRY_PG_BINDIR       where the private PostgreSQL's programs are, if not found by themselves";
 
 /// Access reviews for your own directory, wire-compatible with Microsoft Graph v1.0.
@@ -70,6 +74,9 @@ enum Command {
     /// Token issuers: the OpenID providers whose tokens a tenant trusts
     #[command(subcommand)]
     Issuer(IssuerCommand),
+    /// Review settings of a tenant: what it may choose
+    #[command(subcommand)]
+    Settings(SettingsCommand),
     /// Read directory objects from a file of one JSON object a line; all of it or nothing
     Import(ImportArguments),
     /// Print an access token of the built-in issuer, for development and tests (needs ATTESTRY_DEV_ISSUER=1)
@@ -184,6 +191,31 @@ struct IssuerTestArguments {
     token: Option<PathBuf>,
 }
 
+#[derive(Subcommand)]
+enum SettingsCommand {
+    /// Print the settings as JSON
+    Show(SettingsShowArguments),
+    /// Change what is given, and print the settings as JSON
+    Set(SettingsSetArguments),
+}
+
+#[derive(Args)]
+struct SettingsShowArguments {
+    /// Slug or id of the tenant
+    #[arg(long)]
+    tenant: String,
+}
+
+#[derive(Args)]
+struct SettingsSetArguments {
+    /// Slug or id of the tenant
+    #[arg(long)]
+    tenant: String,
+    /// Whether owners of a group create and manage the reviews of it: true or false
+    #[arg(long, value_name = "BOOLEAN")]
+    group_owners_may_review: Option<bool>,
+}
+
 #[derive(Args)]
 struct ImportArguments {
     /// Slug or id of the tenant
@@ -279,6 +311,7 @@ async fn dispatch(command: Command, config: &Config, database: &Database) -> any
         Command::Tenant(TenantCommand::Create(arguments)) => tenant::create(database, arguments).await,
         Command::Tenant(TenantCommand::Clock(arguments)) => clock::advance(config, database, arguments).await,
         Command::Issuer(command) => issuer::run(config, database, command).await,
+        Command::Settings(command) => settings::run(config, database, command).await,
         Command::Import(arguments) => import::run(database, arguments).await,
         Command::Token(arguments) => token::run(config, database, arguments).await,
         Command::Openapi => Ok(()),

@@ -55,6 +55,7 @@ pub enum Activity {
     IssuerAdded,
     IssuerChanged,
     IssuerRemoved,
+    ReviewSettingsChanged,
 }
 
 impl Activity {
@@ -105,6 +106,7 @@ impl Activity {
             Self::IssuerAdded => "Token issuer added",
             Self::IssuerChanged => "Token issuer changed",
             Self::IssuerRemoved => "Token issuer removed",
+            Self::ReviewSettingsChanged => "Review settings changed",
         }
     }
 

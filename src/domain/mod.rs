@@ -20,6 +20,7 @@ pub mod ids;
 pub mod insight;
 pub mod instance;
 pub mod lifecycle;
+pub mod limits;
 #[cfg(test)]
 mod model_tests;
 pub mod precondition;
@@ -28,6 +29,7 @@ pub mod recommendation;
 pub mod recurrence;
 pub mod reminder;
 pub mod repeat;
+pub mod review_settings;
 pub mod reviewer_reach;
 pub mod reviewer_scope;
 pub mod scope;

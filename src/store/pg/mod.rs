@@ -25,6 +25,7 @@ mod jobs;
 pub mod migrate;
 mod occurrences;
 mod reminders;
+mod review_settings;
 mod reviewer_lists;
 mod reviewers;
 mod stages;
