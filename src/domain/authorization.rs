@@ -688,7 +688,9 @@ pub fn decide(caller: &Caller, operation: Operation, review: ReviewKind, relatio
     }
     let relation = match caller.kind {
         // nobody owns a directory role
-        CallerKind::User => Relation { owns_group: relation.owns_group && review != ReviewKind::DirectoryRole, ..*relation },
+        CallerKind::User => {
+            Relation { owns_group: relation.owns_group && review != ReviewKind::DirectoryRole, ..*relation }
+        }
         // an application is nobody's colleague: it has no personal rights, whatever a directory says
         CallerKind::Application => Relation::default(),
     };

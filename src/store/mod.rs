@@ -340,12 +340,7 @@ pub struct ContactedReviewer {
 pub trait ReviewerRepository: Send {
     /// Resolves the stage's scopes anew for every one of its items and replaces what was resolved before. When an item would have
     /// more than `most` reviewers, no item has any afterwards. LC-REV-01 to 05, LC-REV-13, LC-SUPD-20, LC-SUPD-25
-    async fn resolve(
-        &mut self,
-        instance: &Instance,
-        stage: &StageEntry,
-        most: i64,
-    ) -> Result<Resolution, StoreError>;
+    async fn resolve(&mut self, instance: &Instance, stage: &StageEntry, most: i64) -> Result<Resolution, StoreError>;
     /// Those of the stored lists whose users, groups and owners are more than `most` people now. `resource`: the group or
     /// application under review, if there is one. LC-REV-13
     async fn named_by_more(

@@ -71,7 +71,8 @@ fn company() -> Company {
             "appRoleAssignedTo": [{ "id": "one", "principalId": object_id("ana"), "appRoleId": object_id("role") }] }))
         .with(json!({ "type": "directoryRole", "id": object_id("readers"), "displayName": "Global Reader",
             "members": [object_id("rita")], "eligibleMembers": [object_id("carla")] }))
-        .with(json!({ "type": "group", "id": object_id("team"), "displayName": "Team", "sharedChannels": [
+        .with(json!({ "type": "group", "id": object_id("team"), "displayName": "Team",
+            "eligibleOwners": [object_id("sam")], "sharedChannels": [
             { "id": "19:one", "displayName": "One", "members": [object_id("zoe")] }] }))
         .with(json!({ "type": "accessPackage", "id": object_id("kit"), "displayName": "Starter kit",
             "assignmentPolicies": [{ "id": object_id("policy"), "displayName": "Staff" }],
@@ -106,6 +107,7 @@ async fn busy_tenant(database: &Database) -> (Tenant, Review) {
     let keyed = crate::support::Answer::of(keyed.json(t.review().body()).send().await.unwrap()).await.is(201);
     t.as_admin().delete(&format!("/definitions/{}", keyed.text("id"))).await.is(204);
     t.report(&t.as_admin(), &history_body(t.now().await)).await;
+    t.as_admin().patch("//attestry/v1/reviewSettings", &json!({ "groupOwnersMayReview": true })).await.is(200);
     // What a review of all groups leaves, without another definition in every list.
     let looked_up = "insert into enumerated_occurrences (tenant_id, definition_id, occurrence, opened_at, group_count)
                      select tenant_id, definition_id, 0, now(), 0 from definitions where tenant_id =";

@@ -251,7 +251,11 @@ fn review_settings_are_read_by_who_reads_reviews_and_changed_by_who_manages_ever
         (&[DirectoryRole::GlobalAdministrator], Ok(()), Ok(())),
     ] {
         let caller = of(roles);
-        assert_eq!((may_read_review_settings(&caller), may_change_review_settings(&caller)), (reads, changes), "{roles:?}");
+        assert_eq!(
+            (may_read_review_settings(&caller), may_change_review_settings(&caller)),
+            (reads, changes),
+            "{roles:?}"
+        );
     }
     assert_eq!(may_change_review_settings(&application(Permission::ReadWrite)), Ok(()));
     let reading = application(Permission::Read);

@@ -955,7 +955,9 @@ mod tests {
             ["manager", "mail", "userType", "accountEnabled", "createdDateTime"]
         );
         assert_eq!(
-            paths(group(json!({"members": BOB, "owners": [BOB, 4, "x"], "eligibleOwners": ["x"], "privilegedAccess": 1}))),
+            paths(group(
+                json!({"members": BOB, "owners": [BOB, 4, "x"], "eligibleOwners": ["x"], "privilegedAccess": 1})
+            )),
             ["privilegedAccess", "members", "owners[1]", "owners[2]", "eligibleOwners[0]"]
         );
     }

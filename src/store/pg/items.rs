@@ -504,9 +504,13 @@ impl ItemRepository for PgUnitOfWork {
 
     async fn discard(&mut self, instance: InstanceId) -> Result<(), StoreError> {
         let tenant = self.tenant.as_uuid();
-        sqlx::query!("delete from decision_items where tenant_id = $1 and instance_id = $2", tenant, instance.as_uuid())
-            .execute(self.connection()?)
-            .await?;
+        sqlx::query!(
+            "delete from decision_items where tenant_id = $1 and instance_id = $2",
+            tenant,
+            instance.as_uuid()
+        )
+        .execute(self.connection()?)
+        .await?;
         Ok(())
     }
 

@@ -13,7 +13,8 @@ use crate::{
         stage::StageOrdinal,
     },
     store::{
-        MailKind, NamedByMore, Resolution, ReviewerListRepository, ReviewerRepository, StageEntry, StageReach, StoreError, Ties,
+        MailKind, NamedByMore, Resolution, ReviewerListRepository, ReviewerRepository, StageEntry, StageReach,
+        StoreError, Ties,
     },
 };
 
@@ -454,12 +455,7 @@ impl PgUnitOfWork {
 
 #[async_trait]
 impl ReviewerRepository for PgUnitOfWork {
-    async fn resolve(
-        &mut self,
-        instance: &Instance,
-        stage: &StageEntry,
-        most: i64,
-    ) -> Result<Resolution, StoreError> {
+    async fn resolve(&mut self, instance: &Instance, stage: &StageEntry, most: i64) -> Result<Resolution, StoreError> {
         let lists = ReviewerListRepository::find(self, ReviewerListId::of_stage(stage.stage.id)).await?;
         self.forget_reviewers(instance.id, stage.stage.ordinal).await?;
         let fixed = self.resolve_fixed(instance, stage, most).await?;
