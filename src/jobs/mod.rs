@@ -171,6 +171,7 @@ async fn run_in_place(
 
 /// Runs a job, keeps its lease meanwhile, and gives it back when it failed. A panic of the job is a failure like any other.
 async fn attend(services: &Services, job: ClaimedJob, public_url: Arc<str>, lease_seconds: i32) -> JobResult {
+    telemetry::job_started(job.job.kind(), job.late_by);
     let job = Arc::new(job);
     let began = Instant::now();
     let mut run = {

@@ -712,6 +712,8 @@ pub struct ClaimedJob {
     pub attempt: i32,
     /// Whether the try before this one ended without a word: its worker died, or is slower than its lease.
     pub interrupted: bool,
+    /// For how long it had been due, or rested enough for another try, when it was claimed. Seconds.
+    pub late_by: f64,
     /// Proves that the lease is still ours.
     pub lease: Uuid,
 }
@@ -761,6 +763,9 @@ pub trait JobQueue: Send + Sync {
         limit: i64,
         lease_seconds: i32,
     ) -> Result<Vec<ClaimedJob>, StoreError>;
+    /// Takes the job of a tenant that failed and has rested longest, before it was to be tried again; mail aside, which waits for its
+    /// server.
+    async fn claim_resting(&self, tenant: TenantId, lease_seconds: i32) -> Result<Option<ClaimedJob>, StoreError>;
     /// Keeps the lease for another `lease_seconds`; `false` when somebody else has the job by now.
     async fn renew(&self, job: &ClaimedJob, lease_seconds: i32) -> Result<bool, StoreError>;
     /// Gives a failed job back, to be tried again after `delay_seconds`.
