@@ -155,7 +155,7 @@ async fn apply_range(
     }
     if !removals.is_empty() {
         let principals: Vec<_> = removals.iter().map(|(_, principal, _)| *principal).collect();
-        let removed: HashSet<_> = uow.apply().remove(&instance.resource, &principals).await?.into_iter().collect();
+        let removed: HashSet<_> = uow.apply().remove(instance, &principals).await?.into_iter().collect();
         results.extend(removals.into_iter().map(|(seq, principal, description)| {
             let (result, description) = match removed.contains(&principal) {
                 true => (ApplyResult::AppliedSuccessfully, description),
