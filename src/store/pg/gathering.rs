@@ -175,10 +175,8 @@ impl Statement {
             | RoleHolders::Guests => &["user"],
             RoleHolders::UsersAndGroups => &["user", "group"],
         };
-        let tables = [
-            ("role_assignments", holders.counts_assigned()),
-            ("role_eligibilities", holders.counts_eligible()),
-        ];
+        let tables =
+            [("role_assignments", holders.counts_assigned()), ("role_eligibilities", holders.counts_eligible())];
         let tables = tables.into_iter().filter_map(|(table, counts)| counts.then_some(table));
         self.push("role as (select role_id from directory_roles where tenant_id = ").tenant();
         self.push(" and ").bind(role).push(" in (role_id, role_template_id)), held as (");

@@ -77,7 +77,11 @@ impl PgUnitOfWork {
             .collect())
     }
 
-    pub(super) async fn remove_from_group(&mut self, group: ObjectId, principals: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
+    pub(super) async fn remove_from_group(
+        &mut self,
+        group: ObjectId,
+        principals: &[Uuid],
+    ) -> Result<Vec<Uuid>, StoreError> {
         let tenant = self.tenant.as_uuid();
         Ok(sqlx::query_scalar!(
             r#"
