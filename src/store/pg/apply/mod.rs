@@ -367,6 +367,8 @@ impl ApplyRepository for PgUnitOfWork {
                 delete from shared_channel_members where tenant_id = $1 and member_id = any($2)
             ), packages as (
                 delete from access_package_assignments where tenant_id = $1 and target_id = any($2)
+            ), sponsorships as (
+                delete from user_sponsors where tenant_id = $1 and sponsor_id = any($2)
             ), reports as (
                 update users
                    set manager_id = null
