@@ -111,7 +111,13 @@ async fn step(
         }
         // The accounts' own job ends it.
         (Work::Apply, Some(_)) => {}
-        (Work::DeleteUsers, None) if run.applied_through < instance.item_count => {}
+        // Accounts blocked from here on wait at least as long, and find their job still there: it is enqueued only once.
+        (Work::DeleteUsers, None) if run.applied_through < instance.item_count => {
+            let due_at = uow.now() + BLOCKED_FOR;
+            uow.jobs().postpone(job, due_at).await?;
+            uow.commit().await?;
+            return Ok(Step::Done);
+        }
         (Work::Apply | Work::DeleteUsers, None) => {
             let mut review = ReviewRun::new(&mut *uow, &actor);
             review.finish_applying(&mut instance, &run.by).await?;
