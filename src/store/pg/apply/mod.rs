@@ -247,11 +247,20 @@ impl ApplyRepository for PgUnitOfWork {
         let tenant = self.tenant.as_uuid();
         let blocked = sqlx::query_scalar!(
             r#"
-            update users
+            with held as materialized (
+                select user_id
+                  from users
+                 where tenant_id = $1
+                   and user_id = any($2)
+                 order by user_id
+                   for no key update
+            )
+            update users u
                set account_enabled = false
-             where tenant_id = $1
-               and user_id = any($2)
-            returning user_id
+              from held h
+             where u.tenant_id = $1
+               and u.user_id = h.user_id
+            returning u.user_id
             "#,
             tenant,
             &uuids(users),
