@@ -9,7 +9,7 @@ use crate::domain::{
     decision::Verdict,
     definition::Identity,
     ids::{DefinitionId, InstanceId, ItemSeq, ObjectId},
-    instance::{Instance, Resource},
+    instance::Instance,
 };
 
 /// An instance being applied.
@@ -57,7 +57,7 @@ pub enum BlockedAccount {
     Gone,
 }
 
-/// Each method is one statement whatever the number of items.
+/// Each method is one statement, or one for each table of the directory, whatever the number of items.
 #[async_trait]
 pub trait ApplyRepository: Send {
     /// Records that an instance is being applied, and for whom; once per instance.
@@ -73,8 +73,9 @@ pub trait ApplyRepository: Send {
         after: ItemSeq,
         through: ItemSeq,
     ) -> Result<Vec<ItemToApply>, StoreError>;
-    /// Takes the principals' own assignments to the resource away; returns those who had one.
-    async fn remove(&mut self, resource: &Resource, principals: &[ObjectId]) -> Result<Vec<ObjectId>, StoreError>;
+    /// Takes the principals' own assignments that are under review away, whatever the kind of the resource; returns those who had
+    /// one, perhaps more than once. LC-APPLY-03
+    async fn remove(&mut self, instance: &Instance, principals: &[ObjectId]) -> Result<Vec<ObjectId>, StoreError>;
     /// Stores the items' results at the unit's instant.
     async fn record(&mut self, instance: InstanceId, by: &Identity, results: &[ItemResult]) -> Result<(), StoreError>;
     /// How often each result was recorded.

@@ -167,18 +167,20 @@ impl Statement {
     /// A role is named by its own id or its template's. A group that holds the role is one item and is not expanded.
     /// LC-INST-13
     fn push_role_holders(&mut self, role: Uuid, holders: RoleHolders) {
-        let (tables, kinds): (&[_], &[_]) = match holders {
-            RoleHolders::ServicePrincipals => (&["role_assignments"], &["servicePrincipal"]),
-            RoleHolders::AssignedUsers => (&["role_assignments"], &["user"]),
-            RoleHolders::EligibleUsers => (&["role_eligibilities"], &["user"]),
-            RoleHolders::UsersActiveOrEligible | RoleHolders::Guests => {
-                (&["role_assignments", "role_eligibilities"], &["user"])
-            }
-            RoleHolders::UsersAndGroups => (&["role_assignments", "role_eligibilities"], &["user", "group"]),
+        let kinds: &[_] = match holders {
+            RoleHolders::ServicePrincipals => &["servicePrincipal"],
+            RoleHolders::AssignedUsers
+            | RoleHolders::EligibleUsers
+            | RoleHolders::UsersActiveOrEligible
+            | RoleHolders::Guests => &["user"],
+            RoleHolders::UsersAndGroups => &["user", "group"],
         };
+        let tables =
+            [("role_assignments", holders.counts_assigned()), ("role_eligibilities", holders.counts_eligible())];
+        let tables = tables.into_iter().filter_map(|(table, counts)| counts.then_some(table));
         self.push("role as (select role_id from directory_roles where tenant_id = ").tenant();
         self.push(" and ").bind(role).push(" in (role_id, role_template_id)), held as (");
-        for (position, table) in tables.iter().enumerate() {
+        for (position, table) in tables.enumerate() {
             if position > 0 {
                 self.push(" union ");
             }

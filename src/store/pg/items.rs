@@ -295,6 +295,14 @@ impl ViewQuery<'_> {
     }
 }
 
+/// The members of an enumeration among these values.
+fn members(values: &[FilterValue]) -> impl Iterator<Item = String> {
+    values.iter().filter_map(|value| match value {
+        FilterValue::Member(member) => Some((*member).to_owned()),
+        _ => None,
+    })
+}
+
 const fn column(property: DecisionProperty) -> Column {
     match property {
         DecisionProperty::Id => Column { sql: "v.seq", kind: "integer", nullable: false },
@@ -342,13 +350,7 @@ impl ViewQuery<'_> {
         };
         match property {
             DecisionProperty::Decision => {
-                let verdicts: Vec<String> = values
-                    .iter()
-                    .filter_map(|value| match value {
-                        FilterValue::Member(member) => Some((*member).to_owned()),
-                        _ => None,
-                    })
-                    .collect();
+                let verdicts: Vec<String> = members(values).collect();
                 let silent = verdicts.iter().any(|verdict| verdict == Verdict::NotReviewed.as_str());
                 match (silent, verdicts.as_slice()) {
                     (false, _) => self.push_recorded(query, |query| {
@@ -377,8 +379,14 @@ impl ViewQuery<'_> {
                     });
                 }
             }
+            DecisionProperty::ApplyResult => {
+                let results: Vec<String> = members(values).collect();
+                // No row means New, which only the view can tell.
+                if !results.iter().any(|result| result == ApplyResult::New.as_str()) {
+                    self.push_having_result(query, results);
+                }
+            }
             DecisionProperty::Id
-            | DecisionProperty::ApplyResult
             | DecisionProperty::Recommendation
             | DecisionProperty::PrincipalId
             | DecisionProperty::PrincipalName
@@ -398,6 +406,12 @@ impl ViewQuery<'_> {
         query.push(" and not exists (select from decisions x where x.tenant_id = ").push_bind(self.tenant);
         query.push(" and x.instance_id = ").push_bind(self.instance).push(" and x.seq = v.seq and x.ordinal ");
         query.push(comparison).push(" ").push_bind(ordinal).push(")");
+    }
+
+    fn push_having_result(&self, query: &mut QueryBuilder<Postgres>, results: Vec<String>) {
+        query.push(" and v.seq in (select x.seq from apply_results x where x.tenant_id = ").push_bind(self.tenant);
+        query.push(" and x.instance_id = ").push_bind(self.instance);
+        query.push(" and x.result = any(").push_bind(results).push("))");
     }
 
     /// Whether the view holds every item of the instance, so that places and numbers are known without looking.

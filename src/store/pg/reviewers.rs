@@ -384,6 +384,7 @@ impl PgUnitOfWork {
                  where i.tenant_id = $1
                    and i.instance_id = $2
                    and i.direct_connect
+                   and stage_holds_item($1, $2, $3, $7, i.seq)
             ), primaries as (
                 insert into stage_reviewers (tenant_id, instance_id, ordinal, reviewer_id, cohort)
                 select $1, $2, $3, user_id, cohort
@@ -401,6 +402,7 @@ impl PgUnitOfWork {
             instance.resource.id.as_uuid(),
             primary,
             fallback,
+            stage.entry.as_str(),
         )
         .execute(self.connection()?)
         .await?;

@@ -1,4 +1,14 @@
-//! Carrying decisions out on the directory: facts, removals and results, a range of items at a time.
+//! Carrying decisions out on the directory: facts, removals and results, a range of items at a time. One file for each kind of
+//! resource.
+//!
+//! What the directory does not hold cannot be known here: restricted management units (LC-APPLY-04), teams that are members of a
+//! shared channel (LC-APPLY-16), and what an access package gave beside its assignment.
+
+mod access_package;
+mod application;
+mod group;
+mod role;
+mod team;
 
 use std::collections::HashMap;
 
@@ -6,6 +16,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use self::access_package::PackageScope;
 use super::{PgUnitOfWork, error::corrupt, items::principal_kind};
 use crate::{
     domain::{
@@ -13,7 +24,8 @@ use crate::{
         decision::Verdict,
         definition::Identity,
         ids::{DefinitionId, InstanceId, ItemSeq, ObjectId},
-        instance::{Instance, Resource, ResourceKind},
+        instance::Instance,
+        scope::ScopeForm,
     },
     store::{
         Principal, StoreError,
@@ -22,119 +34,48 @@ use crate::{
 };
 
 impl PgUnitOfWork {
-    /// How principals hold access to a resource now. The one place that knows the kinds of resources, with [`Self::remove_from`]
-    /// below.
+    /// How principals hold access to what is under review now. The one place that knows the kinds of resources, with
+    /// [`Self::remove_from`] below; what each of them does is in the file of its kind.
     async fn access_to(
         &mut self,
-        resource: &Resource,
+        instance: &Instance,
         principals: &[Uuid],
     ) -> Result<HashMap<Uuid, Access>, StoreError> {
-        match resource.kind {
-            ResourceKind::Group => self.access_to_group(resource.id, principals).await,
-            // LC-APPLY-13
-            ResourceKind::ServicePrincipal
-            | ResourceKind::DirectoryRole
-            | ResourceKind::AccessPackageAssignmentPolicy => {
-                let unconnected = Access::Direct { nested: false, obstacle: Some(Obstacle::NoConnector) };
+        match &instance.scope.form {
+            ScopeForm::GroupMembers { group, .. } => self.access_to_group(*group, principals).await,
+            ScopeForm::TeamAndSharedChannels { team } => self.access_to_team(*team, principals).await,
+            ScopeForm::ApplicationAssignments { service_principal, .. } => {
+                self.access_to_application(*service_principal, principals).await
+            }
+            ScopeForm::RoleHolders { role, holders } => self.access_to_role(*role, *holders, principals).await,
+            ScopeForm::AccessPackageAssignments { access_package, assignment_policy, catalog, holders: _ } => {
+                let package = PackageScope { policy: *assignment_policy, package: *access_package, catalog: *catalog };
+                self.access_to_package(package, principals).await
+            }
+            // No instance has it; if one had, this would be the answer. LC-APPLY-13
+            ScopeForm::EveryGroupMembers { .. } => {
+                let unconnected = Access::Direct { also: None, obstacle: Some(Obstacle::NoConnector) };
                 Ok(principals.iter().map(|principal| (*principal, unconnected)).collect())
             }
         }
     }
 
-    /// Takes principals' own assignments away; returns whose.
-    async fn remove_from(&mut self, resource: &Resource, principals: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
-        match resource.kind {
-            ResourceKind::Group => self.remove_from_group(resource.id, principals).await,
-            ResourceKind::ServicePrincipal
-            | ResourceKind::DirectoryRole
-            | ResourceKind::AccessPackageAssignmentPolicy => Ok(Vec::new()),
+    /// Takes principals' own assignments away; returns whose. Rows are locked in one order, so that two reviews of one resource
+    /// wait for each other instead of deadlocking.
+    async fn remove_from(&mut self, instance: &Instance, principals: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
+        match &instance.scope.form {
+            ScopeForm::GroupMembers { group, .. } => self.remove_from_group(*group, principals).await,
+            ScopeForm::TeamAndSharedChannels { team } => self.remove_from_team(*team, principals).await,
+            ScopeForm::ApplicationAssignments { service_principal, .. } => {
+                self.remove_from_application(*service_principal, principals).await
+            }
+            ScopeForm::RoleHolders { role, holders } => self.remove_from_role(*role, *holders, principals).await,
+            ScopeForm::AccessPackageAssignments { access_package, assignment_policy, catalog, holders: _ } => {
+                let package = PackageScope { policy: *assignment_policy, package: *access_package, catalog: *catalog };
+                self.remove_from_package(package, principals).await
+            }
+            ScopeForm::EveryGroupMembers { .. } => Ok(Vec::new()),
         }
-    }
-
-    /// LC-APPLY-04, LC-APPLY-05
-    async fn access_to_group(
-        &mut self,
-        group: ObjectId,
-        principals: &[Uuid],
-    ) -> Result<HashMap<Uuid, Access>, StoreError> {
-        let tenant = self.tenant.as_uuid();
-        let rows = sqlx::query!(
-            r#"
-            with recursive nested (group_id) as (
-                select m.member_id
-                  from group_members m
-                 where m.tenant_id = $1
-                   and m.group_id = $2
-                   and m.member_type = 'group'
-                 union
-                select m.member_id
-                  from nested n
-                  join group_members m
-                    on m.tenant_id = $1
-                   and m.group_id = n.group_id
-                   and m.member_type = 'group'
-            )
-            select p.principal_id as "principal_id!",
-                   'DynamicMembership' = any(g.group_types) as "dynamic!",
-                   g.on_premises_sync_enabled as "on_premises!",
-                   g.mail_enabled and 'Unified' <> all(g.group_types) as "mail_enabled!",
-                   exists (
-                       select
-                         from group_members m
-                        where m.tenant_id = $1
-                          and m.group_id = $2
-                          and m.member_id = p.principal_id) as "direct!",
-                   exists (
-                       select
-                         from nested n
-                         join group_members m
-                           on m.tenant_id = $1
-                          and m.group_id = n.group_id
-                          and m.member_id = p.principal_id) as "nested!"
-              from unnest($3::uuid[]) as p (principal_id)
-              join groups g on g.tenant_id = $1 and g.group_id = $2
-            "#,
-            tenant,
-            group.as_uuid(),
-            principals,
-        )
-        .fetch_all(self.connection()?)
-        .await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| {
-                let obstacle = match row {
-                    _ if row.dynamic => Some(Obstacle::DynamicGroup),
-                    _ if row.on_premises => Some(Obstacle::OnPremisesGroup),
-                    _ if row.mail_enabled => Some(Obstacle::MailEnabledGroup),
-                    _ => None,
-                };
-                let access = match (row.direct, row.nested) {
-                    (true, nested) => Access::Direct { nested, obstacle },
-                    (false, true) => Access::Nested,
-                    (false, false) => Access::Gone,
-                };
-                (row.principal_id, access)
-            })
-            .collect())
-    }
-
-    async fn remove_from_group(&mut self, group: ObjectId, principals: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
-        let tenant = self.tenant.as_uuid();
-        Ok(sqlx::query_scalar!(
-            r#"
-            delete from group_members
-             where tenant_id = $1
-               and group_id = $2
-               and member_id = any($3)
-            returning member_id
-            "#,
-            tenant,
-            group.as_uuid(),
-            principals,
-        )
-        .fetch_all(self.connection()?)
-        .await?)
     }
 }
 
@@ -226,7 +167,7 @@ impl ApplyRepository for PgUnitOfWork {
         .fetch_all(self.connection()?)
         .await?;
         let principals: Vec<_> = rows.iter().map(|row| row.principal_id).collect();
-        let access = self.access_to(&instance.resource, &principals).await?;
+        let access = self.access_to(instance, &principals).await?;
         rows.into_iter()
             .map(|row| {
                 Ok(ItemToApply {
@@ -244,8 +185,8 @@ impl ApplyRepository for PgUnitOfWork {
             .collect()
     }
 
-    async fn remove(&mut self, resource: &Resource, principals: &[ObjectId]) -> Result<Vec<ObjectId>, StoreError> {
-        let removed = self.remove_from(resource, &uuids(principals)).await?;
+    async fn remove(&mut self, instance: &Instance, principals: &[ObjectId]) -> Result<Vec<ObjectId>, StoreError> {
+        let removed = self.remove_from(instance, &uuids(principals)).await?;
         Ok(removed.into_iter().map(ObjectId::new).collect())
     }
 
@@ -306,11 +247,20 @@ impl ApplyRepository for PgUnitOfWork {
         let tenant = self.tenant.as_uuid();
         let blocked = sqlx::query_scalar!(
             r#"
-            update users
+            with held as materialized (
+                select user_id
+                  from users
+                 where tenant_id = $1
+                   and user_id = any($2)
+                 order by user_id
+                   for no key update
+            )
+            update users u
                set account_enabled = false
-             where tenant_id = $1
-               and user_id = any($2)
-            returning user_id
+              from held h
+             where u.tenant_id = $1
+               and u.user_id = h.user_id
+            returning u.user_id
             "#,
             tenant,
             &uuids(users),
@@ -426,6 +376,8 @@ impl ApplyRepository for PgUnitOfWork {
                 delete from shared_channel_members where tenant_id = $1 and member_id = any($2)
             ), packages as (
                 delete from access_package_assignments where tenant_id = $1 and target_id = any($2)
+            ), sponsorships as (
+                delete from user_sponsors where tenant_id = $1 and sponsor_id = any($2)
             ), reports as (
                 update users
                    set manager_id = null
