@@ -39,6 +39,7 @@ mod paging;
 mod pool;
 mod protocol;
 mod races;
+mod recurrence;
 mod reference_examples;
 mod reminders;
 mod reset;
