@@ -10,6 +10,7 @@ use serde_json::json;
 use super::{Refused, ids};
 use crate::{
     domain::{
+        affiliation::affiliations,
         decision::Verdict,
         definition::{DefaultDecision, Definition, Identity},
         enumeration::enumeration_status,
@@ -17,7 +18,7 @@ use crate::{
         ids::{InstanceId, ReviewerListId},
         instance::{Instance, InstanceError, Resource},
         lifecycle::{self, Begun, Entry, Next, Start, TooLate},
-        recommendation::inactivity_cutoff,
+        recommendation::{RecommendationRule, rules_of_instance},
         recurrence,
         reviewer_scope::{ReviewerLists, ReviewerScope},
         scope::ReviewScope,
@@ -245,23 +246,20 @@ impl<'a> ReviewRun<'a> {
         let mut lists = std::iter::once(&first_lists).chain(planned.iter().skip(1).map(|stage| &stage.reviewer_lists));
         let one_cohort_per_principal = lists.any(ReviewerLists::tell_principals_apart);
         let settings = &instance.settings;
-        let mut recommendation_cutoffs: Vec<_> = planned
-            .iter()
-            .map(|stage| {
-                stage.recommendations_enabled.then(|| inactivity_cutoff(instance.start_at, stage.look_back.as_ref()))
-            })
-            .collect();
-        // The default decision recommends even where nothing is shown. LC-CMP-06
-        let last_shown = recommendation_cutoffs.iter().rev().find_map(|cutoff| *cutoff);
-        let own = inactivity_cutoff(instance.start_at, settings.recommendation_look_back_duration.as_ref());
-        recommendation_cutoffs.push(Some(last_shown.unwrap_or(own)));
+        let recommendation_rules = rules_of_instance(&planned, settings, instance.resource.kind, instance.start_at);
+        let affiliations =
+            match recommendation_rules.iter().flatten().any(|rule| *rule == RecommendationRule::Affiliation) {
+                true => affiliations(self.uow.items().managed_members(instance).await?),
+                false => Vec::new(),
+            };
         Ok(Gathering {
             inactive_before: instance
                 .scope
                 .inactive_for(settings.recommendation_look_back_duration)
                 .map(|duration| duration.before(instance.start_at))
                 .filter(|cutoff| *cutoff < instance.start_at),
-            recommendation_cutoffs,
+            recommendation_rules,
+            affiliations,
             one_cohort_per_principal,
             users_only: planned.iter().all(|stage| {
                 stage.reviewer_lists.is_self_review() && stage.reviewer_lists.fallback_reviewers.is_empty()

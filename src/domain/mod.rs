@@ -3,6 +3,7 @@
 //! Services in `app` load values, ask this room, and save what it answers. Rule ids (`LC-…`) refer to the
 //! behaviour specification; `docs/architecture.md` says where to find which rule.
 
+pub mod affiliation;
 pub mod apply;
 pub mod authorization;
 pub mod bulk_decision;

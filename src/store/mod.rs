@@ -25,15 +25,16 @@ pub use definition_updates::DefinitionUpdateRepository;
 pub use reminders::ReminderRepository;
 
 use crate::domain::{
+    affiliation::{Affiliation, ManagedPerson},
     apply::Applied,
     decision::{Decision, Verdict},
     definition::{Definition, Identity},
     event::Event,
     ids::{DefinitionId, HistoryInstanceId, InstanceId, ItemSeq, JobId, ObjectId, ReviewerListId, StageId, TenantId},
-    insight::LastSignIn,
+    insight::ShownFacts,
     instance::{Instance, Resource},
     lifecycle::{Entry, InstanceProgress},
-    recommendation::Recommendation,
+    recommendation::{Recommendation, RecommendationRule},
     reviewer_reach::{Cohort, ReviewerReach},
     reviewer_scope::{ReviewerForm, ReviewerLists},
     scope::ScopeForm,
@@ -365,8 +366,10 @@ pub trait ReviewerRepository: Send {
 pub struct Gathering {
     /// Only users whose last sign-in, and account, are older than this. LC-INST-11
     pub inactive_before: Option<DateTime<Utc>>,
-    /// One cutoff per stage, then the one of the default decision; `None` gives no information. LC-RCM-10, LC-CMP-06
-    pub recommendation_cutoffs: Vec<Option<DateTime<Utc>>>,
+    /// The rules of each stage, then those of the default decision. LC-RCM-08, LC-RCM-10, LC-CMP-06
+    pub recommendation_rules: Vec<Vec<RecommendationRule>>,
+    /// What was found out for [`RecommendationRule::Affiliation`]; of members who are not among them nothing is known.
+    pub affiliations: Vec<Affiliation>,
     /// Each person alone, because some stage is a self-review or asks sponsors; else everybody with the same manager together.
     pub one_cohort_per_principal: bool,
     /// Groups and service principals are left out: everybody reviews himself, and nobody stands in. LC-REV-06
@@ -412,8 +415,8 @@ pub struct ItemRow {
     pub decision: Option<Decision>,
     /// What became of it, where the view shows the decision that was applied; `None` is `New`. LC-STAGE-51
     pub applied: Option<Applied>,
-    /// The last sign-in as it was at the start, where the view shows recommendations; `None` is no information. LC-RCM-10
-    pub last_sign_in: Option<LastSignIn>,
+    /// What was known at the start, as far as the view shows it. LC-RCM-02, LC-RCM-10
+    pub facts: ShownFacts,
 }
 
 /// Whose eyes the items are seen with.
@@ -445,6 +448,9 @@ pub struct ItemCursor {
 
 #[async_trait]
 pub trait ItemRepository: Send {
+    /// The users of the group under review, guests or active or not, and everybody above them: each once. Nobody for another kind of
+    /// resource. LC-RCM-06
+    async fn managed_members(&mut self, instance: &Instance) -> Result<Vec<ManagedPerson>, StoreError>;
     /// Makes the instance's items out of the directory as it is now, in one statement; returns how many. LC-INST-06,
     /// LC-INST-11, LC-INST-12, LC-RCM-03
     async fn gather(&mut self, instance: &Instance, gathering: &Gathering) -> Result<i32, StoreError>;

@@ -39,6 +39,8 @@ mod paging;
 mod pool;
 mod protocol;
 mod races;
+mod recommendations;
+mod recurrence;
 mod reference_examples;
 mod reminders;
 mod reset;

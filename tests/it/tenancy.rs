@@ -68,7 +68,8 @@ fn company() -> Company {
     Company::finance()
         .with(json!({ "type": "servicePrincipal", "id": object_id("payroll"), "displayName": "Payroll",
             "owners": [object_id("olga")], "appRoles": [{ "id": object_id("role"), "displayName": "Clerk" }],
-            "appRoleAssignedTo": [{ "id": "one", "principalId": object_id("ana"), "appRoleId": object_id("role") }] }))
+            "appRoleAssignedTo": [{ "id": "one", "principalId": object_id("ana"), "appRoleId": object_id("role") }],
+            "signIns": [{ "userId": object_id("ana"), "lastSignInDateTime": null }] }))
         .with(json!({ "type": "directoryRole", "id": object_id("readers"), "displayName": "Global Reader",
             "members": [object_id("rita")], "eligibleMembers": [object_id("carla")] }))
         .with(json!({ "type": "group", "id": object_id("team"), "displayName": "Team", "sharedChannels": [

@@ -269,6 +269,7 @@ impl Import {
             group_owners: list(self, "group_owners", lists::GROUP_OWNERS).await?,
             service_principal_owners: list(self, "service_principal_owners", lists::SERVICE_PRINCIPAL_OWNERS).await?,
             app_role_assignments: list(self, "app_role_assignments", lists::ASSIGNMENTS).await?,
+            application_sign_ins: list(self, "application_sign_ins", lists::APPLICATION_SIGN_INS).await?,
             role_members: list(self, "role_members", lists::ROLE_MEMBERS).await?,
             role_eligible_members: list(self, "role_eligible_members", lists::ELIGIBLE_MEMBERS).await?,
             app_roles: list(self, "app_roles", lists::APP_ROLES).await?,
