@@ -54,10 +54,10 @@ const THREADS: usize = 2;
 const SHRINKS: u32 = 2_000;
 const SHRINK_TIME: u32 = 60_000;
 
-type History = (Directory, Vec<Command>);
+type History = (Vec<Command>, Directory);
 
 fn any() -> impl Strategy<Value = History> {
-    (any_directory(), any_history())
+    (any_history(), any_directory())
 }
 
 /// The source of one history.
@@ -99,9 +99,9 @@ fn try_one(
 ) -> Result<(), String> {
     let mut runner = runner(seed);
     let tree = any().new_tree(&mut runner).unwrap();
-    let size = tree.current().1.len();
+    let size = tree.current().0.len();
     let place = Mutex::new(place);
-    let result = runner.run_one(tree, |(directory, history)| {
+    let result = runner.run_one(tree, |(history, directory)| {
         let mut place = place.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let reached = runtime.block_on(play(&mut place, &directory, &history)).map_err(TestCaseError::fail)?;
         let mut found = found.lock().unwrap();
@@ -111,7 +111,7 @@ fn try_one(
     });
     match result {
         Ok(_) => Ok(()),
-        Err(TestError::Fail(reason, (_, smallest))) => Err(format!(
+        Err(TestError::Fail(reason, (smallest, _))) => Err(format!(
             "A history of {size} commands broke a rule; of {} commands is left:\n{reason}\nPlay it again: ATTESTRY_HISTORY_SEED={seed}",
             smallest.len(),
         )),
