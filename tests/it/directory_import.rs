@@ -668,6 +668,29 @@ async fn an_import_is_an_event_with_its_report() {
 }
 
 #[tokio::test]
+async fn after_a_large_import_the_planner_knows_the_directory() {
+    let pool = Database::own().await.pool().await;
+    let tenant = new_tenant(&pool).await;
+    let directory = Directory { pool, tenant };
+    sqlx::query("alter table users set (autovacuum_enabled = false)").execute(&directory.pool).await.unwrap();
+    let users: String = (0..20_000)
+        .map(|number| {
+            let user = json!({ "type": "user", "id": Uuid::from_u128(number + 1), "displayName": "u",
+                "userPrincipalName": format!("u{number}@acme.example") });
+            format!("{user}\n")
+        })
+        .collect();
+
+    directory.import_text(users.as_bytes()).await.unwrap();
+
+    let known: f32 = sqlx::query_scalar("select reltuples from pg_class where relname = 'users'")
+        .fetch_one(&directory.pool)
+        .await
+        .unwrap();
+    assert!(known >= 20_000.0, "{known}");
+}
+
+#[tokio::test]
 async fn the_event_of_a_sandbox_stands_at_the_clock_of_the_sandbox() {
     let directory = Directory::new().await;
     let advance = "update tenants set sandbox = true, clock_offset = interval '7 days' where tenant_id = $1";
