@@ -145,14 +145,18 @@ fn tests_of(file: &str, source: &str) -> Vec<Test> {
 /// Every text of ours that names rules, by its path from the root of the project.
 fn sources() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut folders: Vec<PathBuf> = ["src", "tests", "xtask", "migrations", "docs"].map(|folder| root.join(folder)).into();
+    let mut folders: Vec<PathBuf> =
+        ["src", "tests", "xtask", "migrations", "docs"].map(|folder| root.join(folder)).into();
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).expect("a folder of ours") {
             let path = entry.expect("an entry").path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs" || extension == "md" || extension == "sql") {
+            } else if path
+                .extension()
+                .is_some_and(|extension| extension == "rs" || extension == "md" || extension == "sql")
+            {
                 let name = path.strip_prefix(root).expect("below the root").to_string_lossy().into_owned();
                 files.push((name, fs::read_to_string(&path).expect("a text")));
             }

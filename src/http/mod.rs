@@ -20,8 +20,9 @@ pub mod request_ids;
 pub mod server;
 pub mod tls;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use actix_web::web::Bytes;
 use async_trait::async_trait;
 
 use crate::{
@@ -53,6 +54,8 @@ pub struct Edge {
     pub allowed_origins: Vec<String>,
     /// Which addresses tenants may give.
     pub address_policy: AddressPolicy,
+    /// The API document as it is sent.
+    served_document: OnceLock<Bytes>,
     accept_development_issuers: bool,
 }
 
@@ -67,6 +70,7 @@ impl Edge {
             callers: api::Callers::default(),
             page_keys: api::PageKeys::default(),
             address_policy,
+            served_document: OnceLock::new(),
             accept_development_issuers,
             quotas: None,
             allowed_origins: Vec::new(),
