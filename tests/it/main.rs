@@ -18,6 +18,7 @@ mod contacted_reviewers;
 mod decisions;
 mod definition_update;
 mod definitions;
+mod deleted_principals;
 mod directory_import;
 mod etags;
 mod events;
