@@ -266,6 +266,15 @@ async fn delete_due(
         }
     }
     if !users.is_empty() {
+        // They disappear from what others still review; results of reviews that ended stay. LC-APPLY-15
+        events.extend(uow.apply().remove_items_of(&users).await?.into_iter().map(|item| Event {
+            definition_id: Some(item.definition),
+            instance_id: Some(item.instance),
+            item_seq: Some(item.seq),
+            before: Some(json!({ "userId": item.user })),
+            after: Some(json!({ "reason": "the user was deleted" })),
+            ..Event::new(Activity::ItemRemoved)
+        }));
         uow.apply().delete_users(&users).await?;
     }
     let settled: Vec<_> = due.iter().map(|(pending, _)| pending.seq).collect();

@@ -32,6 +32,8 @@ pub enum Activity {
     UserBlocked,
     UserDeleted,
     UserDeletionCancelled,
+    /// Somebody was deleted while others reviewed his access. LC-APPLY-15
+    ItemRemoved,
     /// The groups of an all-groups review were looked up.
     OccurrenceOpened,
     InstanceStatusChanged,
@@ -83,6 +85,7 @@ impl Activity {
             Self::UserBlocked => "User blocked",
             Self::UserDeleted => "User deleted",
             Self::UserDeletionCancelled => "User deletion cancelled",
+            Self::ItemRemoved => "Decision item removed",
             Self::OccurrenceOpened => "Occurrence opened",
             Self::InstanceStatusChanged => "Instance status changed",
             Self::InstanceStopped => "Instance stopped",

@@ -48,6 +48,15 @@ pub struct PendingDeletion {
     pub user: ObjectId,
 }
 
+/// An item of a running review whose principal was deleted. LC-APPLY-15
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RemovedItem {
+    pub definition: DefinitionId,
+    pub instance: InstanceId,
+    pub seq: ItemSeq,
+    pub user: ObjectId,
+}
+
 /// What became of an account since it was blocked. LC-APPLY-10
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlockedAccount {
@@ -98,6 +107,8 @@ pub trait ApplyRepository: Send {
         instance: InstanceId,
         limit: i64,
     ) -> Result<Vec<(PendingDeletion, BlockedAccount)>, StoreError>;
+    /// Takes the items of these users out of the reviews that are running, for good; returns them, in order. LC-APPLY-15
+    async fn remove_items_of(&mut self, users: &[ObjectId]) -> Result<Vec<RemovedItem>, StoreError>;
     /// Deletes users from the directory with everything that names them there.
     async fn delete_users(&mut self, users: &[ObjectId]) -> Result<(), StoreError>;
     /// Forgets deletions that were done or are not to be done.

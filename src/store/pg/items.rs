@@ -259,9 +259,22 @@ impl ViewQuery<'_> {
         query.push("), '{}') as insights) r");
     }
 
+    /// Without those removed since. Most instances have none: asked first, this costs the others nothing for each item, and leaves
+    /// the planner no other way than probing. LC-APPLY-15
     fn push_items_of_instance(&self, query: &mut QueryBuilder<Postgres>) {
         query.push(" where i.tenant_id = ").push_bind(self.tenant);
         query.push(" and i.instance_id = ").push_bind(self.instance);
+        query.push(" and (not exists ");
+        self.push_removed(query);
+        query.push(") or not exists ");
+        self.push_removed(query);
+        query.push(" and k.seq = i.seq))");
+    }
+
+    /// `(select … where …`: what was removed from the instance, to be closed.
+    fn push_removed(&self, query: &mut QueryBuilder<Postgres>) {
+        query.push("(select from removed_items k where k.tenant_id = ").push_bind(self.tenant);
+        query.push(" and k.instance_id = ").push_bind(self.instance);
     }
 
     /// ` and the stage holds the item`: the same as `stage_holds_item()`, written so that each part is served by an index.
@@ -440,7 +453,8 @@ impl ViewQuery<'_> {
         query.push(" and x.result = any(").push_bind(results).push("))");
     }
 
-    /// Whether the view holds every item of the instance, so that places and numbers are known without looking.
+    /// Whether the view holds every item of the instance that was not removed, so that there are as many as the largest number
+    /// without those.
     const fn holds_every_item(&self) -> bool {
         matches!(self.view, ItemView::Effective { .. } | ItemView::Stage { entry: Entry::All, reach: None, .. })
     }
@@ -456,6 +470,17 @@ struct RowsWanted<'a> {
 }
 
 impl PgUnitOfWork {
+    async fn has_removed_items(&mut self, instance: InstanceId) -> Result<bool, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        Ok(sqlx::query_scalar!(
+            r#"select exists (select from removed_items where tenant_id = $1 and instance_id = $2) as "exists!""#,
+            tenant,
+            instance.as_uuid(),
+        )
+        .fetch_one(self.connection()?)
+        .await?)
+    }
+
     async fn read_items(
         &mut self,
         instance: InstanceId,
@@ -466,7 +491,12 @@ impl PgUnitOfWork {
         let RowsWanted { expression, keys, mut after, limit, mut skip } = wanted;
         // Without a filter and an order the place of an item is its number.
         let skipped = ItemCursor { keys: Vec::new(), seq: ItemSeq::try_from(skip).unwrap_or(ItemSeq::MAX) };
-        if skip > 0 && expression.is_none() && keys.is_empty() && view.holds_every_item() {
+        if skip > 0
+            && expression.is_none()
+            && keys.is_empty()
+            && view.holds_every_item()
+            && !self.has_removed_items(instance).await?
+        {
             (after, skip) = (Some(&skipped), 0);
         }
         let mut query = QueryBuilder::<Postgres>::new("select v.*, ");
@@ -667,8 +697,10 @@ impl ItemRepository for PgUnitOfWork {
         let mut query = QueryBuilder::<Postgres>::new("select ");
         if filter.expression.is_none() && view.holds_every_item() {
             // Numbers are dense from 1.
-            query.push("coalesce(max(i.seq), 0)::bigint from decision_items i");
-            view.push_items_of_instance(&mut query);
+            query.push("coalesce(max(i.seq), 0) - (select count(*) from removed_items k where k.tenant_id = ");
+            query.push_bind(view.tenant).push(" and k.instance_id = ").push_bind(view.instance);
+            query.push(") from decision_items i where i.tenant_id = ").push_bind(view.tenant);
+            query.push(" and i.instance_id = ").push_bind(view.instance);
         } else {
             query.push("count(*) from ");
             view.push(&mut query);

@@ -29,7 +29,7 @@ use crate::{
     },
     store::{
         Principal, StoreError,
-        apply::{ApplyRepository, ApplyRun, BlockedAccount, ItemResult, ItemToApply, PendingDeletion},
+        apply::{ApplyRepository, ApplyRun, BlockedAccount, ItemResult, ItemToApply, PendingDeletion, RemovedItem},
     },
 };
 
@@ -157,6 +157,12 @@ impl ApplyRepository for PgUnitOfWork {
                and d.instance_id = $2
                and d.seq > $3
                and d.seq <= $4
+               and not exists (
+                       select
+                         from removed_items r
+                        where r.tenant_id = d.tenant_id
+                          and r.instance_id = d.instance_id
+                          and r.seq = d.seq)
              order by d.seq, d.ordinal desc
             "#,
             tenant,
@@ -352,6 +358,50 @@ impl ApplyRepository for PgUnitOfWork {
                     None => BlockedAccount::Gone,
                 };
                 (PendingDeletion { instance, seq: row.seq, user: ObjectId::new(row.user_id) }, account)
+            })
+            .collect())
+    }
+
+    async fn remove_items_of(&mut self, users: &[ObjectId]) -> Result<Vec<RemovedItem>, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let rows = sqlx::query!(
+            r#"
+            with running as materialized (
+                select n.instance_id, n.definition_id
+                  from instances n
+                 where n.tenant_id = $1
+                   and n.status in ('Starting', 'InProgress', 'Completing')
+            ), removed as (
+                insert into removed_items (tenant_id, instance_id, seq)
+                select i.tenant_id, i.instance_id, i.seq
+                  from running n
+                 cross join unnest($2::uuid[]) as gone (user_id)
+                  join decision_items i
+                    on i.tenant_id = $1
+                   and i.instance_id = n.instance_id
+                   and i.principal_id = gone.user_id
+                   and i.principal_type = 'user'
+                    on conflict do nothing
+                returning instance_id, seq
+            )
+            select n.definition_id, n.instance_id, r.seq, i.principal_id
+              from removed r
+              join running n on n.instance_id = r.instance_id
+              join decision_items i on i.tenant_id = $1 and i.instance_id = r.instance_id and i.seq = r.seq
+             order by n.instance_id, r.seq
+            "#,
+            tenant,
+            &uuids(users),
+        )
+        .fetch_all(self.connection()?)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| RemovedItem {
+                definition: DefinitionId::new(row.definition_id),
+                instance: InstanceId::new(row.instance_id),
+                seq: row.seq,
+                user: ObjectId::new(row.principal_id),
             })
             .collect())
     }
