@@ -12,11 +12,12 @@ use crate::{
         event::{Activity, Event},
         ids::ReviewerListId,
         instance::Instance,
+        mail::MailKind,
         reviewer_scope::ReviewerLists,
         stage_update::{StageUpdateRefusal, StageUpdateRequest, added_forms, plan_stage_update},
         violation::Violation,
     },
-    store::{MailKind, StageEntry, UnitOfWork},
+    store::{StageEntry, UnitOfWork},
 };
 
 impl From<StageUpdateRefusal> for Refused {
@@ -74,7 +75,7 @@ pub(super) async fn change_reviewers(
     uow.stages().update(&mut entry.stage).await?;
     if plan.resolve_now {
         uow.reviewers().resolve(instance, entry).await?;
-        let mail = instance.settings.mail_notifications_enabled.then_some(MailKind::Started);
+        let mail = instance.settings.mail_notifications_enabled.then_some(MailKind::ReviewerAdded);
         uow.reviewers().contact_newcomers(instance.id, entry.stage.ordinal, mail).await?;
     }
     let event = Event {

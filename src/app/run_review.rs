@@ -18,6 +18,7 @@ use crate::{
         ids::{InstanceId, ReviewerListId},
         instance::{Instance, InstanceError, Resource},
         lifecycle::{self, Begun, Entry, Next, Start, TooLate},
+        mail::MailKind,
         recommendation::{RecommendationRule, rules_of_instance},
         recurrence,
         reviewer_scope::{ReviewerLists, ReviewerScope},
@@ -25,7 +26,7 @@ use crate::{
         stage::{PlannedStage, Stage, StageOrdinal},
         status::Status,
     },
-    store::{Actor, Gathering, Job, MailKind, NewJob, StageEntry, StoreError, UnitOfWork},
+    store::{Actor, Gathering, Job, NewJob, StageEntry, StoreError, UnitOfWork},
 };
 
 /// A review being moved along.
@@ -123,6 +124,14 @@ impl<'a> ReviewRun<'a> {
     /// IN-02 for a stored instance.
     pub(super) fn open_at_its_start(&mut self, instance: &Instance) {
         self.enqueue(Job::OpenInstance { instance: instance.id }, instance.start_at);
+    }
+
+    /// Has the reviewers of an occurrence over many groups told of them all, once its instances are open. LC-NOTE-06
+    pub(super) fn tell_reviewers(&mut self, definition: &Definition, occurrence: i32) {
+        if definition.draft.settings.mail_notifications_enabled {
+            let now = self.uow.now();
+            self.enqueue(Job::TellReviewers { definition: definition.id, occurrence }, now);
+        }
     }
 
     /// The event of a new instance.
@@ -233,7 +242,11 @@ impl<'a> ReviewRun<'a> {
             return Ok(self.complete(definition, instance).await?);
         }
         self.move_instance(instance, Status::Starting)?;
-        self.open_stage(instance, first).await?;
+        let mail = if instance.multi_stage { MailKind::StageStarted } else { MailKind::ReviewStarted };
+        // Reviewers of many groups are told of all of them at once, when all have been opened. LC-NOTE-06
+        let alone = definition.draft.scope.form.enumerates().is_none()
+            || self.uow.mail().occurrence_is_told(definition.id, instance.occurrence).await?;
+        self.open_stage(instance, first, alone.then_some(mail)).await?;
         self.move_instance(instance, Status::InProgress)?;
         self.uow.instances().update(instance).await?;
         Ok(())
@@ -268,8 +281,13 @@ impl<'a> ReviewRun<'a> {
         })
     }
 
-    /// ST-03, ST-04: resolves reviewers, tells them, and takes decisions until the stage's end.
-    async fn open_stage(&mut self, instance: &mut Instance, mut entry: StageEntry) -> Result<(), StoreError> {
+    /// ST-03, ST-04: resolves reviewers, tells them with `mail`, and takes decisions until the stage's end.
+    async fn open_stage(
+        &mut self,
+        instance: &mut Instance,
+        mut entry: StageEntry,
+        mail: Option<MailKind>,
+    ) -> Result<(), StoreError> {
         let resolution = self.uow.reviewers().resolve(instance, &entry).await?;
         if resolution.items_without_reviewer > 0 {
             instance.errors.push(InstanceError {
@@ -281,7 +299,7 @@ impl<'a> ReviewRun<'a> {
             });
         }
         self.move_stage(instance, &mut entry.stage, Status::Starting)?;
-        let mail = instance.settings.mail_notifications_enabled.then_some(MailKind::Started);
+        let mail = mail.filter(|_| instance.settings.mail_notifications_enabled);
         self.uow.reviewers().contact_newcomers(instance.id, entry.stage.ordinal, mail).await?;
         self.move_stage(instance, &mut entry.stage, Status::InProgress)?;
         self.uow.stages().update(&mut entry.stage).await?;
@@ -338,7 +356,7 @@ impl<'a> ReviewRun<'a> {
             self.move_stage(instance, &mut opening.stage, Status::Initializing)?;
             self.uow.stages().update(&mut opening.stage).await?;
             if items > 0 {
-                self.open_stage(instance, opening).await?;
+                self.open_stage(instance, opening, Some(MailKind::StageStarted)).await?;
                 self.uow.instances().update(instance).await?;
                 return Ok(());
             }
@@ -399,17 +417,28 @@ impl<'a> ReviewRun<'a> {
         self.uow.instances().update(instance).await
     }
 
-    /// N-6 to the creator, N-7 to the additional recipients.
+    /// N-6 to the creator, N-7 to the additional recipients. A recipient that cannot be read is passed over, and the event says so.
     async fn tell_of_completion(&mut self, definition: &Definition, instance: &Instance) -> Result<(), StoreError> {
         if !instance.settings.mail_notifications_enabled {
             return Ok(());
         }
         let now = self.uow.now();
         let mail = |mail, recipient| Job::SendMail { mail, instance: instance.id, ordinal: 0, recipient, sequence: 0 };
-        self.enqueue(mail(MailKind::Completed, definition.created_by.id), now);
+        self.enqueue(mail(MailKind::ReviewCompleted, definition.created_by.id), now);
         for recipient in &definition.draft.additional_notification_recipients {
-            let Ok(scope) = ReviewerScope::parse(&recipient.query, None, recipient.query_root.as_deref()) else {
-                continue;
+            let scope = match ReviewerScope::parse(&recipient.query, None, recipient.query_root.as_deref()) {
+                Ok(scope) => scope,
+                Err(error) => {
+                    self.note(Event {
+                        after: Some(json!({
+                            "mail": MailKind::CompletedAdditional.name(),
+                            "recipientQuery": recipient.query,
+                            "reason": format!("the recipients cannot be read: {error}"),
+                        })),
+                        ..about(Activity::MailFailed, instance)
+                    });
+                    continue;
+                }
             };
             for person in self.uow.directory().people(&scope.form).await? {
                 self.enqueue(mail(MailKind::CompletedAdditional, person), now);

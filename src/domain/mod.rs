@@ -21,6 +21,7 @@ pub mod ids;
 pub mod insight;
 pub mod instance;
 pub mod lifecycle;
+pub mod mail;
 #[cfg(test)]
 mod model_tests;
 pub mod precondition;

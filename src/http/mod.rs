@@ -11,6 +11,7 @@ pub mod error;
 pub mod in_process;
 pub mod issuers;
 pub mod json_reader;
+pub mod mail;
 pub mod metadata;
 pub mod odata;
 pub mod origins;

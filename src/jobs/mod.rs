@@ -223,11 +223,14 @@ async fn attend(services: &Services, job: ClaimedJob, public_url: Arc<str>, leas
 
 fn rest_of(job: &ClaimedJob) -> i32 {
     match job.job {
-        Job::SendMail { .. } => backoff(FIRST_MAIL_BACKOFF_SECONDS, LONGEST_MAIL_BACKOFF_SECONDS, job.attempt),
+        Job::SendMail { .. } | Job::SendCombinedMail { .. } => {
+            backoff(FIRST_MAIL_BACKOFF_SECONDS, LONGEST_MAIL_BACKOFF_SECONDS, job.attempt)
+        }
         Job::OpenOccurrence { .. }
         | Job::OpenInstance { .. }
         | Job::CloseStage { .. }
         | Job::RemindStage { .. }
+        | Job::TellReviewers { .. }
         | Job::ApplyDecisions { .. }
         | Job::DeleteBlockedUsers { .. }
         | Job::RunReport { .. }

@@ -12,6 +12,7 @@ pub mod filter;
 pub mod first_answers;
 pub mod history;
 pub mod issuers;
+pub mod mail;
 pub mod occurrences;
 pub mod pg;
 pub mod reminders;
@@ -22,6 +23,7 @@ use uuid::Uuid;
 
 pub use contacted_reviewers::{ContactedReviewerCursor, ContactedReviewerFilter, ContactedReviewerRepository};
 pub use definition_updates::DefinitionUpdateRepository;
+pub use mail::MailRepository;
 pub use reminders::ReminderRepository;
 
 use crate::domain::{
@@ -34,6 +36,7 @@ use crate::domain::{
     insight::ShownFacts,
     instance::{Instance, Resource},
     lifecycle::{Entry, InstanceProgress},
+    mail::MailKind,
     recommendation::{Recommendation, RecommendationRule},
     reviewer_reach::{Cohort, ReviewerReach},
     reviewer_scope::{ReviewerForm, ReviewerLists},
@@ -128,6 +131,7 @@ pub trait UnitOfWork: Send {
     fn definition_updates(&mut self) -> &mut dyn DefinitionUpdateRepository;
     fn reminders(&mut self) -> &mut dyn ReminderRepository;
     fn contacted_reviewers(&mut self) -> &mut dyn ContactedReviewerRepository;
+    fn mail(&mut self) -> &mut dyn MailRepository;
     /// Makes everything permanent at once. [`StoreError::Unknown`] when the answer got lost.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }
@@ -618,6 +622,10 @@ pub enum Job {
     DeleteBlockedUsers { instance: InstanceId },
     /// N-4: the stage is half over.
     RemindStage { instance: InstanceId, stage: StageId },
+    /// The reviewers of an occurrence of a review of many groups are told, each of all his groups at once. LC-NOTE-06
+    TellReviewers { definition: DefinitionId, occurrence: i32 },
+    /// One mail to one person about all he reviews in an occurrence. LC-NOTE-06
+    SendCombinedMail { definition: DefinitionId, occurrence: i32, recipient: ObjectId },
     /// One mail to one person.
     SendMail {
         mail: MailKind,
@@ -644,6 +652,8 @@ impl Job {
             Self::ApplyDecisions { .. } => "apply_decisions",
             Self::DeleteBlockedUsers { .. } => "delete_blocked_users",
             Self::RemindStage { .. } => "remind_stage",
+            Self::TellReviewers { .. } => "tell_reviewers",
+            Self::SendCombinedMail { .. } => "send_combined_mail",
             Self::SendMail { .. } => "send_mail",
             Self::RunReport { .. } => "run_report",
             Self::ExpireReport { .. } => "expire_report",
@@ -661,38 +671,16 @@ impl Job {
             | Self::DeleteBlockedUsers { instance } => instance.to_string(),
             Self::CloseStage { stage, .. } | Self::RemindStage { stage, .. } => stage.to_string(),
             Self::RunReport { instance } | Self::ExpireReport { instance } => instance.to_string(),
+            Self::TellReviewers { definition, occurrence } => format!("{definition}/{occurrence}"),
+            Self::SendCombinedMail { definition, occurrence, recipient } => {
+                format!("{definition}/{occurrence}/{recipient}")
+            }
             Self::SendMail { mail, instance, ordinal, recipient, sequence: 0 } => {
                 format!("{}/{instance}/{ordinal}/{recipient}", mail.key())
             }
             Self::SendMail { mail, instance, ordinal, recipient, sequence } => {
                 format!("{}/{instance}/{ordinal}/{recipient}/{sequence}", mail.key())
             }
-        }
-    }
-}
-
-/// The mails of section 11 that exist so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MailKind {
-    /// N-1, N-2, N-3: one of these at most per stage and person. LC-SUPD-22
-    Started,
-    /// N-4, and with a sequence number N-5
-    Reminder,
-    /// N-6
-    Completed,
-    /// N-7
-    CompletedAdditional,
-}
-
-impl MailKind {
-    /// The stored spelling, part of the mail's key.
-    pub const fn key(self) -> &'static str {
-        match self {
-            Self::Started => "started",
-            Self::Reminder => "reminder",
-            Self::Completed => "completed",
-            Self::CompletedAdditional => "completed_additional",
         }
     }
 }

@@ -106,6 +106,8 @@ async fn busy_tenant(database: &Database) -> (Tenant, Review) {
     let keyed = t.as_admin().request(reqwest::Method::POST, "/definitions").header("idempotency-key", "k");
     let keyed = crate::support::Answer::of(keyed.json(t.review().body()).send().await.unwrap()).await.is(201);
     t.as_admin().delete(&format!("/definitions/{}", keyed.text("id"))).await.is(204);
+    t.as_admin().put("//attestry/v1/mailTemplates/reminder", &json!({ "subject": "mine" })).await.is(200);
+    t.as_admin().patch("//attestry/v1/mailSettings", &json!({ "remindEveryone": true })).await.is(200);
     t.report(&t.as_admin(), &history_body(t.now().await)).await;
     // Somebody disappeared from a review that is not looked at here.
     let removed = "insert into removed_items (tenant_id, instance_id, seq)
