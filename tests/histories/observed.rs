@@ -21,12 +21,16 @@ use super::{
     review::{Lists, Reviewer},
 };
 
+type Reviewers = BTreeMap<i64, BTreeSet<Name>>;
+
 /// Whose ids are whose, also of what is gone.
 #[derive(Default)]
 pub struct Known {
     pub reviews: BTreeMap<Uuid, usize>,
     pub instances: BTreeMap<Uuid, At>,
     pub stages: BTreeMap<Uuid, (At, usize)>,
+    /// Who reviews what in a stage, and what the tables said of it then: asking the service's function is dear.
+    reviewers: BTreeMap<Uuid, (String, Reviewers)>,
     /// Of an instance's items: whose, and under which number.
     pub items: BTreeMap<(At, Name), i32>,
     pub prefixes: BTreeMap<At, Uuid>,
@@ -113,55 +117,78 @@ pub struct Observed {
 }
 
 const SELECT: &str = r#"
-with tenant as (select $1::uuid as id)
-select jsonb_build_object(
-  'definitions', array(select to_jsonb(x) from (
-      select definition_id, display_name, status from definitions d, tenant where d.tenant_id = tenant.id) x),
-  'instances', array(select to_jsonb(x) from (
+select json_build_object(
+  'definitions', array(select to_json(x) from (
+      select definition_id, display_name, status from definitions where tenant_id = $1) x),
+  'instances', array(select to_json(x) from (
       select instance_id, definition_id, occurrence, status, start_at, end_at, item_prefix
-        from instances i, tenant where i.tenant_id = tenant.id order by definition_id, occurrence) x),
-  'stages', array(select to_jsonb(x) from (
+        from instances where tenant_id = $1 order by definition_id, occurrence) x),
+  'stages', array(select to_json(x) from (
       select instance_id, stage_id, ordinal, status, start_at, end_at, reviewer_list_id
-        from stages s, tenant where s.tenant_id = tenant.id order by instance_id, ordinal) x),
-  'scopes', array(select to_jsonb(x) from (
+        from stages where tenant_id = $1 order by instance_id, ordinal) x),
+  'scopes', array(select to_json(x) from (
       select s.stage_id, r.role, r.form, r.object_id
-        from tenant
-        join stages s on s.tenant_id = tenant.id
-        join reviewer_scopes r on r.tenant_id = tenant.id and r.reviewer_list_id = s.reviewer_list_id) x),
-  'items', array(select to_jsonb(x) from (
+        from stages s
+        join reviewer_scopes r on r.tenant_id = $1 and r.reviewer_list_id = s.reviewer_list_id
+       where s.tenant_id = $1) x),
+  'items', array(select to_json(x) from (
       select instance_id, seq, principal_id, recommendations
-        from decision_items i, tenant where i.tenant_id = tenant.id) x),
-  'held', array(select to_jsonb(x) from (
-      select s.instance_id, s.ordinal, i.seq,
-             array(select u.user_id from users u
-                    where u.tenant_id = tenant.id
-                      and reviews_item(tenant.id, s.instance_id, s.ordinal, i.seq, i.cohort, u.user_id)) as reviewers
-        from tenant
-        join stages s on s.tenant_id = tenant.id
-        join decision_items i on i.tenant_id = tenant.id and i.instance_id = s.instance_id
-       where stage_holds_item(tenant.id, s.instance_id, s.ordinal, s.entry, i.seq)) x),
-  'decisions', array(select to_jsonb(x) from (
+        from decision_items where tenant_id = $1) x),
+  'held', array(select to_json(x) from (
+      select s.stage_id, array_agg(i.seq) as seqs
+        from stages s
+        join decision_items i on i.tenant_id = s.tenant_id and i.instance_id = s.instance_id
+       where s.tenant_id = $1 and stage_holds_item(s.tenant_id, s.instance_id, s.ordinal, s.entry, i.seq)
+       group by s.stage_id) x),
+  'reviewing', array(select to_json(x) from (
+      select s.stage_id, concat(
+                 i.item_count,
+                 '/', (select string_agg(concat_ws(':', cohort, reviewer_id), ',' order by cohort, reviewer_id) from stage_reviewers r
+                   where r.tenant_id = s.tenant_id and r.instance_id = s.instance_id and r.ordinal = s.ordinal),
+                 '/', (select string_agg(concat_ws(':', cohort, reviewer_id), ',' order by cohort, reviewer_id) from stage_fallbacks f
+                   where f.tenant_id = s.tenant_id and f.instance_id = s.instance_id and f.ordinal = s.ordinal),
+                 '/', (select string_agg(concat_ws(':', cohort), ',' order by cohort) from stage_unassigned_cohorts u
+                   where u.tenant_id = s.tenant_id and u.instance_id = s.instance_id and u.ordinal = s.ordinal),
+                 '/', (select string_agg(concat_ws(':', seq, role, reviewer_id), ',' order by seq, role, reviewer_id) from item_overrides o
+                   where o.tenant_id = s.tenant_id and o.instance_id = s.instance_id and o.ordinal = s.ordinal)) as told
+        from stages s
+        join instances i on i.tenant_id = s.tenant_id and i.instance_id = s.instance_id
+       where s.tenant_id = $1) x),
+  'decisions', array(select to_json(x) from (
       select instance_id, ordinal, seq, decision, justification, decided_by_id, decided_at
-        from decisions d, tenant where d.tenant_id = tenant.id) x),
-  'results', array(select to_jsonb(x) from (
-      select instance_id, seq, result, applied_by_id from apply_results a, tenant where a.tenant_id = tenant.id) x),
-  'deletions', array(select to_jsonb(x) from (
-      select instance_id, seq, due_at from pending_deletions p, tenant where p.tenant_id = tenant.id) x),
-  'contacted', array(select to_jsonb(x) from (
+        from decisions where tenant_id = $1) x),
+  'results', array(select to_json(x) from (
+      select instance_id, seq, result, applied_by_id from apply_results where tenant_id = $1) x),
+  'deletions', array(select to_json(x) from (
+      select instance_id, seq, due_at from pending_deletions where tenant_id = $1) x),
+  'contacted', array(select to_json(x) from (
       select instance_id, ordinal, reviewer_id, contacted_at
-        from contacted_reviewers c, tenant where c.tenant_id = tenant.id) x),
-  'jobs', array(select to_jsonb(x) from (
+        from contacted_reviewers where tenant_id = $1) x),
+  'jobs', array(select to_json(x) from (
       select job_id, payload, due_at, finished_at is null as waiting
-        from jobs j, tenant where j.tenant_id = tenant.id and (finished_at is null or kind = 'send_mail')) x),
-  'users', array(select to_jsonb(x) from (
-      select user_id, account_enabled, manager_id from users u, tenant where u.tenant_id = tenant.id) x),
-  'members', array(select to_jsonb(x) from (
-      select group_id, member_id from group_members m, tenant where m.tenant_id = tenant.id) x),
-  'owners', array(select to_jsonb(x) from (
-      select owner_id from group_owners o, tenant where o.tenant_id = tenant.id) x),
-  'events', array(select to_jsonb(x) from (
+        from jobs where tenant_id = $1 and (finished_at is null or kind = 'send_mail')) x),
+  'users', array(select to_json(x) from (
+      select user_id, account_enabled, manager_id from users where tenant_id = $1) x),
+  'members', array(select to_json(x) from (
+      select group_id, member_id from group_members where tenant_id = $1) x),
+  'owners', array(select to_json(x) from (
+      select owner_id from group_owners where tenant_id = $1) x),
+  'events', array(select to_json(x) from (
       select event_id, activity, instance_id, stage_id, before ->> 'status' as before, after ->> 'status' as after
-        from events e, tenant where e.tenant_id = tenant.id and event_id > $2 order by event_id) x))
+        from events where tenant_id = $1 and event_id > $2 order by event_id) x))
+"#;
+
+/// Who reviews which item of these stages, as the service itself asks it.
+const REVIEWERS: &str = r#"
+select array(select to_json(x) from (
+    select s.stage_id, i.seq,
+           array(select u.user_id from users u
+                  where u.tenant_id = $1
+                    and reviews_item($1, s.instance_id, s.ordinal, i.seq, i.cohort, u.user_id)) as reviewers
+      from stages s
+      join decision_items i on i.tenant_id = s.tenant_id and i.instance_id = s.instance_id
+     where s.tenant_id = $1
+       and s.stage_id = any($2)) x)
 "#;
 
 fn rows<'a>(all: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
@@ -210,8 +237,9 @@ impl Observed {
         mails: &[String],
         last_event: i64,
     ) -> Self {
-        let all: Value =
-            sqlx::query_scalar(SELECT).bind(tenant.as_uuid()).bind(last_event).fetch_one(connection).await.unwrap();
+        let all = sqlx::query_scalar(SELECT).bind(tenant.as_uuid()).bind(last_event);
+        let all: Value = all.fetch_one(&mut *connection).await.unwrap();
+        Self::resolve(connection, tenant, known, &all).await;
         let mut facts = Facts::default();
         for row in rows(&all, "definitions") {
             let number: usize = text(row, "display_name").trim_start_matches('r').parse().unwrap();
@@ -260,6 +288,30 @@ impl Observed {
             })
             .collect();
         Self { facts, instances, directory, work, delivered, events }
+    }
+
+    /// Asks anew who reviews what in stages of which the tables say something else than before.
+    async fn resolve(connection: &mut PgConnection, tenant: TenantId, known: &mut Known, all: &Value) {
+        let told: BTreeMap<_, _> =
+            rows(all, "reviewing").map(|row| (id(row, "stage_id"), text(row, "told").to_owned())).collect();
+        let changed: Vec<_> = told
+            .iter()
+            .filter(|(stage, told)| known.reviewers.get(stage).is_none_or(|(before, _)| before != *told))
+            .map(|(stage, _)| *stage)
+            .collect();
+        if changed.is_empty() {
+            return;
+        }
+        let answers: Vec<Value> =
+            sqlx::query_scalar(REVIEWERS).bind(tenant.as_uuid()).bind(&changed).fetch_one(connection).await.unwrap();
+        for stage in changed {
+            known.reviewers.insert(stage, (told[&stage].clone(), Reviewers::new()));
+        }
+        for row in &answers {
+            let people = row["reviewers"].as_array().unwrap().iter();
+            let people = people.map(|id| Name::of(id.as_str().unwrap().parse().unwrap())).collect();
+            known.reviewers.get_mut(&id(row, "stage_id")).unwrap().1.insert(number(row, "seq"), people);
+        }
     }
 
     fn instances(all: &Value, known: &mut Known, facts: &mut Facts) -> Vec<SeenInstance> {
@@ -330,24 +382,22 @@ impl Observed {
             (at, principals[&(at, number(row, "seq"))])
         };
         for row in rows(all, "held") {
-            let (at, principal) = item(known, row);
-            let reviewers: BTreeSet<_> = row["reviewers"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|id| Name::of(id.as_str().unwrap().parse().unwrap()))
-                .collect();
-            let code = recommendations[&(at, number(row, "seq"))][ordinal(row) - 1].as_i64();
-            let shown = match code {
-                Some(1) => Some(Verdict::Approve),
-                Some(2) => Some(Verdict::Deny),
-                _ => None,
-            };
-            facts::item_in_stage(facts, at, ordinal(row), principal, &reviewers);
-            facts::recommendation(facts, at, ordinal(row), principal, shown);
-            let stage = &mut Self::find(instances, at).stages[ordinal(row) - 1];
-            stage.items.insert(principal);
-            stage.reviewers.insert(principal, reviewers);
+            let (at, stage) = known.stages[&id(row, "stage_id")];
+            let reviewers = &known.reviewers[&id(row, "stage_id")].1;
+            let kept = &mut Self::find(instances, at).stages[stage - 1];
+            for seq in row["seqs"].as_array().unwrap().iter().map(|seq| seq.as_i64().unwrap()) {
+                let principal = principals[&(at, seq)];
+                let reviewers = reviewers.get(&seq).cloned().unwrap_or_default();
+                let shown = match recommendations[&(at, seq)][stage - 1].as_i64() {
+                    Some(1) => Some(Verdict::Approve),
+                    Some(2) => Some(Verdict::Deny),
+                    _ => None,
+                };
+                facts::item_in_stage(facts, at, stage, principal, &reviewers);
+                facts::recommendation(facts, at, stage, principal, shown);
+                kept.items.insert(principal);
+                kept.reviewers.insert(principal, reviewers);
+            }
         }
         for row in rows(all, "decisions") {
             let (at, principal) = item(known, row);

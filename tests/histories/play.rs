@@ -290,15 +290,21 @@ impl Play<'_> {
             return Ok(());
         }
         let round = self.reached.steps;
-        let instance = &self.seen.instances[round % instances];
-        if !instance.stages.iter().all(|stage| stage.items.is_empty()) && round % 2 == 0 {
+        let instance = &self.seen.instances[round / 3 % instances];
+        if round % 3 == 0 {
+            return Ok(());
+        }
+        if round % 3 == 1 {
+            if instance.stages[0].items.is_empty() {
+                return Ok(());
+            }
             let shown = self.world.effective(instance.at).await;
             let shown =
                 shown.map_err(|answer| format!("LC-INV-05: an admin cannot read {}: {answer:?}", instance.at))?;
             return invariants::the_effective_decision_is_the_newest(instance, &shown);
         }
-        let person = everybody().nth(round / 2 % 8).unwrap();
-        let path = (round % 3 != 0).then(|| round % instance.stages.len() + 1);
+        let person = everybody().nth(round / 3 % 9).unwrap();
+        let path = (round / 3 % 2 == 0).then(|| round / 6 % instance.stages.len() + 1);
         let plan = &self.model.instance(instance.at).unwrap().plan;
         let found = self.world.found_by(person, instance.at, path).await;
         invariants::a_reviewer_reads_what_he_reviews(instance, person, path, plan.multi_stage, plan.histories, &found)
