@@ -17,7 +17,7 @@ const DEFAULT_QUOTA_READS: NonZeroU32 = NonZeroU32::new(10_000).expect("more tha
 const DEFAULT_QUOTA_WRITES: NonZeroU32 = NonZeroU32::new(5_000).expect("more than zero");
 
 /// Every setting, by its key in the file.
-const KEYS: [&str; 23] = [
+const KEYS: [&str; 24] = [
     "listen",
     "database_url",
     "data_dir",
@@ -26,6 +26,7 @@ const KEYS: [&str; 23] = [
     "tls_key",
     "smtp_url",
     "mail_from",
+    "smtp_ca",
     "dev_issuer",
     "allow_http_issuers",
     "allow_private_issuers",
@@ -165,6 +166,8 @@ pub struct MailConfig {
     pub url: SecretString,
     /// The sender's address.
     pub from: String,
+    /// A file with authorities (PEM) that the server's certificate may come from, besides the public ones.
+    pub authority: Option<PathBuf>,
 }
 
 /// How log lines look.
@@ -264,8 +267,9 @@ impl Config {
                 return Err(ConfigError::Value { key: "tls_cert", wanted: "set when ATTESTRY_TLS_KEY is" });
             }
         };
+        let authority = take("smtp_ca").map(PathBuf::from);
         let mail = match (take("smtp_url"), take("mail_from")) {
-            (Some(url), Some(from)) => Some(MailConfig { url: url.into(), from }),
+            (Some(url), Some(from)) => Some(MailConfig { url: url.into(), from, authority }),
             (Some(_), None) => {
                 return Err(ConfigError::Value { key: "mail_from", wanted: "set when ATTESTRY_SMTP_URL is" });
             }

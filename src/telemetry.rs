@@ -5,8 +5,11 @@
 use std::{io, time::Duration};
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::{EnvFilter, util::TryInitError};
+
+/// Seconds; from a job that was waited for to one that an outage held up.
+const LATENESSES: [f64; 11] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 600.0, 3_600.0];
 
 /// Seconds; from a cached answer to the slowest bulk operation.
 const DURATIONS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
@@ -17,6 +20,7 @@ const JOBS: &str = "attestry_jobs_total";
 const JOB_DURATION: &str = "attestry_job_duration_seconds";
 const JOBS_DUE: &str = "attestry_jobs_due";
 const JOB_LATENESS: &str = "attestry_job_lateness_seconds";
+const JOB_STARTED_LATE: &str = "attestry_job_started_late_seconds";
 const ISSUER_KEYS_FETCHED: &str = "attestry_issuer_key_fetches_total";
 const ISSUER_KEYS_AGE: &str = "attestry_issuer_keys_age_seconds";
 const CONNECTIONS_OPEN: &str = "attestry_database_connections_open";
@@ -61,6 +65,7 @@ pub fn log_to_stderr(filter: &str, json: bool) -> Result<(), TelemetryError> {
 pub fn measure() -> Result<PrometheusHandle, TelemetryError> {
     let handle = PrometheusBuilder::new()
         .set_buckets(&DURATIONS)
+        .and_then(|builder| builder.set_buckets_for_metric(Matcher::Full(JOB_STARTED_LATE.to_owned()), &LATENESSES))
         .and_then(PrometheusBuilder::install_recorder)
         .map_err(TelemetryError::Metrics)?;
     describe_counter!(
@@ -73,6 +78,7 @@ pub fn measure() -> Result<PrometheusHandle, TelemetryError> {
     describe_gauge!(JOBS_DUE, "Jobs that are due and not finished.");
     describe_gauge!(JOB_LATENESS, Unit::Seconds, "How late the most overdue job is.");
     describe_counter!(ISSUER_KEYS_FETCHED, "Fetches of the keys of token issuers, by outcome.");
+    describe_histogram!(JOB_STARTED_LATE, Unit::Seconds, "How late jobs were begun, by kind.");
     describe_gauge!(ISSUER_KEYS_AGE, Unit::Seconds, "Age of the oldest keys of a token issuer in use.");
     describe_gauge!(CONNECTIONS_OPEN, "Open database connections.");
     describe_gauge!(CONNECTIONS_IN_USE, "Database connections in use.");
@@ -114,6 +120,11 @@ impl JobResult {
             Self::LeaseLost => "lease_lost",
         }
     }
+}
+
+/// Records that a job was begun so many seconds after it was due, or had rested enough for another try.
+pub fn job_started(kind: &'static str, late_by_seconds: f64) {
+    histogram!(JOB_STARTED_LATE, "kind" => kind).record(late_by_seconds.max(0.0));
 }
 
 /// Records a run of a job.

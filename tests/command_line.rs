@@ -354,6 +354,54 @@ fn the_demo_prints_calls_that_work_and_finds_its_data_again() {
     assert!(again.stop());
 }
 
+#[test]
+fn a_tenants_mail_templates_are_shown_set_and_removed() {
+    let tenant = tenant(&[]);
+    let of = |verb: &'static str, kind: &'static str| vec!["mail-template", verb, "--tenant", &tenant, kind];
+    let json = |printed: String| serde_json::from_str::<Value>(&printed).unwrap();
+
+    let all = json(attestry(&["mail-template", "list", "--tenant", &tenant]).succeeds());
+    assert_eq!(all.as_array().unwrap().len(), 7);
+    let set = [of("set", "reminder"), vec!["--subject", "Prüfung: {{ resource }}", "--text", "-"]].concat();
+    let written = json(attestry(&set).input("Hallo {{ recipient }}").succeeds());
+    assert_eq!(
+        (&written["subject"], &written["own"]),
+        (&"Prüfung: {{ resource }}".into(), &vec!["subject", "text"].into())
+    );
+    let shown = attestry(&of("show", "REMINDER")).succeeds();
+    assert_eq!(json(shown.clone()), written);
+    let again = json(attestry(&[of("set", "reminder"), vec!["--file", "-"]].concat()).input(&shown).succeeds());
+    assert_eq!(again["own"], Value::from(vec!["subject", "text", "html"]));
+
+    let refused = attestry(&set).input("one\n{{ nobody }}").fails();
+    assert!(refused.contains("text: line 2: `nobody` is not a variable"), "{refused}");
+    let unknown = attestry(&of("show", "birthday")).fails();
+    assert!(unknown.contains("`birthday` is no mail; there are reviewStarted"), "{unknown}");
+
+    assert_eq!(json(attestry(&of("remove", "reminder")).succeeds())["own"], Value::Array(Vec::new()));
+    let gone = attestry(&of("remove", "reminder")).fails();
+    assert!(gone.contains("has no template of its own for reminder"), "{gone}");
+}
+
+#[test]
+fn an_authority_for_the_mail_server_that_cannot_be_read_is_told_by_its_setting() {
+    let tenant = tenant(&[]);
+    let list = ["mail-template", "list", "--tenant", &tenant];
+    let with = |authority: &str| {
+        attestry(&list)
+            .setting("ATTESTRY_SMTP_URL", "smtps://u:hunter2@mail.example")
+            .setting("ATTESTRY_MAIL_FROM", "reviews@acme.example")
+            .setting("ATTESTRY_SMTP_CA", authority)
+    };
+    for (authority, told) in [
+        ("/no/such/file", "ATTESTRY_SMTP_CA: /no/such/file cannot be read"),
+        ("Cargo.toml", "ATTESTRY_SMTP_CA holds no certificates"),
+    ] {
+        let refused = with(authority).fails();
+        assert!(refused.contains(told) && !refused.contains("hunter2"), "{refused}");
+    }
+}
+
 // ---- the program
 
 /// A run of the program that ends by itself.

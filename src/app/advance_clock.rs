@@ -17,7 +17,7 @@ use crate::{
         ids::TenantId,
         violation::Violation,
     },
-    store::Actor,
+    store::{Actor, StoreError},
 };
 
 /// Longest step of one call.
@@ -28,6 +28,9 @@ const LEASE_SECONDS: i32 = 60;
 
 /// Jobs taken at a time.
 const BATCH: i64 = 100;
+
+/// After so many tries of a job the step ends with what is wrong: more than those after which an item is given up. LC-APPLY-07
+const TRIES: i32 = 12;
 
 /// Advances the caller's tenant's clock, for an administrator of a sandbox tenant; returns its new now.
 pub async fn advance_own_clock(
@@ -90,10 +93,13 @@ async fn set_clock(services: &Services, tenant: TenantId, instant: DateTime<Utc>
     Ok(now)
 }
 
-/// Runs what is due now, until nothing is: also what another worker holds is waited for.
+/// Runs what is due now, until nothing is: also what another worker holds is waited for, and what failed does not rest.
 async fn run_due(services: &Services, tenant: TenantId, public_url: &str) -> Result<(), Refused> {
     loop {
-        let jobs = services.queue.claim(Some(tenant), BATCH, LEASE_SECONDS).await?;
+        let mut jobs = services.queue.claim(Some(tenant), BATCH, LEASE_SECONDS).await?;
+        if jobs.is_empty() {
+            jobs.extend(services.queue.claim_resting(tenant, LEASE_SECONDS).await?);
+        }
         if jobs.is_empty() {
             if !services.queue.due_elsewhere(tenant).await? {
                 return Ok(());
@@ -106,9 +112,12 @@ async fn run_due(services: &Services, tenant: TenantId, public_url: &str) -> Res
                 Ok(Ran::Finished) => {}
                 // A mail server that is down does not stop the clock (LC-NOTE-09).
                 Ok(Ran::MailAgain(error)) => services.queue.release(&job, 30, &error.to_string()).await?,
+                Err(Refused::Store(StoreError::LeaseLost)) => {}
                 Err(error) => {
                     services.queue.release(&job, 1, &error.to_string()).await?;
-                    return Err(error);
+                    if job.attempt >= TRIES {
+                        return Err(error);
+                    }
                 }
             }
         }

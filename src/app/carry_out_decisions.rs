@@ -25,9 +25,9 @@ use crate::{
     },
 };
 
-/// Items of one step.
-const STEP: i32 = 2_000;
-/// After so many tries of a job its items are taken one by one, and one that cannot be applied is given up. LC-APPLY-07
+/// Most items of one step.
+const LARGEST_STEP: i32 = 2_000;
+/// After so many tries of a job its items are told apart, and one that cannot be applied is given up. LC-APPLY-07
 const TRIES_TOGETHER: i32 = 3;
 
 /// What a job does.
@@ -46,22 +46,30 @@ enum Step {
 }
 
 /// Goes on until nothing is left to do now.
+///
+/// In the end an item that cannot be applied is looked for by halving the step that fails; it is given up, and the steps grow
+/// again. So every such item costs a few more steps, and none another try of the whole job.
 pub(super) async fn carry_out(
     services: &Services,
     job: &ClaimedJob,
     id: InstanceId,
     work: Work,
 ) -> Result<(), Refused> {
-    let mut one_by_one = job.attempt > TRIES_TOGETHER;
+    let tell_apart = job.attempt > TRIES_TOGETHER;
+    let mut size = LARGEST_STEP;
     let mut give_up = false;
     loop {
-        let size = if one_by_one { 1 } else { STEP };
         match step(services, job, id, work, size, give_up).await {
             Ok(Step::Done) => return Ok(()),
-            Ok(Step::More) if give_up => (one_by_one, give_up) = (false, false),
-            Ok(Step::More) => {}
-            Err(Refused::Store(StoreError::Refused { .. } | StoreError::Other(_))) if one_by_one && !give_up => {
-                give_up = true;
+            Ok(Step::More) => {
+                give_up = false;
+                size = size.saturating_mul(2).min(LARGEST_STEP);
+            }
+            Err(Refused::Store(StoreError::Refused { .. } | StoreError::Other(_))) if tell_apart && !give_up => {
+                match size {
+                    1 => give_up = true,
+                    _ => size /= 2,
+                }
             }
             Err(error) => return Err(error),
         }
@@ -111,7 +119,13 @@ async fn step(
         }
         // The accounts' own job ends it.
         (Work::Apply, Some(_)) => {}
-        (Work::DeleteUsers, None) if run.applied_through < instance.item_count => {}
+        // Accounts blocked from here on wait at least as long, and find their job still there: it is enqueued only once.
+        (Work::DeleteUsers, None) if run.applied_through < instance.item_count => {
+            let due_at = uow.now() + BLOCKED_FOR;
+            uow.jobs().postpone(job, due_at).await?;
+            uow.commit().await?;
+            return Ok(Step::Done);
+        }
         (Work::Apply | Work::DeleteUsers, None) => {
             let mut review = ReviewRun::new(&mut *uow, &actor);
             review.finish_applying(&mut instance, &run.by).await?;
@@ -155,7 +169,7 @@ async fn apply_range(
     }
     if !removals.is_empty() {
         let principals: Vec<_> = removals.iter().map(|(_, principal, _)| *principal).collect();
-        let removed: HashSet<_> = uow.apply().remove(&instance.resource, &principals).await?.into_iter().collect();
+        let removed: HashSet<_> = uow.apply().remove(instance, &principals).await?.into_iter().collect();
         results.extend(removals.into_iter().map(|(seq, principal, description)| {
             let (result, description) = match removed.contains(&principal) {
                 true => (ApplyResult::AppliedSuccessfully, description),
@@ -252,6 +266,15 @@ async fn delete_due(
         }
     }
     if !users.is_empty() {
+        // They disappear from what others still review; results of reviews that ended stay. LC-APPLY-15
+        events.extend(uow.apply().remove_items_of(&users).await?.into_iter().map(|item| Event {
+            definition_id: Some(item.definition),
+            instance_id: Some(item.instance),
+            item_seq: Some(item.seq),
+            before: Some(json!({ "userId": item.user })),
+            after: Some(json!({ "reason": "the user was deleted" })),
+            ..Event::new(Activity::ItemRemoved)
+        }));
         uow.apply().delete_users(&users).await?;
     }
     let settled: Vec<_> = due.iter().map(|(pending, _)| pending.seq).collect();

@@ -14,11 +14,12 @@ use crate::{
         ids::ReviewerListId,
         instance::{Instance, ResourceKind},
         limits::ReviewLimits,
+        mail::MailKind,
         reviewer_scope::ReviewerLists,
         stage_update::{StageUpdateRefusal, StageUpdateRequest, added_forms, plan_stage_update},
         violation::Violation,
     },
-    store::{MailKind, Resolution, StageEntry, UnitOfWork},
+    store::{Resolution, StageEntry, UnitOfWork},
 };
 
 impl From<StageUpdateRefusal> for Refused {
@@ -91,7 +92,7 @@ pub(super) async fn change_reviewers(
         {
             return Err(Refused::Invalid(vec![Violation::new("reviewers", limits.too_many_reviewers(found))]));
         }
-        let mail = instance.settings.mail_notifications_enabled.then_some(MailKind::Started);
+        let mail = instance.settings.mail_notifications_enabled.then_some(MailKind::ReviewerAdded);
         uow.reviewers().contact_newcomers(instance.id, entry.stage.ordinal, mail).await?;
     }
     let event = Event {

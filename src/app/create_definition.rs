@@ -81,16 +81,7 @@ pub async fn create_definition(
         status: Status::NotStarted,
         schedule: Schedule::default(),
     };
-    if let Some(recurrence) = &definition.draft.settings.recurrence
-        && let Some(last) = recurrence.range.as_ref().and_then(|range| range.last_date())
-        && recurrence.series().is_some()
-        && last < now.date_naive()
-    {
-        violations.push(Violation::new(
-            "settings.recurrence.range.endDate",
-            "is over already; no occurrence would ever start",
-        ));
-    }
+    violations.extend(definition.check_first_start());
     if !violations.is_empty() {
         return Err(Refused::Invalid(violations));
     }

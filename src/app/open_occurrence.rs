@@ -108,6 +108,9 @@ async fn open(
         }
         run.open_at_its_start(instance);
     }
+    if !new.is_empty() {
+        run.tell_reviewers(definition, occurrence);
+    }
     run.materialise(definition, occurrence + 1).await?;
     run.finish(definition).await
 }

@@ -91,9 +91,11 @@ pub async fn record_decision(
     }
     authorize(&call.caller, operation, kind, &ties)?;
 
+    let now = uow.now();
+    // Before the item is looked up: one that did not come as far as the last stage is refused for the review's state, too.
+    decision::check_open(&stage, "recording a decision", now)?;
     let view = ItemView::Stage { ordinal, entry: addressed.entry, reach: None };
     let row = uow.items().find(path.instance, &view, seq).await?.ok_or(Refused::NotFound)?;
-    let now = uow.now();
     let recorded = decision::record(
         &stage,
         instance.settings.justification_required_on_approval,

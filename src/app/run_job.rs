@@ -3,11 +3,14 @@
 use super::{
     Refused, Services,
     carry_out_decisions::{Work, carry_out},
+    deliver_mail::Sent,
     history,
     open_occurrence::open_occurrence,
     run_review::ReviewRun,
-    send_mail::{MailOrder, Sent, send_mail},
+    send_combined_mail::send_combined_mail,
+    send_mail::{MailOrder, send_mail},
     send_reminder::remind_stage,
+    tell_reviewers::tell_reviewers,
 };
 use crate::{
     domain::{
@@ -28,6 +31,15 @@ pub enum Ran {
     MailAgain(MailError),
 }
 
+impl From<Sent> for Ran {
+    fn from(sent: Sent) -> Self {
+        match sent {
+            Sent::Finished => Self::Finished,
+            Sent::Again(error) => Self::MailAgain(error),
+        }
+    }
+}
+
 /// Runs a claimed job and ends it. On an error nothing was changed and the job is to be released.
 pub async fn run_job(services: &Services, job: &ClaimedJob, public_url: &str) -> Result<Ran, Refused> {
     match &job.job {
@@ -43,10 +55,14 @@ pub async fn run_job(services: &Services, job: &ClaimedJob, public_url: &str) ->
         Job::RemindStage { instance, stage } => remind_stage(services, job, *instance, *stage).await?,
         Job::SendMail { mail, instance, ordinal, recipient, sequence: _ } => {
             let order = MailOrder { mail: *mail, instance: *instance, ordinal: *ordinal, recipient: *recipient };
-            return Ok(match send_mail(services, job, order, public_url).await? {
-                Sent::Finished => Ran::Finished,
-                Sent::Again(error) => Ran::MailAgain(error),
-            });
+            return Ok(send_mail(services, job, order, public_url).await?.into());
+        }
+        Job::SendCombinedMail { definition, occurrence, recipient } => {
+            let sent = send_combined_mail(services, job, *definition, *occurrence, *recipient, public_url).await?;
+            return Ok(sent.into());
+        }
+        Job::TellReviewers { definition, occurrence } => {
+            tell_reviewers(services, job, *definition, *occurrence).await?;
         }
     }
     services.work.notify_waiters();

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::{Refused, ids};
 use crate::{
     domain::{
+        affiliation::affiliations,
         decision::Verdict,
         definition::{DefaultDecision, Definition, Identity},
         enumeration::enumeration_status,
@@ -18,14 +19,15 @@ use crate::{
         instance::{Instance, InstanceError, Resource},
         lifecycle::{self, Begun, Entry, Next, Start},
         limits::ReviewLimits,
-        recommendation::inactivity_cutoff,
+        mail::MailKind,
+        recommendation::{RecommendationRule, rules_of_instance},
         recurrence,
         reviewer_scope::{ReviewerLists, ReviewerScope},
         scope::ReviewScope,
         stage::{PlannedStage, Stage, StageOrdinal},
         status::Status,
     },
-    store::{Actor, Gathering, Job, MailKind, NewJob, Resolution, StageEntry, StoreError, UnitOfWork},
+    store::{Actor, Gathering, Job, NewJob, Resolution, StageEntry, StoreError, UnitOfWork},
 };
 
 /// The class of the error of an instance that fails because an item would have more reviewers than are allowed. LC-REV-13
@@ -126,6 +128,14 @@ impl<'a> ReviewRun<'a> {
     /// IN-02 for a stored instance.
     pub(super) fn open_at_its_start(&mut self, instance: &Instance) {
         self.enqueue(Job::OpenInstance { instance: instance.id }, instance.start_at);
+    }
+
+    /// Has the reviewers of an occurrence over many groups told of them all, once its instances are open. LC-NOTE-06
+    pub(super) fn tell_reviewers(&mut self, definition: &Definition, occurrence: i32) {
+        if definition.draft.settings.mail_notifications_enabled {
+            let now = self.uow.now();
+            self.enqueue(Job::TellReviewers { definition: definition.id, occurrence }, now);
+        }
     }
 
     /// The event of a new instance.
@@ -247,7 +257,11 @@ impl<'a> ReviewRun<'a> {
             return Ok(self.fail(definition, instance, TOO_MANY_REVIEWERS, too_many).await?);
         }
         self.move_instance(instance, Status::Starting)?;
-        self.open_stage(instance, first).await?;
+        let mail = if instance.multi_stage { MailKind::StageStarted } else { MailKind::ReviewStarted };
+        // Reviewers of many groups are told of all of them at once, when all have been opened. LC-NOTE-06
+        let alone = definition.draft.scope.form.enumerates().is_none()
+            || self.uow.mail().occurrence_is_told(definition.id, instance.occurrence).await?;
+        self.open_stage(instance, first, alone.then_some(mail)).await?;
         self.move_instance(instance, Status::InProgress)?;
         self.uow.instances().update(instance).await?;
         Ok(())
@@ -265,23 +279,20 @@ impl<'a> ReviewRun<'a> {
         let mut lists = std::iter::once(&first_lists).chain(planned.iter().skip(1).map(|stage| &stage.reviewer_lists));
         let one_cohort_per_principal = lists.any(ReviewerLists::tell_principals_apart);
         let settings = &instance.settings;
-        let mut recommendation_cutoffs: Vec<_> = planned
-            .iter()
-            .map(|stage| {
-                stage.recommendations_enabled.then(|| inactivity_cutoff(instance.start_at, stage.look_back.as_ref()))
-            })
-            .collect();
-        // The default decision recommends even where nothing is shown. LC-CMP-06
-        let last_shown = recommendation_cutoffs.iter().rev().find_map(|cutoff| *cutoff);
-        let own = inactivity_cutoff(instance.start_at, settings.recommendation_look_back_duration.as_ref());
-        recommendation_cutoffs.push(Some(last_shown.unwrap_or(own)));
+        let recommendation_rules = rules_of_instance(&planned, settings, instance.resource.kind, instance.start_at);
+        let affiliations =
+            match recommendation_rules.iter().flatten().any(|rule| *rule == RecommendationRule::Affiliation) {
+                true => affiliations(self.uow.items().managed_members(instance).await?),
+                false => Vec::new(),
+            };
         Ok(Gathering {
             inactive_before: instance
                 .scope
                 .inactive_for(settings.recommendation_look_back_duration)
                 .map(|duration| duration.before(instance.start_at))
                 .filter(|cutoff| *cutoff < instance.start_at),
-            recommendation_cutoffs,
+            recommendation_rules,
+            affiliations,
             one_cohort_per_principal,
             users_only: planned.iter().all(|stage| {
                 stage.reviewer_lists.is_self_review() && stage.reviewer_lists.fallback_reviewers.is_empty()
@@ -313,10 +324,15 @@ impl<'a> ReviewRun<'a> {
         Ok(Ok(()))
     }
 
-    /// ST-03, ST-04: tells the reviewers, and takes decisions until the stage's end.
-    async fn open_stage(&mut self, instance: &mut Instance, mut entry: StageEntry) -> Result<(), StoreError> {
+    /// ST-03, ST-04: tells the reviewers with `mail`, and takes decisions until the stage's end.
+    async fn open_stage(
+        &mut self,
+        instance: &mut Instance,
+        mut entry: StageEntry,
+        mail: Option<MailKind>,
+    ) -> Result<(), StoreError> {
         self.move_stage(instance, &mut entry.stage, Status::Starting)?;
-        let mail = instance.settings.mail_notifications_enabled.then_some(MailKind::Started);
+        let mail = mail.filter(|_| instance.settings.mail_notifications_enabled);
         self.uow.reviewers().contact_newcomers(instance.id, entry.stage.ordinal, mail).await?;
         self.move_stage(instance, &mut entry.stage, Status::InProgress)?;
         self.uow.stages().update(&mut entry.stage).await?;
@@ -378,7 +394,7 @@ impl<'a> ReviewRun<'a> {
                 if let Err(too_many) = self.resolve_reviewers(instance, &opening, limits).await? {
                     return Ok(self.fail(definition, instance, TOO_MANY_REVIEWERS, too_many).await?);
                 }
-                self.open_stage(instance, opening).await?;
+                self.open_stage(instance, opening, Some(MailKind::StageStarted)).await?;
                 self.uow.instances().update(instance).await?;
                 return Ok(());
             }
@@ -439,17 +455,28 @@ impl<'a> ReviewRun<'a> {
         self.uow.instances().update(instance).await
     }
 
-    /// N-6 to the creator, N-7 to the additional recipients.
+    /// N-6 to the creator, N-7 to the additional recipients. A recipient that cannot be read is passed over, and the event says so.
     async fn tell_of_completion(&mut self, definition: &Definition, instance: &Instance) -> Result<(), StoreError> {
         if !instance.settings.mail_notifications_enabled {
             return Ok(());
         }
         let now = self.uow.now();
         let mail = |mail, recipient| Job::SendMail { mail, instance: instance.id, ordinal: 0, recipient, sequence: 0 };
-        self.enqueue(mail(MailKind::Completed, definition.created_by.id), now);
+        self.enqueue(mail(MailKind::ReviewCompleted, definition.created_by.id), now);
         for recipient in &definition.draft.additional_notification_recipients {
-            let Ok(scope) = ReviewerScope::parse(&recipient.query, None, recipient.query_root.as_deref()) else {
-                continue;
+            let scope = match ReviewerScope::parse(&recipient.query, None, recipient.query_root.as_deref()) {
+                Ok(scope) => scope,
+                Err(error) => {
+                    self.note(Event {
+                        after: Some(json!({
+                            "mail": MailKind::CompletedAdditional.name(),
+                            "recipientQuery": recipient.query,
+                            "reason": format!("the recipients cannot be read: {error}"),
+                        })),
+                        ..about(Activity::MailFailed, instance)
+                    });
+                    continue;
+                }
             };
             for person in self.uow.directory().people(&scope.form).await? {
                 self.enqueue(mail(MailKind::CompletedAdditional, person), now);

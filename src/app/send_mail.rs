@@ -1,19 +1,24 @@
-//! The mail of one job: facts read when it is sent (LC-NOTE-07), sent at most once (LC-NOTE-08), best effort (LC-NOTE-09).
+//! The mail of one job: whether it is still wanted and what it tells are read when it is sent. LC-NOTE-07
 
-use serde_json::json;
-
-use super::{Refused, Services, run_review::about};
+use super::{
+    Refused, Services,
+    deliver_mail::{Letter, Mark, Sent, deliver, nothing_to_send},
+    run_review::about,
+};
 use crate::{
     domain::{
         decision::Verdict,
-        event::{Activity, Event},
+        definition::{DefaultDecision, Definition},
+        event::Activity,
         ids::{InstanceId, ObjectId},
+        instance::Instance,
+        mail::{MailKind, Purpose, reminds},
         stage::StageOrdinal,
         status::Status,
     },
-    mail::{Mail, MailError, MailFacts, MailText, compose},
+    mail::{MailFacts, Matter, Request},
     store::{
-        Actor, ClaimedJob, ItemFilter, ItemView, MailKind, Outcome, Page, StageEntry, StoreError, UnitOfWork,
+        ClaimedJob, ItemFilter, ItemView, StageEntry, StoreError, UnitOfWork,
         filter::{DecisionProperty, FilterExpression, FilterOperator, FilterValue},
     },
 };
@@ -27,118 +32,107 @@ pub(super) struct MailOrder {
     pub recipient: ObjectId,
 }
 
-/// How often a mail is tried before it is given up; the backoff doubles from 30 s.
-const ATTEMPTS: i32 = 8;
-
-/// What became of a job's mail.
-pub(super) enum Sent {
-    /// The job is finished.
-    Finished,
-    /// To be tried again.
-    Again(MailError),
-}
-
-/// Sends one mail and ends its job.
+/// Sends one mail and ends its job. Takes no lock: a mail waits for nobody, and nobody waits for a mail.
 pub(super) async fn send_mail(
     services: &Services,
     job: &ClaimedJob,
     order: MailOrder,
     public_url: &str,
 ) -> Result<Sent, Refused> {
-    let MailOrder { mail, instance: id, ordinal, recipient } = order;
     let mut uow = services.begin(job.tenant).await?;
-    let Some(instance) = uow.instances().lock(id).await? else {
-        uow.jobs().finish(job, Outcome::Obsolete).await?;
-        return Ok(uow.commit().await.map(|()| Sent::Finished)?);
+    let Some((definition, instance)) = find(&mut *uow, order.instance).await? else {
+        return nothing_to_send(uow, job).await;
     };
-    let definition = uow.definitions().find(instance.definition_id).await?.ok_or(Refused::NotFound)?;
-    let stages = uow.stages().list(id).await?;
-    let wanted = match mail {
-        MailKind::Started => is_still_asked(&mut *uow, &stages, order).await?,
-        MailKind::Reminder => has_open_items(&mut *uow, &stages, order).await?,
-        MailKind::Completed | MailKind::CompletedAdditional => true,
-    };
-    if !wanted {
-        uow.jobs().finish(job, Outcome::Obsolete).await?;
-        return Ok(uow.commit().await.map(|()| Sent::Finished)?);
-    }
-    let address = uow.directory().mail_addresses(&[recipient]).await?.pop();
-    // Not across the network with a transaction open.
-    drop(uow);
-
-    let told = json!({ "mail": mail.key(), "recipient": recipient });
-    let result = match (&address, job.interrupted) {
-        // The try before may have got through; twice is worse than never.
-        (_, true) => Err((Activity::MailFailed, Outcome::GivenUp, "an earlier try was interrupted")),
-        (None, false) => Err((Activity::MailFailed, Outcome::Obsolete, "there is no mail address")),
-        (Some(address), false) => {
-            let stage_ends_at = || {
-                let stage = stages.iter().find(|entry| entry.stage.ordinal == ordinal);
-                stage.map_or(instance.end_at, |entry| entry.stage.end_at)
-            };
-            let (text, ends_at) = match mail {
-                MailKind::Started => (MailText::Started, stage_ends_at()),
-                MailKind::Reminder => (MailText::Reminder, stage_ends_at()),
-                MailKind::Completed | MailKind::CompletedAdditional => (MailText::Completed, instance.end_at),
-            };
-            let link = format!(
-                "{public_url}/v1.0/identityGovernance/accessReviews/definitions/{}/instances/{id}",
-                definition.id,
-            );
-            let (subject, body) = compose(
-                text,
-                &MailFacts {
-                    recipient: &address.display_name,
-                    review: &definition.draft.display_name,
-                    resource: &instance.resource.display_name,
-                    description: definition.draft.description_for_reviewers.as_deref(),
-                    ends_at,
-                    link: &link,
-                },
-            );
-            let mail = Mail {
-                message_id: format!("<{}@attestry>", job.id),
-                to_name: address.display_name.clone(),
-                to_address: address.address.clone(),
-                subject,
-                body,
-            };
-            match services.mailer.send(&mail).await {
-                Ok(()) => Ok(()),
-                Err(error @ MailError::Temporary(_)) if job.attempt < ATTEMPTS => return Ok(Sent::Again(error)),
-                Err(_) => Err((Activity::MailFailed, Outcome::GivenUp, "the mail server refused it")),
+    let stages = uow.stages().list(order.instance).await?;
+    let stage = stages.iter().find(|entry| entry.stage.ordinal == order.ordinal);
+    let matter = match order.mail.purpose() {
+        Purpose::Asks | Purpose::Reminds => match (stage, open_items(&mut *uow, stage, order).await?) {
+            (Some(entry), Some(open)) if is_wanted(&mut *uow, order, open).await? => {
+                Some(Matter::Request(request(&definition, Some(open), entry.stage.ordinal, entry.stage.stage_count)))
             }
-        }
+            (_, _) => None,
+        },
+        Purpose::Reports => Some(Matter::Outcome(uow.mail().tally(instance.id).await?)),
     };
-
-    let mut uow = services.begin(job.tenant).await?;
-    let (activity, outcome, reason) = match result {
-        Ok(()) => (Activity::MailSent, Outcome::Done, None),
-        Err((activity, outcome, reason)) => (activity, outcome, Some(reason)),
+    let Some(matter) = matter else { return nothing_to_send(uow, job).await };
+    let letter = Letter {
+        kind: order.mail,
+        recipient: order.recipient,
+        address: uow.directory().mail_addresses(&[order.recipient]).await?.pop(),
+        own: uow.mail().template(order.mail).await?.map(|template| template.own),
+        facts: MailFacts {
+            recipient: String::new(),
+            review: definition.draft.display_name.clone(),
+            resources: vec![instance.resource.display_name.clone()],
+            more_resources: 0,
+            ends_at: stage.map_or(instance.end_at, |entry| entry.stage.end_at),
+            link: format!("{}/{}", link_to_instances(public_url, &definition), instance.id),
+            applied_automatically: instance.settings.auto_apply_decisions_enabled,
+            matter,
+        },
+        mark: match order.mail.purpose() {
+            Purpose::Asks => Mark::Stage(instance.id, order.ordinal),
+            Purpose::Reminds | Purpose::Reports => Mark::Nobody,
+        },
+        about: about(Activity::MailSent, &instance),
     };
-    let mut after = told;
-    if let Some(reason) = reason {
-        after["reason"] = json!(reason);
-    }
-    uow.events().append(&Actor::system(), &[Event { after: Some(after), ..about(activity, &instance) }]).await?;
-    if mail == MailKind::Started && outcome == Outcome::Done {
-        uow.reviewers().mark_mailed(id, ordinal, recipient).await?;
-    }
-    uow.jobs().finish(job, outcome).await?;
-    uow.commit().await?;
-    Ok(Sent::Finished)
+    drop(uow);
+    deliver(services, job, letter).await
 }
 
-/// Whether the stage still takes answers and an item that the recipient reviews in it has none. LC-NOTE-02, LC-NOTE-07
-async fn has_open_items(uow: &mut dyn UnitOfWork, stages: &[StageEntry], order: MailOrder) -> Result<bool, StoreError> {
-    let open =
-        stages.iter().any(|entry| entry.stage.ordinal == order.ordinal && entry.stage.status == Status::InProgress);
-    if !open {
-        return Ok(false);
+async fn find(uow: &mut dyn UnitOfWork, id: InstanceId) -> Result<Option<(Definition, Instance)>, StoreError> {
+    let Some(definition) = uow.instances().definition_of(id).await? else { return Ok(None) };
+    let instance = uow.instances().find(definition, id).await?;
+    Ok(uow.definitions().find(definition).await?.zip(instance))
+}
+
+/// What a reviewer is told of the review he is asked to answer in.
+pub(super) fn request(
+    definition: &Definition,
+    open_items: Option<i64>,
+    stage: StageOrdinal,
+    stage_count: StageOrdinal,
+) -> Request {
+    let settings = &definition.draft.settings;
+    Request {
+        asked_by: definition.created_by.display_name.clone(),
+        description: definition.draft.description_for_reviewers.clone(),
+        open_items,
+        stage,
+        stage_count,
+        default_decision: match settings.default_decision_enabled {
+            true => settings.default_decision,
+            false => DefaultDecision::None,
+        },
+    }
+}
+
+/// Where a reviewer finds the instances of a review.
+pub(super) fn link_to_instances(public_url: &str, definition: &Definition) -> String {
+    format!("{public_url}/v1.0/identityGovernance/accessReviews/definitions/{}/instances", definition.id)
+}
+
+/// LC-NOTE-02
+async fn is_wanted(uow: &mut dyn UnitOfWork, order: MailOrder, open_items: i64) -> Result<bool, StoreError> {
+    Ok(match order.mail.purpose() {
+        Purpose::Reminds => reminds(uow.mail().settings().await?, open_items),
+        Purpose::Asks | Purpose::Reports => true,
+    })
+}
+
+/// How many of the items that the recipient reviews in the stage have no answer in it; `None` when the stage takes no answers or he
+/// reviews nothing in it. LC-NOTE-02, LC-NOTE-07
+async fn open_items(
+    uow: &mut dyn UnitOfWork,
+    stage: Option<&StageEntry>,
+    order: MailOrder,
+) -> Result<Option<i64>, StoreError> {
+    if stage.is_none_or(|entry| entry.stage.status != Status::InProgress) {
+        return Ok(None);
     }
     let mut reaches = uow.reviewers().reaches(order.instance, order.recipient).await?;
     reaches.retain(|part| part.ordinal == order.ordinal);
-    let Some(entry) = reaches.first().map(|part| part.entry) else { return Ok(false) };
+    let Some(entry) = reaches.first().map(|part| part.entry) else { return Ok(None) };
     let view = ItemView::Stage { ordinal: order.ordinal, entry, reach: Some(reaches) };
     let unanswered = FilterExpression::Compare {
         property: DecisionProperty::Decision,
@@ -146,13 +140,5 @@ async fn has_open_items(uow: &mut dyn UnitOfWork, stages: &[StageEntry], order: 
         value: FilterValue::Member(Verdict::NotReviewed.as_str()),
     };
     let filter = ItemFilter { expression: Some(unanswered), order: Vec::new() };
-    let first = Page { limit: 1, skip: 0, after: None };
-    Ok(!uow.items().page(order.instance, &view, &filter, &first).await?.rows.is_empty())
-}
-
-/// Whether the stage still takes answers and the recipient still has some to give. LC-NOTE-07
-async fn is_still_asked(uow: &mut dyn UnitOfWork, stages: &[StageEntry], order: MailOrder) -> Result<bool, StoreError> {
-    let open =
-        stages.iter().any(|entry| entry.stage.ordinal == order.ordinal && entry.stage.status == Status::InProgress);
-    Ok(open && uow.reviewers().reviews_in_stage(order.instance, order.ordinal, order.recipient).await?)
+    Ok(Some(uow.items().count(order.instance, &view, &filter).await?))
 }

@@ -1,7 +1,6 @@
 //! `attestry issuer`: whose tokens a tenant trusts.
 
 use std::{
-    io::Read,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -27,7 +26,7 @@ use serde_json::{Map, Value, json};
 use super::{
     IssuerAddArguments, IssuerArguments, IssuerCommand, IssuerTestArguments,
     database::Database,
-    print,
+    print, read,
     service::{self, Wired},
     token::real_time,
 };
@@ -118,18 +117,6 @@ fn described(arguments: IssuerAddArguments) -> anyhow::Result<Value> {
         .collect();
     body.insert("grants".to_owned(), Value::Array(grants));
     Ok(Value::Object(body))
-}
-
-fn read(file: &Path) -> anyhow::Result<String> {
-    let mut text = String::new();
-    match file == Path::new("-") {
-        true => std::io::stdin().read_to_string(&mut text).context("standard input cannot be read")?,
-        false => {
-            let mut opened = std::fs::File::open(file).with_context(|| format!("{} cannot be read", file.display()))?;
-            opened.read_to_string(&mut text).with_context(|| format!("{} cannot be read", file.display()))?
-        }
-    };
-    Ok(text)
 }
 
 /// Fetches the keys, and says whom a token names.

@@ -7,6 +7,7 @@ mod database;
 mod demo;
 mod import;
 mod issuer;
+mod mail_template;
 mod migrate;
 mod serve;
 mod service;
@@ -14,7 +15,11 @@ mod settings;
 mod tenant;
 mod token;
 
-use std::{io::Write, path::PathBuf, process::ExitCode};
+use std::{
+    io::{Read, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::Context;
 use attestry::{
@@ -33,6 +38,7 @@ Further settings, from the environment or (in lower case, without ATTESTRY_) fro
   ATTESTRY_DATABASE_URL    PostgreSQL to work on, instead of a private one
   ATTESTRY_SMTP_URL        mail server, such as smtps://user:password@mail.example; without it mail is dropped
   ATTESTRY_MAIL_FROM       sender of mails; needed with a mail server
+  ATTESTRY_SMTP_CA         file of authorities (PEM) to trust besides the public ones for the mail server's certificate
   ATTESTRY_DEV_ISSUER      1: make and accept tokens of the built-in issuer; not for production
   ATTESTRY_ALLOW_PRIVATE_ISSUERS  1: call OpenID providers that are not on the public internet
   ATTESTRY_ALLOW_HTTP_ISSUERS     1: call them over plain http, too
@@ -77,6 +83,9 @@ enum Command {
     /// Review settings of a tenant: what it may choose
     #[command(subcommand)]
     Settings(SettingsCommand),
+    /// Mail templates: what a tenant's mails say
+    #[command(subcommand)]
+    MailTemplate(MailTemplateCommand),
     /// Read directory objects from a file of one JSON object a line; all of it or nothing
     Import(ImportArguments),
     /// Print an access token of the built-in issuer, for development and tests (needs ATTESTRY_DEV_ISSUER=1)
@@ -216,6 +225,51 @@ struct SettingsSetArguments {
     group_owners_may_review: Option<bool>,
 }
 
+#[derive(Subcommand)]
+enum MailTemplateCommand {
+    /// Print the templates of all seven mails as a JSON list, with the names they may use
+    List(MailTemplateTenant),
+    /// Print the template of one mail as JSON
+    Show(MailTemplateArguments),
+    /// Write a mail oneself, from files; what is left out is the built-in one's
+    Set(MailTemplateSetArguments),
+    /// Go back to the built-in mail
+    Remove(MailTemplateArguments),
+}
+
+#[derive(Args)]
+struct MailTemplateTenant {
+    /// Slug or id of the tenant
+    #[arg(long)]
+    tenant: String,
+}
+
+#[derive(Args)]
+struct MailTemplateArguments {
+    #[command(flatten)]
+    tenant: MailTemplateTenant,
+    /// reviewStarted, stageStarted, reviewerAdded, reminder, manualReminder, reviewCompleted or completedAdditional
+    kind: String,
+}
+
+#[derive(Args)]
+struct MailTemplateSetArguments {
+    #[command(flatten)]
+    template: MailTemplateArguments,
+    /// All of it as JSON, as `mail-template show` prints it; - for standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["subject", "text", "html"], required_unless_present_any = ["subject", "text", "html"])]
+    file: Option<PathBuf>,
+    /// The subject itself
+    #[arg(long, value_name = "TEMPLATE")]
+    subject: Option<String>,
+    /// A file with the plain text
+    #[arg(long, value_name = "FILE")]
+    text: Option<PathBuf>,
+    /// A file with the HTML
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+}
+
 #[derive(Args)]
 struct ImportArguments {
     /// Slug or id of the tenant
@@ -312,6 +366,7 @@ async fn dispatch(command: Command, config: &Config, database: &Database) -> any
         Command::Tenant(TenantCommand::Clock(arguments)) => clock::advance(config, database, arguments).await,
         Command::Issuer(command) => issuer::run(config, database, command).await,
         Command::Settings(command) => settings::run(config, database, command).await,
+        Command::MailTemplate(command) => mail_template::run(config, database, command).await,
         Command::Import(arguments) => import::run(database, arguments).await,
         Command::Token(arguments) => token::run(config, database, arguments).await,
         Command::Openapi => Ok(()),
@@ -321,4 +376,17 @@ async fn dispatch(command: Command, config: &Config, database: &Database) -> any
 /// Writes a line for programs to standard output. A reader who has left does not count as a failure of ours to tell.
 fn print(line: &str) -> anyhow::Result<()> {
     writeln!(std::io::stdout().lock(), "{line}").context("standard output cannot be written")
+}
+
+/// The text of a file, or of standard input for `-`.
+fn read(file: &Path) -> anyhow::Result<String> {
+    let mut text = String::new();
+    match file == Path::new("-") {
+        true => std::io::stdin().read_to_string(&mut text).context("standard input cannot be read")?,
+        false => {
+            let mut opened = std::fs::File::open(file).with_context(|| format!("{} cannot be read", file.display()))?;
+            opened.read_to_string(&mut text).with_context(|| format!("{} cannot be read", file.display()))?
+        }
+    };
+    Ok(text)
 }

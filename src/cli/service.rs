@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use anyhow::Context;
 use attestry::{
     app::{Refused, Services},
     config::Config,
@@ -24,7 +25,13 @@ pub struct Wired {
 pub fn wire(config: &Config, database: &Database) -> anyhow::Result<Wired> {
     let store = PgStore::connect(database.url(), config.max_connections)?;
     let mailer: Arc<dyn Mailer> = match &config.mail {
-        Some(mail) => Arc::new(SmtpMailer::new(mail.url.expose_secret(), &mail.from)?),
+        Some(mail) => {
+            let authority = mail.authority.as_ref().map(|file| {
+                std::fs::read(file).with_context(|| format!("ATTESTRY_SMTP_CA: {} cannot be read", file.display()))
+            });
+            let authority = authority.transpose()?;
+            Arc::new(SmtpMailer::trusting(mail.url.expose_secret(), &mail.from, authority.as_deref())?)
+        }
         None => Arc::new(NoMailer),
     };
     let shared = Arc::new(store.clone());

@@ -93,6 +93,44 @@ impl Obstacle {
     }
 }
 
+/// How somebody holds access without an assignment of his own. LC-APPLY-04
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Through {
+    /// He is a member of a group that is a member of the group under review.
+    NestedGroup,
+    /// He is a member of a group that the application is assigned to.
+    AssignedGroup,
+    /// He is a member of a group that holds the role. LC-INST-13
+    RoleGroup,
+}
+
+impl Through {
+    /// Every way.
+    pub const ALL: [Self; 3] = [Self::NestedGroup, Self::AssignedGroup, Self::RoleGroup];
+
+    /// `applyDescription` of who has nothing of his own.
+    const fn only(self) -> &'static str {
+        match self {
+            Self::NestedGroup => "Access is held only through a nested group; remove the user from that group.",
+            Self::AssignedGroup => {
+                "Access is held only through a group assigned to the application; remove the user from that group."
+            }
+            Self::RoleGroup => "The role is held only through a group; remove the user from that group.",
+        }
+    }
+
+    /// `applyDescription` of who lost what was his own. LC-APPLY-05
+    const fn remains(self) -> &'static str {
+        match self {
+            Self::NestedGroup => "The direct membership was removed; access through a nested group remains.",
+            Self::AssignedGroup => {
+                "The own assignment was removed; access through a group assigned to the application remains."
+            }
+            Self::RoleGroup => "The own assignment was removed; the role is still held through a group.",
+        }
+    }
+}
+
 /// How a principal holds access to the resource at this moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Access {
@@ -100,13 +138,24 @@ pub enum Access {
     Gone,
     /// By an assignment of his own.
     Direct {
-        /// He is a member of a nested group, too. LC-APPLY-05
-        nested: bool,
+        /// And how else. LC-APPLY-05
+        also: Option<Through>,
         /// What stands in the way of removing it.
         obstacle: Option<Obstacle>,
     },
-    /// Only as a member of a nested group.
-    Nested,
+    /// Only so.
+    Only(Through),
+}
+
+impl Access {
+    /// What follows from an assignment of his own and from others'.
+    pub const fn of(own: bool, through: Option<Through>, obstacle: Option<Obstacle>) -> Self {
+        match (own, through) {
+            (true, also) => Self::Direct { also, obstacle },
+            (false, Some(through)) => Self::Only(through),
+            (false, None) => Self::Gone,
+        }
+    }
 }
 
 /// What is to be done with an item.
@@ -122,10 +171,7 @@ pub enum ApplyOutcome {
     BlockAndDelete,
 }
 
-const ONLY_NESTED: &str = "Access is held only through a nested group; remove the user from that group.";
-const ALSO_NESTED: &str = "The direct membership was removed; access through a nested group remains.";
-
-/// What carrying out a decision asks for. LC-APPLY-03 to 05, LC-APPLY-09
+/// What carrying out a decision asks for. LC-APPLY-03 to 05, LC-APPLY-09, LC-APPLY-13
 pub fn plan_apply(decision: Verdict, action: ApplyAction, access: Access) -> ApplyOutcome {
     match (decision, action, access) {
         (Verdict::DontKnow | Verdict::NotReviewed, _, _) => ApplyOutcome::Leave,
@@ -133,17 +179,17 @@ pub fn plan_apply(decision: Verdict, action: ApplyAction, access: Access) -> App
         (Verdict::Deny, _, Access::Gone) => {
             ApplyOutcome::Result(ApplyResult::AppliedSuccessfullyButObjectNotFound, None)
         }
-        (Verdict::Deny, ApplyAction::DisableAndDeleteUser, Access::Direct { .. } | Access::Nested) => {
+        (Verdict::Deny, ApplyAction::DisableAndDeleteUser, Access::Direct { .. } | Access::Only(_)) => {
             ApplyOutcome::BlockAndDelete
         }
-        (Verdict::Deny, ApplyAction::RemoveAccess, Access::Nested) => {
-            ApplyOutcome::Result(ApplyResult::ApplyNotSupported, Some(ONLY_NESTED))
+        (Verdict::Deny, ApplyAction::RemoveAccess, Access::Only(through)) => {
+            ApplyOutcome::Result(ApplyResult::ApplyNotSupported, Some(through.only()))
         }
         (Verdict::Deny, ApplyAction::RemoveAccess, Access::Direct { obstacle: Some(obstacle), .. }) => {
             ApplyOutcome::Result(ApplyResult::ApplyNotSupported, Some(obstacle.as_str()))
         }
-        (Verdict::Deny, ApplyAction::RemoveAccess, Access::Direct { obstacle: None, nested }) => {
-            ApplyOutcome::Remove(nested.then_some(ALSO_NESTED))
+        (Verdict::Deny, ApplyAction::RemoveAccess, Access::Direct { obstacle: None, also }) => {
+            ApplyOutcome::Remove(also.map(Through::remains))
         }
     }
 }

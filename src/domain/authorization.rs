@@ -436,6 +436,8 @@ pub enum Operation {
     StageDecisionMine,
     /// Moving a sandbox tenant's clock forward; an operation of ours.
     SandboxClockAdvance,
+    /// Reading and changing what a tenant's mail says and whom it goes to; an operation of ours.
+    MailAdminister,
     /// HIST-LIST
     HistoryList,
     /// HIST-CREATE
@@ -452,7 +454,7 @@ pub enum Operation {
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 42] = [
         Self::DefinitionList,
         Self::DefinitionCreate,
         Self::DefinitionGet,
@@ -488,6 +490,7 @@ impl Operation {
         Self::DecisionMine,
         Self::StageDecisionMine,
         Self::SandboxClockAdvance,
+        Self::MailAdminister,
         Self::HistoryList,
         Self::HistoryCreate,
         Self::HistoryGet,
@@ -530,6 +533,7 @@ impl Operation {
             Self::DecisionMine => Demand::OwnWork(Some(Object::Instance)),
             Self::StageDecisionMine => Demand::OwnWork(Some(Object::Stage)),
             Self::SandboxClockAdvance => Demand::Administer,
+            Self::MailAdminister => Demand::AdministerAll,
             Self::HistoryList => Demand::ListReports,
             Self::HistoryCreate => Demand::CreateReport,
             Self::HistoryGet => Demand::ReadReport,
@@ -567,6 +571,8 @@ enum Demand {
         by_application: bool,
     },
     Administer,
+    /// What reaches everybody in the tenant.
+    AdministerAll,
     ListReports,
     CreateReport,
     ReadReport,
@@ -712,6 +718,7 @@ pub fn decide(caller: &Caller, operation: Operation, review: ReviewKind, relatio
         Demand::Answer if sees(Object::Item) => answer(caller, &relation),
         Demand::AnswerAll { below, by_application } if sees(below) => answer_all(caller, &relation, by_application),
         Demand::Administer => administer(caller),
+        Demand::AdministerAll => administer_all(caller),
         Demand::ListReports | Demand::CreateReport | Demand::ReadReport | Demand::ManageReport => {
             report(caller, operation.demand(), &relation)
         }
@@ -772,6 +779,12 @@ fn administer(caller: &Caller) -> Verdict {
         true => Verdict::Allow,
         false => manage(caller, ReviewKind::GroupOrApplication, &Relation::default()),
     }
+}
+
+/// The right to what reaches everybody in the tenant, whatever he reviews: managing reviews of every kind.
+fn administer_all(caller: &Caller) -> Verdict {
+    let refusals = ReviewKind::ALL.into_iter().map(|kind| manage(caller, kind));
+    refusals.into_iter().find(|verdict| *verdict != Verdict::Allow).unwrap_or(Verdict::Allow)
 }
 
 /// The right to a report of decisions. Section 7 of the API, A-38, LC-AUTH-08

@@ -88,7 +88,7 @@ pub enum RecordRefusal {
 const DECIDABLE: &[Status] = &[Status::InProgress];
 
 /// Whether the stage takes decisions at this instant. LC-DEC-04, LC-DEC-05
-pub(super) fn check_open(stage: &Stage, operation: &'static str, now: DateTime<Utc>) -> Result<(), RecordRefusal> {
+pub fn check_open(stage: &Stage, operation: &'static str, now: DateTime<Utc>) -> Result<(), RecordRefusal> {
     if stage.status != Status::InProgress {
         return Err(WrongState { operation, object: "stage", current: stage.status, allowed: DECIDABLE }.into());
     }

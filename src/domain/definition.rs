@@ -128,6 +128,16 @@ impl Definition {
         self.schedule.counted_from.unwrap_or_else(first)
     }
 
+    /// What is wrong when its first occurrence never comes, or is over when it begins. LC-REC-07, LC-REC-08
+    pub fn check_first_start(&self) -> Option<Violation> {
+        let recurrence = self.draft.settings.recurrence.as_ref();
+        let first = self
+            .schedule
+            .counted_from
+            .map_or_else(|| recurrence::first_start(recurrence, self.created_at), |anchor| anchor.start_at);
+        recurrence::check_first_start(recurrence, first, self.draft.total_duration_days())
+    }
+
     /// Whether more than one occurrence can come. LC-REC-01
     pub fn is_series(&self) -> bool {
         self.draft.settings.recurrence.as_ref().is_some_and(|recurrence| recurrence.series().is_some())

@@ -69,16 +69,23 @@ pub fn plan_definition_update(
         return Ok(DefinitionUpdatePlan { definition: stored.clone(), changed, reminders_switched_on: false });
     }
     let switched_on = |draft: &DefinitionDraft| draft.settings.reminder_notifications_enabled;
-    Ok(DefinitionUpdatePlan {
-        changed,
-        reminders_switched_on: switched_on(&wanted) && !switched_on(&stored.draft),
-        definition: Definition {
-            schedule: schedule(stored, occurrences, &wanted, now),
-            draft: wanted,
-            modified_at: now,
-            ..stored.clone()
-        },
-    })
+    let reminders_switched_on = switched_on(&wanted) && !switched_on(&stored.draft);
+    let recurrence_changed = wanted.settings.recurrence != stored.draft.settings.recurrence
+        || wanted.total_duration_days() != stored.draft.total_duration_days();
+    let definition = Definition {
+        schedule: schedule(stored, occurrences, &wanted, now),
+        draft: wanted,
+        modified_at: now,
+        ..stored.clone()
+    };
+    // Once something has begun, an earlier end ends the series (LC-DEF-27); before, it would be a review that never runs.
+    if occurrences.last_started.is_none() && recurrence_changed {
+        violations.extend(definition.check_first_start());
+    }
+    if !violations.is_empty() {
+        return Err(violations);
+    }
+    Ok(DefinitionUpdatePlan { definition, changed, reminders_switched_on })
 }
 
 /// LC-DEF-25, A-16

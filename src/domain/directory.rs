@@ -279,6 +279,17 @@ pub struct ServicePrincipalRecord {
     pub app_roles: Option<Vec<AppRole>>,
     /// `appRoleAssignedTo`: all assignments, by ascending id.
     pub app_role_assigned_to: Option<Vec<AppRoleAssignment>>,
+    /// `signIns`: what is known of sign-ins to the application, by ascending user. Nothing is known of users who are left out.
+    pub sign_ins: Option<Vec<ApplicationSignIn>>,
+}
+
+/// The last sign-in of one user to an application. LC-RCM-04
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApplicationSignIn {
+    /// `userId`: once per service principal.
+    pub user_id: ObjectId,
+    /// `lastSignInDateTime`, to the microsecond; `None` is known, and never signed in.
+    pub last_sign_in_at: Option<DateTime<Utc>>,
 }
 
 /// A role that an application has. Assignments may also name roles of which nothing is told.

@@ -51,7 +51,7 @@ pub fn planned(ordinal: StageOrdinal, ends_after_days: u32) -> PlannedStage {
         ends_after_days,
         moves: Vec::new(),
         recommendations_enabled: false,
-        look_back: None,
+        insights: Vec::new(),
         reviewer_lists: Default::default(),
     }
 }

@@ -3,6 +3,7 @@
 //! Services in `app` load values, ask this room, and save what it answers. Rule ids (`LC-…`) refer to the
 //! behaviour specification; `docs/architecture.md` says where to find which rule.
 
+pub mod affiliation;
 pub mod apply;
 pub mod authorization;
 pub mod bulk_decision;
@@ -21,6 +22,7 @@ pub mod insight;
 pub mod instance;
 pub mod lifecycle;
 pub mod limits;
+pub mod mail;
 #[cfg(test)]
 mod model_tests;
 pub mod precondition;

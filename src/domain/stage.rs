@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::{
     definition::{DefinitionDraft, MovingDecision},
-    duration::IsoDuration,
     ids::{DefinitionId, InstanceId, StageId},
+    insight::{StageInsight, insights_in_force},
     reviewer_scope::ReviewerLists,
     status::Status,
 };
@@ -54,14 +54,15 @@ pub struct PlannedStage {
     pub ends_after_days: u32,
     pub moves: Vec<MovingDecision>,
     pub recommendations_enabled: bool,
-    /// `None` means P30D.
-    pub look_back: Option<IsoDuration>,
+    /// What its recommendations rest on, where it shows any. LC-RCM-10
+    pub insights: Vec<StageInsight>,
     pub reviewer_lists: ReviewerLists,
 }
 
 impl PlannedStage {
     /// The stages of an instance made now, in their order; never empty. LC-DEF-02
     pub fn all_of(draft: &DefinitionDraft) -> Vec<Self> {
+        let resource = draft.scope.form.resource_kind();
         draft
             .stage_plan()
             .into_iter()
@@ -70,7 +71,7 @@ impl PlannedStage {
                 ends_after_days: stage.ends_after_days,
                 moves: stage.moves.to_vec(),
                 recommendations_enabled: stage.recommendations_enabled,
-                look_back: stage.look_back,
+                insights: insights_in_force(stage.insight_settings, stage.look_back, resource),
                 reviewer_lists: stage.reviewer_lists.clone(),
             })
             .collect()

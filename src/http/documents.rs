@@ -8,7 +8,7 @@ use actix_web::{
         Method,
         header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS},
     },
-    web::{self, Data, ServiceConfig},
+    web::{self, Bytes, Data, ServiceConfig},
 };
 
 use crate::http::{Edge, api::document::ApiDocument, metadata::csdl, request_ids::other_methods, server::api_document};
@@ -38,8 +38,10 @@ pub fn documents(config: &mut ServiceConfig) {
 /// The API document; its server is this one under its public address.
 async fn api(edge: Data<Edge>) -> HttpResponse {
     static DOCUMENT: OnceLock<ApiDocument> = OnceLock::new();
-    let document = DOCUMENT.get_or_init(api_document).served_at(&edge.public_url);
-    HttpResponse::Ok().content_type("application/json").body(document.to_string())
+    let document = edge
+        .served_document
+        .get_or_init(|| Bytes::from(DOCUMENT.get_or_init(api_document).served_at(&edge.public_url).to_string()));
+    HttpResponse::Ok().content_type("application/json").body(document.clone())
 }
 
 async fn metadata() -> HttpResponse {

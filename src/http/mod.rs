@@ -11,6 +11,7 @@ pub mod error;
 pub mod in_process;
 pub mod issuers;
 pub mod json_reader;
+pub mod mail;
 pub mod metadata;
 pub mod odata;
 pub mod origins;
@@ -21,8 +22,9 @@ pub mod review_settings;
 pub mod server;
 pub mod tls;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use actix_web::web::Bytes;
 use async_trait::async_trait;
 
 use crate::{
@@ -54,6 +56,8 @@ pub struct Edge {
     pub allowed_origins: Vec<String>,
     /// Which addresses tenants may give.
     pub address_policy: AddressPolicy,
+    /// The API document as it is sent.
+    served_document: OnceLock<Bytes>,
     accept_development_issuers: bool,
 }
 
@@ -68,6 +72,7 @@ impl Edge {
             callers: api::Callers::default(),
             page_keys: api::PageKeys::default(),
             address_policy,
+            served_document: OnceLock::new(),
             accept_development_issuers,
             quotas: None,
             allowed_origins: Vec::new(),

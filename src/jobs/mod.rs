@@ -171,6 +171,7 @@ async fn run_in_place(
 
 /// Runs a job, keeps its lease meanwhile, and gives it back when it failed. A panic of the job is a failure like any other.
 async fn attend(services: &Services, job: ClaimedJob, public_url: Arc<str>, lease_seconds: i32) -> JobResult {
+    telemetry::job_started(job.job.kind(), job.late_by);
     let job = Arc::new(job);
     let began = Instant::now();
     let mut run = {
@@ -222,11 +223,14 @@ async fn attend(services: &Services, job: ClaimedJob, public_url: Arc<str>, leas
 
 fn rest_of(job: &ClaimedJob) -> i32 {
     match job.job {
-        Job::SendMail { .. } => backoff(FIRST_MAIL_BACKOFF_SECONDS, LONGEST_MAIL_BACKOFF_SECONDS, job.attempt),
+        Job::SendMail { .. } | Job::SendCombinedMail { .. } => {
+            backoff(FIRST_MAIL_BACKOFF_SECONDS, LONGEST_MAIL_BACKOFF_SECONDS, job.attempt)
+        }
         Job::OpenOccurrence { .. }
         | Job::OpenInstance { .. }
         | Job::CloseStage { .. }
         | Job::RemindStage { .. }
+        | Job::TellReviewers { .. }
         | Job::ApplyDecisions { .. }
         | Job::DeleteBlockedUsers { .. }
         | Job::RunReport { .. }

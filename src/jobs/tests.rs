@@ -82,6 +82,7 @@ impl Stage {
                 due_at: DateTime::UNIX_EPOCH,
                 attempt: *attempt,
                 interrupted: false,
+                late_by: 0.0,
                 lease: Uuid::from_u128(4),
             })
             .collect();
@@ -161,6 +162,10 @@ impl JobQueue for Stage {
         let mut waiting = self.waiting.lock().unwrap();
         let count = usize::try_from(limit).unwrap().min(waiting.len());
         Ok(waiting.drain(..count).collect())
+    }
+
+    async fn claim_resting(&self, _: TenantId, _: i32) -> Result<Option<ClaimedJob>, StoreError> {
+        Ok(None)
     }
 
     async fn renew(&self, _: &ClaimedJob, _: i32) -> Result<bool, StoreError> {

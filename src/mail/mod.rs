@@ -1,13 +1,17 @@
-//! Mail: one trait on top, adapters below. Nothing here decides who gets mail or when.
+//! Mail: what it says, and one trait for handing it over, adapters below. Nothing here decides who gets mail or when.
 
+mod facts;
+mod language;
 mod smtp;
-mod text;
+mod templates;
+#[cfg(test)]
+mod tests;
 
 use async_trait::async_trait;
 
-pub use smtp::MailConfigError;
-pub use smtp::SmtpMailer;
-pub use text::{MailFacts, MailText, compose};
+pub use facts::{MOST_RESOURCES, MailFacts, Matter, Request, Variable, variables};
+pub use smtp::{MailConfigError, SmtpMailer};
+pub use templates::{MailParts, TemplateFault, built_in, check, render};
 
 /// A mail ready to go out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,19 +22,27 @@ pub struct Mail {
     pub to_address: String,
     pub subject: String,
     /// Plain text.
-    pub body: String,
+    pub text: String,
+    /// The same for those who read HTML.
+    pub html: String,
 }
 
 /// Why a mail did not go out.
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
-    /// Trying again may help: no connection, or the peer said so.
+    /// Trying again may help, and cannot send it twice: no connection, or the peer said so.
     #[error("the mail server could not take the mail now")]
-    Temporary(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Temporary(#[source] Cause),
     /// Trying again does not help.
-    #[error("the mail can not be delivered")]
-    Permanent(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the mail cannot be delivered")]
+    Permanent(#[source] Cause),
+    /// It was handed over and the answer never came: it may have gone out. LC-NOTE-08
+    #[error("the mail server did not say whether it took the mail")]
+    Uncertain(#[source] Cause),
 }
+
+/// What went wrong below.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Sends mail.
 #[async_trait]

@@ -1,52 +1,234 @@
-//! Mail over SMTP.
+//! Mail over SMTP, with TLS and a password where the address says so.
+
+use std::{net::IpAddr, time::Duration};
 
 use async_trait::async_trait;
 use lettre::{
-    AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
-    message::{Mailbox, header::ContentType},
+    Message,
+    address::Envelope,
+    message::{
+        Mailbox, MultiPart,
+        header::{HeaderName, HeaderValue},
+    },
+    transport::smtp::{
+        Error as SmtpError,
+        authentication::{Credentials, DEFAULT_MECHANISMS},
+        client::{AsyncSmtpConnection, Certificate, TlsParameters},
+        commands::{Data, Mail as MailCommand, Rcpt},
+        extension::{ClientId, Extension, MailBodyParameter, MailParameter},
+    },
 };
+use percent_encoding::percent_decode_str;
+use tokio::{sync::Mutex, time::timeout};
+use url::{Host, Url};
 
 use super::{Mail, MailError, Mailer};
 
-/// Sends through one SMTP server, with a pool of connections.
+/// How long the server may take to be ready for a mail, and again to take it.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Connections kept for the next mail.
+const MOST_IDLE: usize = 4;
+
+/// Sends through one SMTP server over connections that are used again.
 pub struct SmtpMailer {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    host: String,
+    port: u16,
+    security: Security,
+    hello: ClientId,
+    credentials: Option<Credentials>,
     from: Mailbox,
+    idle: Mutex<Vec<AsyncSmtpConnection>>,
 }
 
-/// Why the configured server or sender cannot be used.
+/// When a connection is encrypted.
+enum Security {
+    Never,
+    /// After STARTTLS, where the server offers it.
+    Offered(TlsParameters),
+    /// After STARTTLS, or not at all.
+    Required(TlsParameters),
+    /// From the first byte.
+    Always(TlsParameters),
+}
+
+/// Why the configured server or sender cannot be used. Never tells the address: it may hold a password.
 #[derive(Debug, thiserror::Error)]
 pub enum MailConfigError {
-    #[error("ATTESTRY_SMTP_URL is no SMTP address such as smtp://mail:1025 or smtps://user:password@mail")]
-    Url(#[source] lettre::transport::smtp::Error),
+    #[error(
+        "ATTESTRY_SMTP_URL is no SMTP address such as smtps://user:password@mail, smtp://user:password@mail?tls=required \
+         or smtp://mail:1025"
+    )]
+    Url,
     #[error("ATTESTRY_MAIL_FROM is no mail address")]
     From(#[source] lettre::address::AddressError),
+    #[error("ATTESTRY_SMTP_CA holds no certificates in PEM form")]
+    Authority,
+    #[error("TLS to the mail server cannot be set up")]
+    Tls(#[source] SmtpError),
 }
 
 impl SmtpMailer {
-    /// A mailer over `url` that writes as `from`. No connection is made before the first mail.
+    /// A mailer over `url` that writes as `from` and trusts public authorities. No connection is made before the first mail.
+    ///
+    /// # Errors
+    /// [`MailConfigError`] says which setting is wrong.
     pub fn new(url: &str, from: &str) -> Result<Self, MailConfigError> {
-        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url).map_err(MailConfigError::Url)?.build();
-        Ok(Self { transport, from: from.parse().map_err(MailConfigError::From)? })
+        Self::trusting(url, from, None)
+    }
+
+    /// The same; it trusts the authorities of `authority_pem` besides.
+    ///
+    /// # Errors
+    /// As [`SmtpMailer::new`].
+    pub fn trusting(url: &str, from: &str, authority_pem: Option<&[u8]>) -> Result<Self, MailConfigError> {
+        let url = Url::parse(url).map_err(|_| MailConfigError::Url)?;
+        let host = match url.host() {
+            Some(Host::Domain(name)) if !name.is_empty() => name.to_owned(),
+            Some(Host::Ipv4(address)) => IpAddr::from(address).to_string(),
+            Some(Host::Ipv6(address)) => IpAddr::from(address).to_string(),
+            // `smtp` is no scheme of the web, whose hosts alone are read as addresses.
+            Some(Host::Domain(_)) | None => return Err(MailConfigError::Url),
+        };
+        let mut tls = None;
+        for (name, value) in url.query_pairs() {
+            match (name.as_ref(), tls) {
+                ("tls", None) => tls = Some(value.into_owned()),
+                _ => return Err(MailConfigError::Url),
+            }
+        }
+        let parameters = || tls_parameters(&host, authority_pem);
+        let (security, usual_port) = match (url.scheme(), tls.as_deref()) {
+            ("smtps", None | Some("required")) => (Security::Always(parameters()?), 465),
+            ("smtp", Some("required")) => (Security::Required(parameters()?), 587),
+            ("smtp", Some("opportunistic")) => (Security::Offered(parameters()?), 587),
+            ("smtp", None) => (Security::Never, 25),
+            _ => return Err(MailConfigError::Url),
+        };
+        let decoded =
+            |text: &str| percent_decode_str(text).decode_utf8().map(String::from).map_err(|_| MailConfigError::Url);
+        let credentials = match url.password() {
+            Some(password) => Some(Credentials::new(decoded(url.username())?, decoded(password)?)),
+            None => None,
+        };
+        let hello = match url.path().trim_matches('/') {
+            "" => ClientId::default(),
+            name => ClientId::Domain(name.to_owned()),
+        };
+        Ok(Self {
+            port: url.port().unwrap_or(usual_port),
+            host,
+            security,
+            hello,
+            credentials,
+            from: from.parse().map_err(MailConfigError::From)?,
+            idle: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// A connection that is ready for a mail.
+    async fn connection(&self) -> Result<AsyncSmtpConnection, SmtpError> {
+        loop {
+            let kept = self.idle.lock().await.pop();
+            let Some(mut kept) = kept else { break };
+            // The server may have had enough of it meanwhile.
+            if kept.test_connected().await {
+                return Ok(kept);
+            }
+        }
+        let from_the_start = match &self.security {
+            Security::Always(parameters) => Some(parameters.clone()),
+            Security::Never | Security::Offered(_) | Security::Required(_) => None,
+        };
+        let server = (self.host.as_str(), self.port);
+        let mut connection =
+            AsyncSmtpConnection::connect_tokio1(server, Some(PATIENCE), &self.hello, from_the_start, None).await?;
+        match &self.security {
+            Security::Required(parameters) => connection.starttls(parameters.clone(), &self.hello).await?,
+            Security::Offered(parameters) if connection.can_starttls() => {
+                connection.starttls(parameters.clone(), &self.hello).await?;
+            }
+            Security::Offered(_) | Security::Never | Security::Always(_) => {}
+        }
+        if let Some(credentials) = &self.credentials {
+            connection.auth(DEFAULT_MECHANISMS, credentials).await?;
+        }
+        Ok(connection)
+    }
+
+    /// Has the server say that it waits for the mail's text. Until then nothing was sent.
+    async fn prepare(&self, envelope: &Envelope, text: &[u8]) -> Result<AsyncSmtpConnection, SmtpError> {
+        let mut connection = self.connection().await?;
+        let mut parameters = Vec::new();
+        let mut addresses = envelope.to().iter().chain(envelope.from());
+        if addresses.any(|address| !AsRef::<str>::as_ref(address).is_ascii()) {
+            parameters.push(MailParameter::SmtpUtfEight);
+        }
+        if !text.is_ascii() && connection.server_info().supports_feature(Extension::EightBitMime) {
+            parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+        }
+        connection.command(MailCommand::new(envelope.from().cloned(), parameters)).await?;
+        for address in envelope.to() {
+            connection.command(Rcpt::new(address.clone(), Vec::new())).await?;
+        }
+        connection.command(Data).await?;
+        Ok(connection)
+    }
+
+    fn message(&self, mail: &Mail) -> Result<Message, MailError> {
+        let address = mail.to_address.parse().map_err(|error| MailError::Permanent(Box::new(error)))?;
+        Message::builder()
+            .from(self.from.clone())
+            .to(Mailbox::new(Some(mail.to_name.clone()), address))
+            .message_id(Some(mail.message_id.clone()))
+            .subject(mail.subject.clone())
+            // Nobody's absence is to be answered to a machine. RFC 3834
+            .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
+            .multipart(MultiPart::alternative_plain_html(mail.text.clone(), mail.html.clone()))
+            .map_err(|error| MailError::Permanent(Box::new(error)))
+    }
+}
+
+fn tls_parameters(host: &str, authority_pem: Option<&[u8]>) -> Result<TlsParameters, MailConfigError> {
+    let mut builder = TlsParameters::builder(host.to_owned());
+    if let Some(pem) = authority_pem {
+        // What is no PEM at all reads as an empty list.
+        if !String::from_utf8_lossy(pem).contains("-----BEGIN CERTIFICATE-----") {
+            return Err(MailConfigError::Authority);
+        }
+        let authority = Certificate::from_pem(pem).map_err(|_| MailConfigError::Authority)?;
+        builder = builder.add_root_certificate(authority);
+    }
+    builder.build_rustls().map_err(MailConfigError::Tls)
+}
+
+/// Before the text was sent everything but the server's final word may be tried again.
+fn before_the_text(error: SmtpError) -> MailError {
+    match error.is_permanent() {
+        true => MailError::Permanent(Box::new(error)),
+        false => MailError::Temporary(Box::new(error)),
     }
 }
 
 #[async_trait]
 impl Mailer for SmtpMailer {
     async fn send(&self, mail: &Mail) -> Result<(), MailError> {
-        let address = mail.to_address.parse().map_err(|error| MailError::Permanent(Box::new(error)))?;
-        let message = Message::builder()
-            .from(self.from.clone())
-            .to(Mailbox::new(Some(mail.to_name.clone()), address))
-            .message_id(Some(mail.message_id.clone()))
-            .subject(mail.subject.clone())
-            .header(ContentType::TEXT_PLAIN)
-            .body(mail.body.clone())
-            .map_err(|error| MailError::Permanent(Box::new(error)))?;
-        match self.transport.send(message).await {
-            Ok(_) => Ok(()),
-            Err(error) if error.is_permanent() => Err(MailError::Permanent(Box::new(error))),
-            Err(error) => Err(MailError::Temporary(Box::new(error))),
+        let message = self.message(mail)?;
+        let text = message.formatted();
+        let prepared = timeout(PATIENCE, self.prepare(message.envelope(), &text)).await;
+        let mut connection =
+            prepared.map_err(|elapsed| MailError::Temporary(Box::new(elapsed)))?.map_err(before_the_text)?;
+        match timeout(PATIENCE, connection.message(&text)).await {
+            Ok(Ok(_)) => {
+                let mut idle = self.idle.lock().await;
+                if idle.len() < MOST_IDLE {
+                    idle.push(connection);
+                }
+                Ok(())
+            }
+            Ok(Err(error)) if error.is_permanent() => Err(MailError::Permanent(Box::new(error))),
+            Ok(Err(error)) if error.is_transient() => Err(MailError::Temporary(Box::new(error))),
+            Ok(Err(error)) => Err(MailError::Uncertain(Box::new(error))),
+            Err(elapsed) => Err(MailError::Uncertain(Box::new(elapsed))),
         }
     }
 }

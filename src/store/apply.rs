@@ -9,7 +9,7 @@ use crate::domain::{
     decision::Verdict,
     definition::Identity,
     ids::{DefinitionId, InstanceId, ItemSeq, ObjectId},
-    instance::{Instance, Resource},
+    instance::Instance,
 };
 
 /// An instance being applied.
@@ -48,6 +48,15 @@ pub struct PendingDeletion {
     pub user: ObjectId,
 }
 
+/// An item of a running review whose principal was deleted. LC-APPLY-15
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RemovedItem {
+    pub definition: DefinitionId,
+    pub instance: InstanceId,
+    pub seq: ItemSeq,
+    pub user: ObjectId,
+}
+
 /// What became of an account since it was blocked. LC-APPLY-10
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlockedAccount {
@@ -57,7 +66,7 @@ pub enum BlockedAccount {
     Gone,
 }
 
-/// Each method is one statement whatever the number of items.
+/// Each method is one statement, or one for each table of the directory, whatever the number of items.
 #[async_trait]
 pub trait ApplyRepository: Send {
     /// Records that an instance is being applied, and for whom; once per instance.
@@ -73,8 +82,9 @@ pub trait ApplyRepository: Send {
         after: ItemSeq,
         through: ItemSeq,
     ) -> Result<Vec<ItemToApply>, StoreError>;
-    /// Takes the principals' own assignments to the resource away; returns those who had one.
-    async fn remove(&mut self, resource: &Resource, principals: &[ObjectId]) -> Result<Vec<ObjectId>, StoreError>;
+    /// Takes the principals' own assignments that are under review away, whatever the kind of the resource; returns those who had
+    /// one, perhaps more than once. LC-APPLY-03
+    async fn remove(&mut self, instance: &Instance, principals: &[ObjectId]) -> Result<Vec<ObjectId>, StoreError>;
     /// Stores the items' results at the unit's instant.
     async fn record(&mut self, instance: InstanceId, by: &Identity, results: &[ItemResult]) -> Result<(), StoreError>;
     /// How often each result was recorded.
@@ -97,6 +107,8 @@ pub trait ApplyRepository: Send {
         instance: InstanceId,
         limit: i64,
     ) -> Result<Vec<(PendingDeletion, BlockedAccount)>, StoreError>;
+    /// Takes the items of these users out of the reviews that are running, for good; returns them, in order. LC-APPLY-15
+    async fn remove_items_of(&mut self, users: &[ObjectId]) -> Result<Vec<RemovedItem>, StoreError>;
     /// Deletes users from the directory with everything that names them there.
     async fn delete_users(&mut self, users: &[ObjectId]) -> Result<(), StoreError>;
     /// Forgets deletions that were done or are not to be done.

@@ -38,7 +38,7 @@ pub trait DefinitionUpdateRepository: Send {
     async fn keep_lists(&mut self, instance: InstanceId, ordinal: StageOrdinal) -> Result<(), StoreError>;
     /// Whether an admin set the stage's lists himself. LC-DEF-23
     async fn keeps_lists(&mut self, instance: InstanceId, ordinal: StageOrdinal) -> Result<bool, StoreError>;
-    /// Switches reminders on in the settings of every running instance of the definition, by id; returns those where they
-    /// were off. LC-NOTE-10
+    /// Switches reminders on for the running instances of the definition where they are off, or not mentioned; returns these, in no
+    /// order. LC-NOTE-10
     async fn switch_reminders_on(&mut self, definition: DefinitionId) -> Result<Vec<InstanceId>, StoreError>;
 }

@@ -188,6 +188,8 @@ pub struct ImportReport {
     pub service_principal_owners: ListCounts,
     /// Assignments of app roles; one whose principal or role changed counts as added.
     pub app_role_assignments: ListCounts,
+    /// What is known of sign-ins to applications; one at another time counts as added.
+    pub application_sign_ins: ListCounts,
     /// Holders of directory roles.
     pub role_members: ListCounts,
     /// Those who may activate directory roles.

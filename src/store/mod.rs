@@ -12,6 +12,7 @@ pub mod filter;
 pub mod first_answers;
 pub mod history;
 pub mod issuers;
+pub mod mail;
 pub mod occurrences;
 pub mod pg;
 pub mod reminders;
@@ -23,18 +24,21 @@ use uuid::Uuid;
 
 pub use contacted_reviewers::{ContactedReviewerCursor, ContactedReviewerFilter, ContactedReviewerRepository};
 pub use definition_updates::DefinitionUpdateRepository;
+pub use mail::MailRepository;
 pub use reminders::ReminderRepository;
 
 use crate::domain::{
+    affiliation::{Affiliation, ManagedPerson},
     apply::Applied,
     decision::{Decision, Verdict},
     definition::{Definition, Identity},
     event::Event,
     ids::{DefinitionId, HistoryInstanceId, InstanceId, ItemSeq, JobId, ObjectId, ReviewerListId, StageId, TenantId},
-    insight::LastSignIn,
+    insight::ShownFacts,
     instance::{Instance, Resource},
     lifecycle::{Entry, InstanceProgress},
-    recommendation::Recommendation,
+    mail::MailKind,
+    recommendation::{Recommendation, RecommendationRule},
     reviewer_reach::{Cohort, ReviewerReach},
     reviewer_scope::{ReviewerForm, ReviewerLists},
     scope::ScopeForm,
@@ -129,6 +133,7 @@ pub trait UnitOfWork: Send {
     fn reminders(&mut self) -> &mut dyn ReminderRepository;
     fn contacted_reviewers(&mut self) -> &mut dyn ContactedReviewerRepository;
     fn review_settings(&mut self) -> &mut dyn review_settings::ReviewSettingsRepository;
+    fn mail(&mut self) -> &mut dyn MailRepository;
     /// Makes everything permanent at once. [`StoreError::Unknown`] when the answer got lost.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }
@@ -395,8 +400,10 @@ pub trait ReviewerRepository: Send {
 pub struct Gathering {
     /// Only users whose last sign-in, and account, are older than this. LC-INST-11
     pub inactive_before: Option<DateTime<Utc>>,
-    /// One cutoff per stage, then the one of the default decision; `None` gives no information. LC-RCM-10, LC-CMP-06
-    pub recommendation_cutoffs: Vec<Option<DateTime<Utc>>>,
+    /// The rules of each stage, then those of the default decision. LC-RCM-08, LC-RCM-10, LC-CMP-06
+    pub recommendation_rules: Vec<Vec<RecommendationRule>>,
+    /// What was found out for [`RecommendationRule::Affiliation`]; of members who are not among them nothing is known.
+    pub affiliations: Vec<Affiliation>,
     /// Each person alone, because some stage is a self-review or asks sponsors; else everybody with the same manager together.
     pub one_cohort_per_principal: bool,
     /// Groups and service principals are left out: everybody reviews himself, and nobody stands in. LC-REV-06
@@ -446,8 +453,8 @@ pub struct ItemRow {
     pub decision: Option<Decision>,
     /// What became of it, where the view shows the decision that was applied; `None` is `New`. LC-STAGE-51
     pub applied: Option<Applied>,
-    /// The last sign-in as it was at the start, where the view shows recommendations; `None` is no information. LC-RCM-10
-    pub last_sign_in: Option<LastSignIn>,
+    /// What was known at the start, as far as the view shows it. LC-RCM-02, LC-RCM-10
+    pub facts: ShownFacts,
 }
 
 /// Whose eyes the items are seen with.
@@ -479,6 +486,9 @@ pub struct ItemCursor {
 
 #[async_trait]
 pub trait ItemRepository: Send {
+    /// The users of the group under review, guests or active or not, and everybody above them: each once. Nobody for another kind of
+    /// resource. LC-RCM-06
+    async fn managed_members(&mut self, instance: &Instance) -> Result<Vec<ManagedPerson>, StoreError>;
     /// Makes the instance's items out of the directory as it is now, in one statement; returns how many. LC-INST-06,
     /// LC-INST-11, LC-INST-12, LC-RCM-03
     async fn gather(&mut self, instance: &Instance, gathering: &Gathering) -> Result<i32, StoreError>;
@@ -650,6 +660,10 @@ pub enum Job {
     DeleteBlockedUsers { instance: InstanceId },
     /// N-4: the stage is half over.
     RemindStage { instance: InstanceId, stage: StageId },
+    /// The reviewers of an occurrence of a review of many groups are told, each of all his groups at once. LC-NOTE-06
+    TellReviewers { definition: DefinitionId, occurrence: i32 },
+    /// One mail to one person about all he reviews in an occurrence. LC-NOTE-06
+    SendCombinedMail { definition: DefinitionId, occurrence: i32, recipient: ObjectId },
     /// One mail to one person.
     SendMail {
         mail: MailKind,
@@ -676,6 +690,8 @@ impl Job {
             Self::ApplyDecisions { .. } => "apply_decisions",
             Self::DeleteBlockedUsers { .. } => "delete_blocked_users",
             Self::RemindStage { .. } => "remind_stage",
+            Self::TellReviewers { .. } => "tell_reviewers",
+            Self::SendCombinedMail { .. } => "send_combined_mail",
             Self::SendMail { .. } => "send_mail",
             Self::RunReport { .. } => "run_report",
             Self::ExpireReport { .. } => "expire_report",
@@ -693,38 +709,16 @@ impl Job {
             | Self::DeleteBlockedUsers { instance } => instance.to_string(),
             Self::CloseStage { stage, .. } | Self::RemindStage { stage, .. } => stage.to_string(),
             Self::RunReport { instance } | Self::ExpireReport { instance } => instance.to_string(),
+            Self::TellReviewers { definition, occurrence } => format!("{definition}/{occurrence}"),
+            Self::SendCombinedMail { definition, occurrence, recipient } => {
+                format!("{definition}/{occurrence}/{recipient}")
+            }
             Self::SendMail { mail, instance, ordinal, recipient, sequence: 0 } => {
                 format!("{}/{instance}/{ordinal}/{recipient}", mail.key())
             }
             Self::SendMail { mail, instance, ordinal, recipient, sequence } => {
                 format!("{}/{instance}/{ordinal}/{recipient}/{sequence}", mail.key())
             }
-        }
-    }
-}
-
-/// The mails of section 11 that exist so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MailKind {
-    /// N-1, N-2, N-3: one of these at most per stage and person. LC-SUPD-22
-    Started,
-    /// N-4, and with a sequence number N-5
-    Reminder,
-    /// N-6
-    Completed,
-    /// N-7
-    CompletedAdditional,
-}
-
-impl MailKind {
-    /// The stored spelling, part of the mail's key.
-    pub const fn key(self) -> &'static str {
-        match self {
-            Self::Started => "started",
-            Self::Reminder => "reminder",
-            Self::Completed => "completed",
-            Self::CompletedAdditional => "completed_additional",
         }
     }
 }
@@ -750,6 +744,8 @@ pub struct ClaimedJob {
     pub attempt: i32,
     /// Whether the try before this one ended without a word: its worker died, or is slower than its lease.
     pub interrupted: bool,
+    /// For how long it had been due, or rested enough for another try, when it was claimed. Seconds.
+    pub late_by: f64,
     /// Proves that the lease is still ours.
     pub lease: Uuid,
 }
@@ -799,6 +795,9 @@ pub trait JobQueue: Send + Sync {
         limit: i64,
         lease_seconds: i32,
     ) -> Result<Vec<ClaimedJob>, StoreError>;
+    /// Takes the job of a tenant that failed and has rested longest, before it was to be tried again; mail aside, which waits for its
+    /// server.
+    async fn claim_resting(&self, tenant: TenantId, lease_seconds: i32) -> Result<Option<ClaimedJob>, StoreError>;
     /// Keeps the lease for another `lease_seconds`; `false` when somebody else has the job by now.
     async fn renew(&self, job: &ClaimedJob, lease_seconds: i32) -> Result<bool, StoreError>;
     /// Gives a failed job back, to be tried again after `delay_seconds`.

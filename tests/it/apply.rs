@@ -1,56 +1,13 @@
 //! applyDecisions and what follows from it. LC-APPLY, IN-12 to IN-14
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 use crate::support::{
-    Client, Company, GUEST, Review, ReviewBuilder, Tenant, assert_one_chain_of_statuses_each, id_of, object_id, stage,
-    user,
+    Client, Company, GUEST, MINE, Review, Tenant, account, applied, apply_path, assert_one_chain_of_statuses_each,
+    ended, id_of, members, object_id, of_guests, results, stage, user, with_guests,
 };
 
-fn path(review: &Review) -> String {
-    format!("{}/applyDecisions", review.instance_path())
-}
-
-/// Ends a review at its end date.
-async fn ended(t: &Tenant, review: ReviewBuilder<'_>, decisions: &[(&str, &str)]) -> Review {
-    let review = review.running().await;
-    for (name, decision) in decisions {
-        review.decide(&t.as_user("mia"), name, decision).await.is(204);
-    }
-    t.advance("P10D").await;
-    review
-}
-
-async fn applied(t: &Tenant, review: &Review) {
-    t.as_admin().act(&path(review)).await.is(204);
-    assert_eq!(review.status().await, "Applying");
-    t.run_jobs().await;
-}
-
-/// `applyResult` by short name.
-async fn results(review: &Review) -> BTreeMap<String, String> {
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let items = review.items().await;
-    items.iter().map(|item| (text(&item["principal"]["displayName"]), text(&item["applyResult"]))).collect()
-}
-
-async fn members(t: &Tenant, group: &str) -> Vec<String> {
-    let group = object_id(group);
-    let rows = t.table("group_members").await;
-    rows.iter()
-        .filter(|row| row["group_id"] == group.as_str())
-        .map(|row| row["member_id"].as_str().unwrap().to_owned())
-        .collect()
-}
-
-async fn account(t: &Tenant, name: &str) -> Option<bool> {
-    let id = object_id(name);
-    t.table("users").await.iter().find(|row| row["user_id"] == id.as_str()).map(|row| row["account_enabled"] == true)
-}
-
-/// LC-APPLY-03, LC-APPLY-05, LC-APPLY-06, LC-INV-04
+/// IN-12, IN-14, LC-APPLY-01, LC-APPLY-03, LC-APPLY-05, LC-APPLY-06, LC-INV-04
 #[tokio::test]
 async fn denied_members_lose_what_is_theirs_directly_and_every_item_says_what_became_of_it() {
     let t = Tenant::with_finance().await;
@@ -111,20 +68,42 @@ async fn denied_members_lose_what_is_theirs_directly_and_every_item_says_what_be
     assert_one_chain_of_statuses_each(&t.database, &t.id.to_string()).await;
 }
 
+/// LC-APPLY-03
 #[tokio::test]
 async fn the_filter_on_apply_results_sees_them() {
     let t = Tenant::with_finance().await;
     let review = ended(&t, t.review(), &[("ana", "Deny"), ("dan", "Deny"), ("cleo", "Approve")]).await;
     applied(&t, &review).await;
-    let count = async |result: &str| {
-        let path = format!("{}/decisions?$filter=applyResult eq '{result}'", review.instance_path());
-        t.as_admin().get(&path).await.ok().rows().len()
+    let found = async |filter: &str| {
+        let path = format!("{}/decisions?$filter={filter}&$count=true", review.instance_path());
+        let answer = t.as_admin().get(&path).await.ok();
+        assert_eq!(answer.body["@odata.count"], answer.rows().len(), "{filter}");
+        crate::support::people(answer.rows())
     };
+    let undecided = ["Gus (guest)", "ben", "eve", "fay"];
 
-    assert_eq!(count("AppliedSuccessfully").await, 2);
-    assert_eq!(count("ApplyNotSupported").await, 1);
-    assert_eq!(count("New").await, 4);
-    assert_eq!(count("AppliedWithUnknownFailure").await, 0);
+    assert_eq!(found("applyResult eq 'AppliedSuccessfully'").await, ["ana", "cleo"]);
+    assert_eq!(found("applyResult eq 'ApplyNotSupported'").await, ["dan"]);
+    assert_eq!(found("applyResult eq 'New'").await, undecided);
+    assert!(found("applyResult eq 'AppliedWithUnknownFailure'").await.is_empty());
+    assert_eq!(found("applyResult ne 'New'").await, ["ana", "cleo", "dan"]);
+    assert_eq!(found("applyResult in ('ApplyNotSupported','AppliedSuccessfully')").await, ["ana", "cleo", "dan"]);
+    assert_eq!(found("applyResult in ('ApplyNotSupported','New')").await, ["Gus (guest)", "ben", "dan", "eve", "fay"]);
+    assert_eq!(found("not (applyResult eq 'New')").await, ["ana", "cleo", "dan"]);
+    // A reviewer is shown the same, where the decision he sees is the one that was applied.
+    let mine = format!("{}/{MINE}", review.instance_path());
+    let as_mia = async |filter: &str| {
+        let answer = t.as_user("mia").get(&format!("{mine}?$filter={filter}")).await.ok();
+        crate::support::people(answer.rows())
+    };
+    assert_eq!(as_mia("applyResult eq 'AppliedSuccessfully'").await, ["ana", "cleo"]);
+    assert_eq!(as_mia("applyResult eq 'New'").await, undecided);
+    // And pages in the order of the result are put together from such filters.
+    let (ordered, _) =
+        t.as_admin().all(&format!("{}/decisions?$orderby=applyResult desc&$top=2", review.instance_path())).await;
+    let ordered: Vec<_> = ordered.iter().map(|item| item["applyResult"].as_str().unwrap()).collect();
+    let expected = [["New"; 4].as_slice(), &["ApplyNotSupported"], &["AppliedSuccessfully"; 2]].concat();
+    assert_eq!(ordered, expected);
 }
 
 /// LC-APPLY-04
@@ -164,7 +143,7 @@ async fn where_it_goes_by_itself_the_end_leads_to_applied_and_nobody_may_ask_for
             .setting("defaultDecision", json!("Deny"))
             .running()
             .await;
-        t.as_admin().act(&path(&review)).await.refused(400, "InvalidReviewState");
+        t.as_admin().act(&apply_path(&review)).await.refused(400, "InvalidReviewState");
         review.decide(&t.as_user("mia"), "ana", "Deny").await.is(204);
         t.as_admin().act(&format!("{}/stop", review.instance_path())).await.is(204);
         assert_eq!(review.status().await, "Applying");
@@ -179,7 +158,7 @@ async fn where_it_goes_by_itself_the_end_leads_to_applied_and_nobody_may_ask_for
         let by = &review.item("ana").await["appliedBy"];
         assert_eq!((&by["displayName"], &by["userPrincipalName"]), (&json!("Access Reviews"), &json!("")));
         assert_eq!(t.events_of("Auto apply review").await.len(), 1);
-        t.as_admin().act(&path(&review)).await.refused(400, "InvalidReviewState");
+        t.as_admin().act(&apply_path(&review)).await.refused(400, "InvalidReviewState");
         assert_one_chain_of_statuses_each(&t.database, &t.id.to_string()).await;
     }
 }
@@ -189,17 +168,17 @@ async fn where_it_goes_by_itself_the_end_leads_to_applied_and_nobody_may_ask_for
 async fn applying_needs_an_ended_review_and_the_right_and_happens_once() {
     let t = Tenant::with_finance().await;
     let review = t.review().running().await;
-    let early = t.as_admin().act(&path(&review)).await.refused(400, "InvalidReviewState");
+    let early = t.as_admin().act(&apply_path(&review)).await.refused(400, "InvalidReviewState");
     assert!(early.message().contains("InProgress"), "{}", early.message());
     t.advance("P10D").await;
-    let act = async |client: Client| client.act(&path(&review)).await;
+    let act = async |client: Client| client.act(&apply_path(&review)).await;
     act(t.as_reader()).await.refused(403, "Forbidden");
     act(t.as_user("mia")).await.refused(403, "Forbidden");
     act(t.as_user("carla")).await.refused(403, "Forbidden");
     act(t.as_user("zoe")).await.refused(404, "ResourceNotFound");
     assert_eq!(review.status().await, "Completed");
 
-    t.as_application().post(&path(&review), &json!({})).await.is(204);
+    t.as_application().post(&apply_path(&review), &json!({})).await.is(204);
     act(t.as_admin()).await.refused(400, "InvalidReviewState");
     t.run_jobs().await;
     let twice = act(t.as_admin()).await.refused(400, "InvalidReviewState");
@@ -216,7 +195,7 @@ async fn of_two_that_apply_at_once_one_does() {
     let sql = format!("select from instances where tenant_id = '{}' for update", t.id);
     let mut blocker = crate::support::Blocker::hold(&t.database, &sql).await;
     let apply = || {
-        let (admin, path) = (t.as_admin(), path(&review));
+        let (admin, path) = (t.as_admin(), apply_path(&review));
         tokio::spawn(async move { admin.act(&path).await })
     };
     let (one, other) = (apply(), apply());
@@ -289,28 +268,9 @@ async fn a_reviewer_is_not_told_what_became_of_a_decision_that_is_hidden_from_hi
     assert_eq!(review.item("ana").await["applyResult"], "AppliedSuccessfully");
 }
 
-/// Who is under review: `gus` and `gil`, guests.
-async fn with_guests() -> Tenant {
-    let t = Tenant::with_finance().await;
-    Company::new()
-        .with(json!({ "type": "user", "id": id_of("gil"), "userPrincipalName": "gil@partner.example",
-            "displayName": "gil", "userType": "Guest" }))
-        .user("una", Some("gil"))
-        .group("partners", &[GUEST, "gil"], &["gil"])
-        .import(&t)
-        .await;
-    t
-}
-
 async fn guests_denied(t: &Tenant) -> Review {
-    let scope = format!(
-        "/groups/{}/transitiveMembers/microsoft.graph.user/?$count=true&$filter=(userType eq 'Guest')",
-        id_of("partners")
-    );
-    let delete = json!([{ "@odata.type": "#microsoft.graph.disableAndDeleteUserApplyAction" }]);
-    let review = t.review().scope(&scope).setting("applyActions", delete);
-    let review = ended(t, review, &[(GUEST, "Deny"), ("gil", "Deny")]).await;
-    t.as_admin().act(&path(&review)).await.is(204);
+    let review = ended(t, of_guests(t), &[(GUEST, "Deny"), ("gil", "Deny")]).await;
+    t.as_admin().act(&apply_path(&review)).await.is(204);
     t.run_jobs().await;
     review
 }
@@ -318,7 +278,10 @@ async fn guests_denied(t: &Tenant) -> Review {
 /// LC-APPLY-09
 #[tokio::test]
 async fn denied_guests_are_blocked_at_once_and_deleted_when_thirty_days_are_over() {
-    let t = with_guests().await;
+    let t = Tenant::new().await;
+    with_guests(&t).await;
+    let sponsored = json!({ "type": "user", "id": object_id("una"), "sponsors": [object_id("gil"), object_id("mia")] });
+    t.import(&format!("{sponsored}\n")).await;
     let review = guests_denied(&t).await;
 
     assert_eq!(review.status().await, "Applying");
@@ -338,16 +301,19 @@ async fn denied_guests_are_blocked_at_once_and_deleted_when_thirty_days_are_over
     assert!(members(&t, "contractors").await.iter().all(|member| *member != object_id(GUEST)));
     let una = t.table("users").await.into_iter().find(|row| row["user_id"] == object_id("una").as_str()).unwrap();
     assert_eq!(una["manager_id"], Value::Null);
+    let sponsors: Vec<_> = t.table("user_sponsors").await.iter().map(|row| row["sponsor_id"].clone()).collect();
+    assert_eq!(sponsors, [object_id("mia")]);
     assert!(results(&review).await.values().all(|result| result == "AppliedSuccessfully"));
     assert_eq!(t.events_of("User deleted").await.len(), 2);
     assert!(t.table("pending_deletions").await.is_empty());
     assert_one_chain_of_statuses_each(&t.database, &t.id.to_string()).await;
 }
 
-/// LC-APPLY-10
+/// LC-APPLY-10, LC-AUD-01
 #[tokio::test]
 async fn who_was_unblocked_is_spared_and_who_was_deleted_is_not_found() {
-    let t = with_guests().await;
+    let t = Tenant::new().await;
+    with_guests(&t).await;
     let review = guests_denied(&t).await;
     let unblocked = json!({ "type": "user", "id": id_of(GUEST), "accountEnabled": true });
     t.import(&format!("{unblocked}\n")).await;
@@ -367,14 +333,24 @@ async fn who_was_unblocked_is_spared_and_who_was_deleted_is_not_found() {
     assert_eq!(account(&t, GUEST).await, Some(true));
     assert_eq!(review.item(GUEST).await["applyResult"], "New");
     assert_eq!(review.item("gil").await["applyResult"], "AppliedSuccessfullyButObjectNotFound");
-    assert_eq!(t.events_of("User deletion cancelled").await.len(), 1);
+    let cancelled = t.events_of("User deletion cancelled").await;
+    assert_eq!(cancelled.len(), 1);
+    assert_eq!(
+        (&cancelled[0]["instance_id"], &cancelled[0]["before"], &cancelled[0]["after"]),
+        (
+            &json!(review.instance),
+            &json!({ "userId": object_id(GUEST) }),
+            &json!({ "reason": "the account was unblocked" })
+        )
+    );
     assert!(t.events_of("User deleted").await.is_empty());
 }
 
 /// LC-DEF-33
 #[tokio::test]
 async fn deleting_the_review_spares_the_blocked_accounts_which_stay_blocked() {
-    let t = with_guests().await;
+    let t = Tenant::new().await;
+    with_guests(&t).await;
     let review = guests_denied(&t).await;
 
     t.as_admin().delete(&review.path()).await.is(204);
@@ -405,7 +381,7 @@ async fn an_item_that_cannot_be_applied_is_given_up_and_holds_nobody_up() {
         ))
         .await;
     let review = ended(&t, t.review(), &[("ana", "Deny"), ("ben", "Deny"), ("cleo", "Deny")]).await;
-    t.as_admin().act(&path(&review)).await.is(204);
+    t.as_admin().act(&apply_path(&review)).await.is(204);
     for _ in 0..4 {
         database.execute("update jobs set run_at = now() where finished_at is null and last_error is not null").await;
         attestry::jobs::run_due_jobs(&t.services, Some(t.id), "https://reviews.example").await.unwrap();

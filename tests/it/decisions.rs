@@ -471,3 +471,23 @@ async fn the_other_reviewers_of_an_item_read_its_justification() {
         assert_eq!(item["reviewedBy"]["displayName"], "mia");
     }
 }
+
+/// LC-DEC-04, LC-STAGE-60: whoever reviewed the item sees it, so it is the state that refuses him, not its absence.
+#[tokio::test]
+async fn an_item_that_stayed_behind_is_refused_for_the_state_once_the_review_is_over() {
+    let t = Tenant::with_finance().await;
+    let review = t
+        .review()
+        .stages(&[stage(1, 3, &[user("mia")], &[], &["Approve"]), stage(2, 3, &[user("olga")], &[], &[])])
+        .running()
+        .await;
+    review.decide(&t.as_user("mia"), "ana", "Deny").await.is(204);
+    let path = item_path(&review, "ana").await;
+
+    t.advance("P3D").await;
+
+    assert_eq!(review.stage_statuses().await, ["Completed", "Completed"], "nothing moved");
+    t.as_user("mia").get(&path).await.ok();
+    decide(&t.as_user("mia"), &path, "Approve", json!("because")).await.refused(400, "InvalidReviewState");
+    decide(&t.as_user("olga"), &path, "Approve", json!("because")).await.is(404);
+}

@@ -127,6 +127,7 @@ impl Directory {
             "access_packages",
             "access_package_policies",
             "access_package_assignments",
+            "application_sign_ins",
             "events",
         ] {
             let rows = self
@@ -312,6 +313,9 @@ fn assigned_in_every_way() -> Vec<Value> {
         payroll(json!({
             "appRoles": [{"id": BOB, "displayName": "Clerk", "value": "clerk"}, {"id": CYD, "displayName": "Reader"}],
             "appRoleAssignedTo": [{"id": "one", "principalId": ADA, "appRoleId": BOB}],
+            "signIns": [
+                {"userId": ADA, "lastSignInDateTime": "2026-11-01T08:00:00Z"}, {"userId": CYD, "lastSignInDateTime": null},
+            ],
         })),
         admins(json!({"members": [ADA], "eligibleMembers": [CYD, SALES]})),
         kit(json!({
@@ -370,6 +374,14 @@ async fn channels_app_roles_eligible_members_and_access_packages_are_stored() {
                 "target_type": "servicePrincipal"},
         ])
     );
+    assert_eq!(
+        all["application_sign_ins"],
+        json!([
+            {"service_principal_id": PAYROLL, "user_id": ADA, "last_sign_in_at": "2026-11-01T08:00:00+00:00"},
+            {"service_principal_id": PAYROLL, "user_id": CYD, "last_sign_in_at": null},
+        ])
+    );
+    assert_eq!(report.application_sign_ins.added, 2);
     assert_eq!(report.access_packages.inserted, 1);
     assert_eq!((report.shared_channels.added, report.shared_channel_members.added), (2, 3));
     assert_eq!((report.role_eligible_members.added, report.app_roles.added), (2, 2));
@@ -385,6 +397,7 @@ async fn the_same_file_again_changes_none_of_those_and_another_only_what_it_tell
     let again = directory.accepts(&assigned_in_every_way()).await;
     for counts in [
         again.role_eligible_members,
+        again.application_sign_ins,
         again.app_roles,
         again.shared_channels,
         again.shared_channel_members,
@@ -411,7 +424,11 @@ async fn the_same_file_again_changes_none_of_those_and_another_only_what_it_tell
                 SALES,
                 json!({"sharedChannels": [{"id": "19:two", "displayName": "Zwei", "members": [ADA]}]}),
             ),
-            only("servicePrincipal", PAYROLL, json!({"appRoles": null})),
+            only(
+                "servicePrincipal",
+                PAYROLL,
+                json!({"appRoles": null, "signIns": [{"userId": CYD, "lastSignInDateTime": "2026-11-02T08:00:00Z"}]}),
+            ),
             only("directoryRole", ADMINS, json!({"eligibleMembers": [CYD]})),
             only("accessPackage", KIT, json!({"assignmentPolicies": [{"id": ADA, "displayName": "Staff"}]})),
         ])
@@ -421,6 +438,10 @@ async fn the_same_file_again_changes_none_of_those_and_another_only_what_it_tell
     assert_eq!(after["shared_channel_members"].as_array().unwrap().len(), 1);
     assert_eq!(after["shared_channel_members"][0]["member_id"], ADA);
     assert_eq!(after["app_roles"], json!([]));
+    assert_eq!(
+        after["application_sign_ins"],
+        json!([{"service_principal_id": PAYROLL, "user_id": CYD, "last_sign_in_at": "2026-11-02T08:00:00+00:00"}])
+    );
     assert_eq!(after["role_eligibilities"].as_array().unwrap().len(), 1);
     assert_eq!(after["access_package_assignments"].as_array().unwrap().len(), 1);
 }
@@ -647,6 +668,29 @@ async fn an_import_is_an_event_with_its_report() {
 }
 
 #[tokio::test]
+async fn after_a_large_import_the_planner_knows_the_directory() {
+    let pool = Database::own().await.pool().await;
+    let tenant = new_tenant(&pool).await;
+    let directory = Directory { pool, tenant };
+    sqlx::query("alter table users set (autovacuum_enabled = false)").execute(&directory.pool).await.unwrap();
+    let users: String = (0..20_000)
+        .map(|number| {
+            let user = json!({ "type": "user", "id": Uuid::from_u128(number + 1), "displayName": "u",
+                "userPrincipalName": format!("u{number}@acme.example") });
+            format!("{user}\n")
+        })
+        .collect();
+
+    directory.import_text(users.as_bytes()).await.unwrap();
+
+    let known: f32 = sqlx::query_scalar("select reltuples from pg_class where relname = 'users'")
+        .fetch_one(&directory.pool)
+        .await
+        .unwrap();
+    assert!(known >= 20_000.0, "{known}");
+}
+
+#[tokio::test]
 async fn the_event_of_a_sandbox_stands_at_the_clock_of_the_sandbox() {
     let directory = Directory::new().await;
     let advance = "update tenants set sandbox = true, clock_offset = interval '7 days' where tenant_id = $1";
@@ -822,6 +866,7 @@ async fn a_reference_to_nothing_is_refused_with_line_property_and_id() {
             payroll(json!({"appRoleAssignedTo": [{"id": "a", "principalId": NOTHING, "appRoleId": NOTHING}]})),
             "appRoleAssignedTo.principalId",
         ),
+        (payroll(json!({"signIns": [{"userId": NOTHING, "lastSignInDateTime": null}]})), "signIns.userId"),
         (admins(json!({"members": [NOTHING]})), "members"),
     ];
 
@@ -857,7 +902,8 @@ async fn a_reference_to_the_wrong_kind_of_object_is_refused() {
             cyd(json!({"manager": SALES})),
             staff(json!({"members": [ADMINS], "owners": [SALES]})),
             payroll(
-                json!({"owners": [SALES], "appRoleAssignedTo": [{"id": "a", "principalId": ADMINS, "appRoleId": ADA}]}),
+                json!({"owners": [SALES], "appRoleAssignedTo": [{"id": "a", "principalId": ADMINS, "appRoleId": ADA}],
+                    "signIns": [{"userId": SALES, "lastSignInDateTime": null}]}),
             ),
             admins(json!({"members": [ADMINS]})),
         ])
@@ -872,6 +918,7 @@ async fn a_reference_to_the_wrong_kind_of_object_is_refused() {
             format!("  line 2: owners: {SALES} is a group, which cannot stand here"),
             format!("  line 3: appRoleAssignedTo.principalId: {ADMINS} is a directory role, which cannot stand here"),
             format!("  line 3: owners: {SALES} is a group, which cannot stand here"),
+            format!("  line 3: signIns.userId: {SALES} is a group, which cannot stand here"),
             format!("  line 4: members: {ADMINS} is a directory role, which cannot stand here"),
         ]
     );

@@ -1,9 +1,12 @@
 //! The clock of a sandbox tenant over HTTP. Section 6 of the design
 
+use std::sync::Arc;
+
+use attestry::mail::NoMailer;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, Tenant, stage, user};
+use crate::support::{Answer, Client, Company, Database, Tenant, object_id, stage, user};
 
 async fn advance(client: &Client, by: Value) -> Answer {
     client.post("//attestry/v1/sandbox/clock", &json!({ "advance": by })).await
@@ -42,6 +45,68 @@ async fn everything_due_on_the_way_has_happened_when_the_answer_comes() {
     assert_eq!(review.stage_statuses().await, ["Completed", "Completed"]);
     assert_eq!(review.status().await, "Completed");
     assert_eq!(t.run_jobs().await, 0);
+}
+
+/// LC-APPLY-07: what has to be tried again is tried again before the answer comes, however long it was to rest.
+#[tokio::test]
+async fn what_fails_on_the_way_is_tried_until_it_is_done() {
+    let database = Database::own().await;
+    let t = Tenant::on(database.clone(), Arc::new(NoMailer), true).await;
+    Company::finance().import(&t).await;
+    database
+        .execute(&format!(
+            "create function refuse() returns trigger language plpgsql as $$ begin raise exception 'never'; end $$;
+             create trigger refuse before delete on group_members for each row
+             when (old.member_id = '{}') execute function refuse()",
+            object_id("ana")
+        ))
+        .await;
+    let review = t.review().reviewers(&[user("mia")]).setting("autoApplyDecisionsEnabled", json!(true)).running().await;
+    for principal in ["ana", "ben"] {
+        review.decide(&t.as_user("mia"), principal, "Deny").await.is(204);
+    }
+
+    t.as_admin().act(&format!("{}/stop", review.instance_path())).await.is(204);
+    advance(&t.as_admin(), json!("PT0S")).await.is(200);
+
+    assert_eq!(review.status().await, "Applied");
+    assert_eq!(review.item("ana").await["applyResult"], "AppliedWithUnknownFailure");
+    assert_eq!(review.item("ben").await["applyResult"], "AppliedSuccessfully");
+}
+
+/// LC-REC-06, LC-INST-07: a three-month series, watched in one step.
+#[tokio::test]
+async fn one_step_plays_a_whole_series_each_occurrence_at_its_own_instant() {
+    let t = Tenant::with_finance().await;
+    let start_date = t.now().await.date_naive();
+    let review = t
+        .review()
+        .reviewers(&[user("mia")])
+        .setting("instanceDurationInDays", json!(3))
+        .setting(
+            "recurrence",
+            json!({
+                "pattern": { "type": "weekly", "interval": 1 },
+                "range": { "type": "numbered", "numberOfOccurrences": 13, "startDate": start_date },
+            }),
+        )
+        .running()
+        .await;
+
+    advance(&t.as_admin(), json!("P3M")).await.is(200);
+
+    let instances = t.as_admin().all(&format!("{}/instances", review.path())).await.0;
+    assert_eq!(instances.len(), 13);
+    let instant = |row: &Value, member: &str| row[member].as_str().unwrap().parse::<DateTime<Utc>>().unwrap();
+    let first = instances.iter().map(|row| instant(row, "startDateTime")).min().unwrap();
+    let mut starts: Vec<_> = instances.iter().map(|row| instant(row, "startDateTime") - first).collect();
+    starts.sort();
+    assert_eq!(starts, (0..13).map(TimeDelta::weeks).collect::<Vec<_>>(), "nothing counts as late");
+    for row in &instances {
+        assert_eq!(row["status"], "Completed");
+        assert_eq!(instant(row, "endDateTime") - instant(row, "startDateTime"), TimeDelta::days(3));
+    }
+    assert_eq!(t.as_admin().get(&review.path()).await.ok().text("status"), "Completed");
 }
 
 #[tokio::test]

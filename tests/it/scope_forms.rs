@@ -9,11 +9,11 @@ use crate::support::{
 
 const GUESTS: &str = "$filter=(userType eq 'Guest')";
 
-fn query(query: &str) -> Value {
+pub fn query(query: &str) -> Value {
     json!({ "@odata.type": "#microsoft.graph.accessReviewQueryScope", "query": query, "queryType": "MicrosoftGraph" })
 }
 
-fn memberships(principals: &[Value], resources: &[Value]) -> Value {
+pub fn memberships(principals: &[Value], resources: &[Value]) -> Value {
     json!({
         "@odata.type": "#microsoft.graph.principalResourceMembershipsScope",
         "principalScopes": principals,
@@ -21,7 +21,7 @@ fn memberships(principals: &[Value], resources: &[Value]) -> Value {
     })
 }
 
-fn guest(name: &str) -> Value {
+pub fn guest(name: &str) -> Value {
     json!({ "type": "user", "id": id_of(name), "userPrincipalName": format!("{name}@partner.example"),
         "displayName": name, "userType": "Guest" })
 }
@@ -94,7 +94,7 @@ async fn guests_are_told_by_their_user_type_direct_or_nested() {
 }
 
 /// `payroll`: `ann` is a clerk and a reader, `bea` comes through `clerks`, `cy` both ways; `robot` is assigned too.
-fn payroll() -> Company {
+pub fn payroll() -> Company {
     let (clerk, reader) = (object_id("clerk"), object_id("reader"));
     let assigned =
         |id: &str, principal: &str, role: &str| json!({ "id": id, "principalId": id_of(principal), "appRoleId": role });
@@ -112,7 +112,7 @@ fn payroll() -> Company {
         }))
 }
 
-fn application(through_groups: bool) -> Value {
+pub fn application(through_groups: bool) -> Value {
     let mut principals = vec![query("/v1.0/users")];
     if through_groups {
         principals.push(json!({ "@odata.type": "#microsoft.graph.accessReviewQueryScope",
@@ -171,7 +171,7 @@ async fn an_application_that_is_not_there_is_refused() {
 
 /// A role: `act` and the guest `gia` hold it, `eli` and the guest `gil` may activate it, so may `admins` (with `act` in it);
 /// `robot` holds it too.
-fn role() -> Company {
+pub fn role() -> Company {
     staff(&["act", "eli", "inn", "rob", "pim"])
         .with(guest("gia"))
         .with(guest("gil"))
@@ -188,7 +188,7 @@ fn role_path(kind: &str) -> String {
     format!("/roleManagement/directory/{kind}")
 }
 
-fn schedule(kind: &str, conditions: &str) -> Value {
+pub fn schedule(kind: &str, conditions: &str) -> Value {
     query(&format!(
         "{}?$expand=principal&$filter=({conditions} and roleDefinitionId eq '{}')",
         role_path(kind),
@@ -196,7 +196,7 @@ fn schedule(kind: &str, conditions: &str) -> Value {
     ))
 }
 
-fn role_definition() -> Value {
+pub fn role_definition() -> Value {
     query(&format!("{}/{}", role_path("roleDefinitions"), object_id("role")))
 }
 
@@ -295,7 +295,7 @@ async fn groups_go_to_the_fallback_of_a_manager_review_and_are_left_out_where_ev
 }
 
 /// `kit` in catalog `shop`: `ann` and `robot` under policy `staff`, `gia` under policy `guests`.
-fn access_package() -> Company {
+pub fn access_package() -> Company {
     let assigned = |id: &str, policy: &str, target: &str| json!({ "id": id, "assignmentPolicyId": id_of(policy), "targetId": id_of(target) });
     staff(&["ann", "rob"])
         .with(guest("gia"))
@@ -311,7 +311,7 @@ fn access_package() -> Company {
         }))
 }
 
-fn package(policy: &str, catalog: &str) -> Value {
+pub fn package(policy: &str, catalog: &str) -> Value {
     query(&format!(
         "/identityGovernance/entitlementManagement/accessPackageAssignments?$filter=(accessPackageId eq '{}' and \
          assignmentPolicyId eq '{}' and catalogId eq '{}')",
@@ -361,7 +361,7 @@ async fn a_policy_of_another_package_or_catalog_is_refused() {
 }
 
 /// `team` of `tia` (who reports to `boss`) and, nested, `ned`; `dee` and `tia` are in its shared channel. `olga` owns it.
-fn team() -> Company {
+pub fn team() -> Company {
     Company::new()
         .user("boss", None)
         .user("olga", None)
@@ -381,7 +381,7 @@ fn team() -> Company {
         }))
 }
 
-fn team_scope() -> Value {
+pub fn team_scope() -> Value {
     let team = object_id("team");
     memberships(
         &[query("/users")],

@@ -68,7 +68,8 @@ fn company() -> Company {
     Company::finance()
         .with(json!({ "type": "servicePrincipal", "id": object_id("payroll"), "displayName": "Payroll",
             "owners": [object_id("olga")], "appRoles": [{ "id": object_id("role"), "displayName": "Clerk" }],
-            "appRoleAssignedTo": [{ "id": "one", "principalId": object_id("ana"), "appRoleId": object_id("role") }] }))
+            "appRoleAssignedTo": [{ "id": "one", "principalId": object_id("ana"), "appRoleId": object_id("role") }],
+            "signIns": [{ "userId": object_id("ana"), "lastSignInDateTime": null }] }))
         .with(json!({ "type": "directoryRole", "id": object_id("readers"), "displayName": "Global Reader",
             "members": [object_id("rita")], "eligibleMembers": [object_id("carla")] }))
         .with(json!({ "type": "group", "id": object_id("team"), "displayName": "Team",
@@ -106,8 +107,14 @@ async fn busy_tenant(database: &Database) -> (Tenant, Review) {
     let keyed = t.as_admin().request(reqwest::Method::POST, "/definitions").header("idempotency-key", "k");
     let keyed = crate::support::Answer::of(keyed.json(t.review().body()).send().await.unwrap()).await.is(201);
     t.as_admin().delete(&format!("/definitions/{}", keyed.text("id"))).await.is(204);
+    t.as_admin().put("//attestry/v1/mailTemplates/reminder", &json!({ "subject": "mine" })).await.is(200);
+    t.as_admin().patch("//attestry/v1/mailSettings", &json!({ "remindEveryone": true })).await.is(200);
     t.report(&t.as_admin(), &history_body(t.now().await)).await;
     t.as_admin().patch("//attestry/v1/reviewSettings", &json!({ "groupOwnersMayReview": true })).await.is(200);
+    // Somebody disappeared from a review that is not looked at here.
+    let removed = "insert into removed_items (tenant_id, instance_id, seq)
+                   select tenant_id, instance_id, 1 from instances where status = 'Applying' and tenant_id =";
+    t.database.execute(&format!("{removed} '{}'", t.id)).await;
     // What a review of all groups leaves, without another definition in every list.
     let looked_up = "insert into enumerated_occurrences (tenant_id, definition_id, occurrence, opened_at, group_count)
                      select tenant_id, definition_id, 0, now(), 0 from definitions where tenant_id =";

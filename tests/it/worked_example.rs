@@ -20,7 +20,9 @@ fn told(item: &Value) -> (String, String) {
     (text(&item["decision"]), text(&item["reviewedBy"]["displayName"]))
 }
 
-/// Section 18; apply results are not part of it yet.
+/// Section 18: LC-REC-06, LC-INST-07, LC-STAGE-04, LC-STAGE-06, LC-STAGE-30 to 36, LC-STAGE-40 to 45, LC-SUPD-06, LC-SUPD-11,
+/// LC-SUPD-22, LC-SUPD-24, LC-REV-04, LC-DEC-07, LC-CMP-03, LC-CMP-09, LC-APPLY-01, LC-APPLY-03, LC-APPLY-04, LC-NOTE-02; IN-01 to
+/// IN-04, IN-06, IN-07, IN-09 to IN-11, IN-13, IN-14; ST-01 to ST-04, ST-06, ST-07, ST-09 to ST-11; N-2 to N-4, N-6, N-7
 #[tokio::test]
 async fn three_stages_as_the_worked_example_tells_them() {
     // 01-02 09:00: Carla creates the review; occurrence and first stage exist ahead of their time.
@@ -41,6 +43,7 @@ async fn three_stages_as_the_worked_example_tells_them() {
         .setting("decisionHistoriesForReviewersEnabled", json!(true))
         .setting("defaultDecisionEnabled", json!(true))
         .setting("defaultDecision", json!("Deny"))
+        .setting("autoApplyDecisionsEnabled", json!(true))
         .setting(
             "recurrence",
             json!({
@@ -154,9 +157,14 @@ async fn three_stages_as_the_worked_example_tells_them() {
     sink.clear();
     review.decide(&t.as_user("pete"), "ana", "Deny").await.is(204);
 
-    // 01-16 09:00: the end; Dan, whom nobody decided on, is denied by the system.
-    t.advance("P2D").await;
-    assert_eq!(review.status().await, "AutoReviewed");
+    // 01-16 09:00: the end; Dan, whom nobody decided on, is denied by the system. Before it nobody lost anything.
+    let members = async || t.table("group_members").await.len();
+    let before_the_end = members().await;
+    t.advance("P1DT18H").await;
+    assert_eq!((review.status().await.as_str(), members().await), ("InProgress", before_the_end));
+    t.advance("PT6H").await;
+    assert_eq!(review.status().await, "Applied");
+    assert_eq!(members().await, before_the_end - 3, "Ana, Ben and Cleo");
     assert_eq!(review.stage_statuses().await, ["Completed", "Completed", "AutoReviewed"]);
     assert_eq!(mailed(&sink), ["carla", "rita"]);
 
@@ -171,20 +179,30 @@ async fn three_stages_as_the_worked_example_tells_them() {
 
     // The final table.
     let nobody = ("NotReviewed", "");
-    for (item, stages, effective) in [
-        ("ana", [Some(("Approve", "ana")), Some(("Approve", "mia")), Some(("Deny", "pete"))], ("Deny", "pete")),
-        ("ben", [Some(("Approve", "ben")), Some(("Deny", "mia")), None], ("Deny", "mia")),
-        ("cleo", [Some(("Deny", "cleo")), None, None], ("Deny", "cleo")),
-        ("dan", [Some(nobody), Some(nobody), Some(nobody)], ("Deny", "Access Reviews")),
-        ("eve", [Some(("DontKnow", "eve")), None, None], ("DontKnow", "eve")),
-        ("fay", [Some(("Approve", "fay")), Some(("Approve", "tom")), Some(("Approve", "olga"))], ("Approve", "olga")),
+    let [ana_in, ben_in, cleo_in, dan_in, eve_in, fay_in] = [
+        [Some(("Approve", "ana")), Some(("Approve", "mia")), Some(("Deny", "pete"))],
+        [Some(("Approve", "ben")), Some(("Deny", "mia")), None],
+        [Some(("Deny", "cleo")), None, None],
+        [Some(nobody), Some(nobody), Some(nobody)],
+        [Some(("DontKnow", "eve")), None, None],
+        [Some(("Approve", "fay")), Some(("Approve", "tom")), Some(("Approve", "olga"))],
+    ];
+    for (item, stages, effective, applied) in [
+        ("ana", ana_in, ("Deny", "pete"), "AppliedSuccessfully"),
+        ("ben", ben_in, ("Deny", "mia"), "AppliedSuccessfully"),
+        ("cleo", cleo_in, ("Deny", "cleo"), "AppliedSuccessfully"),
+        ("dan", dan_in, ("Deny", "Access Reviews"), "ApplyNotSupported"),
+        ("eve", eve_in, ("DontKnow", "eve"), "New"),
+        ("fay", fay_in, ("Approve", "olga"), "AppliedSuccessfully"),
     ] {
         for (number, expected) in (1..).zip(stages) {
             let found = decided(&t, &review, number, item).await;
             let found = found.as_ref().map(|(decision, who)| (decision.as_str(), who.as_str()));
             assert_eq!(found, expected, "{item} in stage {number}");
         }
-        let found = told(&review.item(item).await);
+        let row = review.item(item).await;
+        let found = told(&row);
         assert_eq!((found.0.as_str(), found.1.as_str()), effective, "{item} in the end");
+        assert_eq!(row["applyResult"], applied, "{item}");
     }
 }

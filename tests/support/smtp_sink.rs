@@ -1,6 +1,7 @@
 //! A mail server that keeps what it is sent and delivers nothing, for tests and for the demonstration in containers.
 //!
-//! It speaks as much SMTP (RFC 5321) as a mail library uses to hand over a message, without encryption or passwords.
+//! It speaks as much SMTP (RFC 5321) as a mail library uses to hand over a message. Where it is told to, it wants encryption
+//! (RFC 3207, RFC 8314) and a password (RFC 4954).
 
 #![allow(dead_code, reason = "a test binary, or the example, uses a part of it")]
 
@@ -10,11 +11,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use mail_parser::MessageParser;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 
 /// The longest mail taken, in bytes.
 const LARGEST_MAIL: usize = 10 << 20;
@@ -74,6 +79,33 @@ impl Mail {
     }
 }
 
+/// What the server asks of its clients; nothing unless told.
+#[derive(Clone, Debug, Default)]
+pub struct Guard {
+    pub encryption: Option<Encryption>,
+    pub password: Option<Password>,
+}
+
+/// How a connection is encrypted.
+#[derive(Clone, Debug)]
+pub enum Encryption {
+    /// From the first byte.
+    Always(Arc<ServerConfig>),
+    /// After STARTTLS.
+    Starttls(Arc<ServerConfig>),
+}
+
+/// Who may send mail.
+#[derive(Clone, Debug)]
+pub struct Password {
+    pub user: &'static str,
+    pub password: &'static str,
+    /// `PLAIN`, `LOGIN` or both with a space between.
+    pub mechanisms: &'static str,
+    /// What a wrong one is answered with.
+    pub refusal: &'static str,
+}
+
 /// The running server. Dropping it ends it, with its connections.
 #[derive(Debug)]
 pub struct SmtpSink {
@@ -86,6 +118,9 @@ pub struct SmtpSink {
 struct Kept {
     mails: watch::Sender<Vec<Arc<Mail>>>,
     refusals: AtomicU32,
+    losses: AtomicU32,
+    connections: AtomicU32,
+    guard: Guard,
 }
 
 impl SmtpSink {
@@ -97,13 +132,31 @@ impl SmtpSink {
         Self::listen("127.0.0.1:0").await
     }
 
+    /// Listens on a free port of this machine and asks for what `guard` says.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn guarded(guard: Guard) -> io::Result<Self> {
+        Self::listen_guarded("127.0.0.1:0", guard).await
+    }
+
     /// Listens on `address`.
     ///
     /// # Errors
     /// When that address cannot be had.
     pub async fn listen(address: impl ToSocketAddrs) -> io::Result<Self> {
+        Self::listen_guarded(address, Guard::default()).await
+    }
+
+    async fn listen_guarded(address: impl ToSocketAddrs, guard: Guard) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
-        let kept = Arc::new(Kept { mails: watch::Sender::default(), refusals: AtomicU32::new(0) });
+        let kept = Arc::new(Kept {
+            mails: watch::Sender::default(),
+            refusals: AtomicU32::new(0),
+            losses: AtomicU32::new(0),
+            connections: AtomicU32::new(0),
+            guard,
+        });
         let address = listener.local_addr()?;
         Ok(Self { address, server: tokio::spawn(accept(listener, Arc::clone(&kept))), kept })
     }
@@ -134,6 +187,16 @@ impl SmtpSink {
     pub fn refuse_next(&self, count: u32) {
         self.kept.refusals.store(count, Ordering::SeqCst);
     }
+
+    /// Keeps the next `count` mails, and hangs up before it says so.
+    pub fn hang_up_on_next(&self, count: u32) {
+        self.kept.losses.store(count, Ordering::SeqCst);
+    }
+
+    /// How many connections were made.
+    pub fn connections(&self) -> u32 {
+        self.kept.connections.load(Ordering::SeqCst)
+    }
 }
 
 impl Drop for SmtpSink {
@@ -144,7 +207,11 @@ impl Drop for SmtpSink {
 
 impl Kept {
     fn refuses(&self) -> bool {
-        self.refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+        one_less(&self.refusals)
+    }
+
+    fn hangs_up(&self) -> bool {
+        one_less(&self.losses)
     }
 
     fn keep(&self, mail: Mail) {
@@ -155,6 +222,11 @@ impl Kept {
             mails.push(Arc::new(mail));
         });
     }
+}
+
+/// Counts down; whether there was something left.
+fn one_less(count: &AtomicU32) -> bool {
+    count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
 }
 
 async fn accept(listener: TcpListener, kept: Arc<Kept>) {
@@ -168,7 +240,8 @@ async fn accept(listener: TcpListener, kept: Arc<Kept>) {
                 Ok((stream, _)) => {
                     let kept = Arc::clone(&kept);
                     // What goes wrong with a connection is its client's to notice.
-                    connections.spawn(async move { Session::new(stream, kept).run().await.unwrap_or_default() });
+                    kept.connections.fetch_add(1, Ordering::SeqCst);
+                    connections.spawn(async move { converse(Box::new(stream), kept).await.unwrap_or_default() });
                 }
                 // Out of file descriptors, most likely: some will come back.
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -178,10 +251,33 @@ async fn accept(listener: TcpListener, kept: Arc<Kept>) {
     }
 }
 
+/// What bytes come and go by, encrypted or not.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// Talks to one client, first as it comes, and again when it has asked for encryption.
+async fn converse(stream: Box<dyn Stream>, kept: Arc<Kept>) -> io::Result<()> {
+    match kept.guard.encryption.clone() {
+        None => Session::new(stream, kept, false).run(true).await.map(drop),
+        Some(Encryption::Always(config)) => {
+            let stream = TlsAcceptor::from(config).accept(stream).await?;
+            Session::new(Box::new(stream), kept, true).run(true).await.map(drop)
+        }
+        Some(Encryption::Starttls(config)) => {
+            let Some(stream) = Session::new(stream, Arc::clone(&kept), false).run(true).await? else { return Ok(()) };
+            let stream = TlsAcceptor::from(config).accept(stream).await?;
+            Session::new(Box::new(stream), kept, true).run(false).await.map(drop)
+        }
+    }
+}
+
 /// A conversation with one client.
 struct Session {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Stream>>,
     kept: Arc<Kept>,
+    encrypted: bool,
+    known: bool,
     envelope: Option<Envelope>,
 }
 
@@ -199,12 +295,15 @@ enum Line {
 }
 
 impl Session {
-    fn new(stream: TcpStream, kept: Arc<Kept>) -> Self {
-        Self { stream: BufReader::new(stream), kept, envelope: None }
+    fn new(stream: Box<dyn Stream>, kept: Arc<Kept>, encrypted: bool) -> Self {
+        Self { stream: BufReader::new(stream), kept, encrypted, known: false, envelope: None }
     }
 
-    async fn run(mut self) -> io::Result<()> {
-        self.answer("220 mail sink, nothing is delivered").await?;
+    /// Until the client goes, or asks for encryption: then what to encrypt.
+    async fn run(mut self, greet: bool) -> io::Result<Option<Box<dyn Stream>>> {
+        if greet {
+            self.answer("220 mail sink, nothing is delivered").await?;
+        }
         loop {
             let line = match self.line().await? {
                 Line::Text(line) => String::from_utf8_lossy(&line).into_owned(),
@@ -212,33 +311,94 @@ impl Session {
                     self.answer("500 line too long").await?;
                     continue;
                 }
-                Line::End => return Ok(()),
+                Line::End => return Ok(None),
             };
             let (verb, rest) = line.split_once(' ').unwrap_or((&line, ""));
             match verb.to_ascii_uppercase().as_str() {
                 "EHLO" => {
                     self.envelope = None;
                     let size = format!("250 SIZE {LARGEST_MAIL}");
-                    for extension in ["250-mail sink", "250-PIPELINING", "250-8BITMIME", "250-SMTPUTF8", &size] {
+                    for extension in ["250-mail sink", "250-PIPELINING", "250-8BITMIME", "250-SMTPUTF8"] {
                         self.answer(extension).await?;
                     }
+                    if self.offers_encryption() {
+                        self.answer("250-STARTTLS").await?;
+                    }
+                    if let Some(password) = self.kept.guard.password.clone().filter(|_| self.takes_passwords()) {
+                        self.answer(&format!("250-AUTH {}", password.mechanisms)).await?;
+                    }
+                    self.answer(&size).await?;
                 }
                 "HELO" => {
                     self.envelope = None;
                     self.answer("250 mail sink").await?;
                 }
+                "STARTTLS" if self.offers_encryption() => {
+                    self.answer("220 go on, encrypted").await?;
+                    return Ok(Some(self.stream.into_inner()));
+                }
+                "AUTH" if self.takes_passwords() => self.authenticate(rest).await?,
+                "MAIL" if self.kept.guard.password.is_some() && !self.known => {
+                    self.answer("530 5.7.0 who are you").await?;
+                }
                 "MAIL" => self.mail(rest).await?,
                 "RCPT" => self.recipient(rest).await?,
-                "DATA" => self.data().await?,
+                "DATA" => {
+                    if !self.data().await? {
+                        return Ok(None);
+                    }
+                }
                 "RSET" => {
                     self.envelope = None;
                     self.answer("250 forgotten").await?;
                 }
                 "NOOP" => self.answer("250 nothing done").await?,
                 "VRFY" => self.answer("252 send it and see").await?,
-                "QUIT" => return self.answer("221 until next time").await,
+                "QUIT" => return self.answer("221 until next time").await.map(|()| None),
                 _ => self.answer("502 this server does not know that command").await?,
             }
+        }
+    }
+
+    fn offers_encryption(&self) -> bool {
+        !self.encrypted && self.kept.guard.encryption.is_some()
+    }
+
+    /// Passwords are not asked for where others could read them.
+    fn takes_passwords(&self) -> bool {
+        self.kept.guard.password.is_some() && (self.encrypted || self.kept.guard.encryption.is_none())
+    }
+
+    async fn authenticate(&mut self, rest: &str) -> io::Result<()> {
+        let Some(expected) = self.kept.guard.password.clone() else { return Ok(()) };
+        let (mechanism, initial) = rest.split_once(' ').unwrap_or((rest, ""));
+        if !expected.mechanisms.split(' ').any(|offered| offered.eq_ignore_ascii_case(mechanism)) {
+            return self.answer("504 5.5.4 not this way").await;
+        }
+        let said = match mechanism.to_ascii_uppercase().as_str() {
+            "PLAIN" => {
+                let said = decoded(initial);
+                let mut parts = said.split('\0').skip(1);
+                (parts.next().unwrap_or_default().to_owned(), parts.next().unwrap_or_default().to_owned())
+            }
+            _ => {
+                self.answer("334 VXNlcm5hbWU6").await?;
+                let user = self.said().await?;
+                self.answer("334 UGFzc3dvcmQ6").await?;
+                (user, self.said().await?)
+            }
+        };
+        self.known = said == (expected.user.to_owned(), expected.password.to_owned());
+        match self.known {
+            true => self.answer("235 2.7.0 welcome").await,
+            false => self.answer(expected.refusal).await,
+        }
+    }
+
+    async fn said(&mut self) -> io::Result<String> {
+        match self.line().await? {
+            Line::Text(line) => Ok(decoded(&String::from_utf8_lossy(&line))),
+            Line::TooLong | Line::End => Err(io::ErrorKind::InvalidData.into()),
         }
     }
 
@@ -265,21 +425,25 @@ impl Session {
         self.answer(answer).await
     }
 
-    async fn data(&mut self) -> io::Result<()> {
+    /// Whether the conversation goes on.
+    async fn data(&mut self) -> io::Result<bool> {
         if self.envelope.as_ref().is_none_or(|envelope| envelope.recipients.is_empty()) {
-            return self.answer("503 MAIL and RCPT come first").await;
+            return self.answer("503 MAIL and RCPT come first").await.map(|()| true);
         }
         self.answer("354 end with a dot on a line of its own").await?;
         let Some(source) = self.source().await? else {
             self.envelope = None;
-            return self.answer("552 too large").await;
+            return self.answer("552 too large").await.map(|()| true);
         };
         let Envelope { sender, recipients } = self.envelope.take().unwrap_or_default();
         if self.kept.refuses() {
-            return self.answer("451 not now").await;
+            return self.answer("451 not now").await.map(|()| true);
         }
         self.kept.keep(Mail { sender, recipients, source });
-        self.answer("250 kept").await
+        if self.kept.hangs_up() {
+            return Ok(false);
+        }
+        self.answer("250 kept").await.map(|()| true)
     }
 
     /// Reads a mail to its end; `None` when it was too large to keep.
@@ -345,4 +509,8 @@ fn address(rest: &str, keyword: &str) -> Option<String> {
     let named = rest.get(..keyword.len()).is_some_and(|start| start.eq_ignore_ascii_case(keyword));
     let (address, _) = rest.get(keyword.len()..).filter(|_| named)?.trim_start().strip_prefix('<')?.split_once('>')?;
     Some(address.to_owned())
+}
+
+fn decoded(text: &str) -> String {
+    BASE64.decode(text.trim()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
 }

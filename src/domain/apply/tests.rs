@@ -11,9 +11,9 @@ const OBSTACLES: [Option<Obstacle>; 5] = [
 const ACTIONS: [ApplyAction; 2] = [ApplyAction::RemoveAccess, ApplyAction::DisableAndDeleteUser];
 
 fn every_access() -> Vec<Access> {
-    let direct =
-        OBSTACLES.into_iter().flat_map(|obstacle| [false, true].map(|nested| Access::Direct { nested, obstacle }));
-    [Access::Gone, Access::Nested].into_iter().chain(direct).collect()
+    let others = || [None].into_iter().chain(Through::ALL.map(Some));
+    let direct = OBSTACLES.into_iter().flat_map(|obstacle| others().map(move |also| Access::Direct { also, obstacle }));
+    [Access::Gone].into_iter().chain(Through::ALL.map(Access::Only)).chain(direct).collect()
 }
 
 /// LC-APPLY-03
@@ -40,16 +40,49 @@ fn a_denial_removes_what_is_direct_and_can_be_removed_and_says_why_not_otherwise
             Access::Gone => {
                 assert_eq!(outcome, ApplyOutcome::Result(ApplyResult::AppliedSuccessfullyButObjectNotFound, None));
             }
-            Access::Direct { obstacle: None, nested } => {
+            Access::Direct { obstacle: None, also } => {
                 let ApplyOutcome::Remove(description) = outcome else { panic!("{outcome:?}") };
-                assert_eq!(description.is_some(), nested);
+                assert_eq!(description.is_some(), also.is_some());
             }
-            Access::Nested | Access::Direct { obstacle: Some(_), .. } => {
+            Access::Only(_) | Access::Direct { obstacle: Some(_), .. } => {
                 let ApplyOutcome::Result(result, Some(_)) = outcome else { panic!("{outcome:?}") };
                 assert_eq!(result, ApplyResult::ApplyNotSupported);
             }
         }
     }
+}
+
+/// LC-APPLY-13
+#[test]
+fn where_nothing_can_remove_access_the_item_says_that_it_is_to_be_done_elsewhere() {
+    for also in [None].into_iter().chain(Through::ALL.map(Some)) {
+        let unconnected = Access::Direct { also, obstacle: Some(Obstacle::NoConnector) };
+        assert_eq!(
+            plan_apply(Verdict::Deny, ApplyAction::RemoveAccess, unconnected),
+            ApplyOutcome::Result(ApplyResult::ApplyNotSupported, Some(Obstacle::NoConnector.as_str()))
+        );
+    }
+    assert!(Obstacle::NoConnector.as_str().contains("where it was granted"));
+}
+
+/// LC-APPLY-04, LC-APPLY-05: what is someone's own goes before what he holds through others, and each has words of its own.
+#[test]
+fn who_has_something_of_his_own_loses_it_however_else_he_holds_access() {
+    let mut told = std::collections::HashSet::new();
+    for through in Through::ALL {
+        let own = Access::of(true, Some(through), None);
+        let ApplyOutcome::Remove(Some(remains)) = plan_apply(Verdict::Deny, ApplyAction::RemoveAccess, own) else {
+            panic!("{through:?}");
+        };
+        let only = Access::of(false, Some(through), None);
+        let ApplyOutcome::Result(ApplyResult::ApplyNotSupported, Some(only)) =
+            plan_apply(Verdict::Deny, ApplyAction::RemoveAccess, only)
+        else {
+            panic!("{through:?}");
+        };
+        assert!(told.insert(remains) && told.insert(only), "{remains} {only}");
+    }
+    assert_eq!(Access::of(false, None, Some(Obstacle::DynamicGroup)), Access::Gone);
 }
 
 /// LC-APPLY-09

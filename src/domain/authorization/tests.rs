@@ -474,6 +474,7 @@ fn changes_something(operation: Operation) -> bool {
             | Operation::DecisionUpdate
             | Operation::StageDecisionUpdate
             | Operation::SandboxClockAdvance
+            | Operation::MailAdminister
     ) || changes_a_report(operation)
 }
 
@@ -503,7 +504,7 @@ fn manages_a_review(operation: Operation) -> bool {
         && !decides(operation)
         && !changes_a_report(operation)
         && !decides_in_bulk(operation)
-        && operation != Operation::SandboxClockAdvance
+        && !matches!(operation, Operation::SandboxClockAdvance | Operation::MailAdminister)
 }
 
 fn addresses_an_object(operation: Operation) -> bool {
@@ -513,6 +514,7 @@ fn addresses_an_object(operation: Operation) -> bool {
             | Operation::DefinitionCreate
             | Operation::DefinitionMine
             | Operation::SandboxClockAdvance
+            | Operation::MailAdminister
             | Operation::HistoryList
             | Operation::HistoryCreate
     )

@@ -16,9 +16,9 @@ use uuid::Uuid;
 
 use crate::domain::{
     directory::{
-        AccessPackageRecord, AppRole, AppRoleAssignment, AssignmentPolicy, DirectoryRecord, DirectoryRoleRecord,
-        ExternalUserState, GroupRecord, ObjectKind, PackageAssignment, Property, ServicePrincipalRecord, SharedChannel,
-        SignIn, UserRecord, UserType, line::entries::Entry,
+        AccessPackageRecord, AppRole, AppRoleAssignment, ApplicationSignIn, AssignmentPolicy, DirectoryRecord,
+        DirectoryRoleRecord, ExternalUserState, GroupRecord, ObjectKind, PackageAssignment, Property,
+        ServicePrincipalRecord, SharedChannel, SignIn, UserRecord, UserType, line::entries::Entry,
     },
     ids::ObjectId,
     violation::Violation,
@@ -70,7 +70,7 @@ const GROUP_MEMBERS: &[&str] = &[
     "sharedChannels",
 ];
 const SERVICE_PRINCIPAL_MEMBERS: &[&str] =
-    &["type", "id", "appId", "displayName", "owners", "appRoles", "appRoleAssignedTo"];
+    &["type", "id", "appId", "displayName", "owners", "appRoles", "appRoleAssignedTo", "signIns"];
 const DIRECTORY_ROLE_MEMBERS: &[&str] = &["type", "id", "displayName", "roleTemplateId", "members", "eligibleMembers"];
 const ACCESS_PACKAGE_MEMBERS: &[&str] =
     &["type", "id", "displayName", "catalogId", "catalogDisplayName", "assignmentPolicies", "assignments"];
@@ -369,6 +369,7 @@ struct Members {
     owners: Option<List<ObjectId>>,
     app_id: Option<Scalar>,
     app_role_assigned_to: Option<List<AppRoleAssignment>>,
+    sign_ins: Option<List<ApplicationSignIn>>,
     role_template_id: Option<Scalar>,
     external_user_state: Option<Scalar>,
     mail_enabled: Option<Scalar>,
@@ -415,6 +416,7 @@ impl Members {
             "owners" => read(&mut self.owners, entries)?,
             "appId" => read(&mut self.app_id, entries)?,
             "appRoleAssignedTo" => read(&mut self.app_role_assigned_to, entries)?,
+            "signIns" => read(&mut self.sign_ins, entries)?,
             "roleTemplateId" => read(&mut self.role_template_id, entries)?,
             "externalUserState" => read(&mut self.external_user_state, entries)?,
             "mailEnabled" => read(&mut self.mail_enabled, entries)?,
@@ -512,6 +514,7 @@ impl Members {
                 owners: faults.list("owners", self.owners).map(each_once),
                 app_roles: faults.entries("appRoles", self.app_roles),
                 app_role_assigned_to: faults.entries("appRoleAssignedTo", self.app_role_assigned_to),
+                sign_ins: faults.entries("signIns", self.sign_ins),
             }),
             ObjectKind::DirectoryRole => DirectoryRecord::DirectoryRole(DirectoryRoleRecord {
                 id,
@@ -1022,6 +1025,37 @@ mod tests {
                 "appRoleAssignedTo[1]"
             ]
         );
+    }
+
+    /// LC-RCM-04
+    #[test]
+    fn sign_ins_to_an_application_are_read_by_user_and_null_means_known_and_never() {
+        let application = |sign_ins: serde_json::Value| {
+            parse_line(&json!({"type": "servicePrincipal", "id": ADA, "signIns": sign_ins}).to_string())
+        };
+        let Ok(DirectoryRecord::ServicePrincipal(read)) = application(json!([
+            {"userId": BOB, "lastSignInDateTime": "2026-11-01T09:00:00.123456789+01:00"},
+            {"userId": ADA, "lastSignInDateTime": null},
+        ])) else {
+            panic!("refused")
+        };
+        let never = ApplicationSignIn { user_id: id(ADA), last_sign_in_at: None };
+        let last = Some("2026-11-01T08:00:00.123456Z".parse().unwrap());
+        assert_eq!(read.sign_ins.unwrap(), [never, ApplicationSignIn { user_id: id(BOB), last_sign_in_at: last }]);
+
+        assert_eq!(
+            paths(application(json!([{"userId": "x", "at": 1}, {"lastSignInDateTime": "noon"}, 3]))),
+            [
+                "signIns[0].at",
+                "signIns[0].userId",
+                "signIns[0].lastSignInDateTime",
+                "signIns[1].userId",
+                "signIns[1].lastSignInDateTime",
+                "signIns[2]"
+            ]
+        );
+        let never = json!({"userId": BOB, "lastSignInDateTime": null});
+        assert_eq!(paths(application(json!([never, never]))), ["signIns"]);
     }
 
     #[test]

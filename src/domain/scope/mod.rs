@@ -135,6 +135,28 @@ pub enum AssignmentHolders {
     Guests,
 }
 
+impl RoleHolders {
+    /// Whether active assignments are under review.
+    pub const fn counts_assigned(self) -> bool {
+        match self {
+            Self::ServicePrincipals
+            | Self::AssignedUsers
+            | Self::UsersActiveOrEligible
+            | Self::Guests
+            | Self::UsersAndGroups => true,
+            Self::EligibleUsers => false,
+        }
+    }
+
+    /// Whether eligibilities are under review.
+    pub const fn counts_eligible(self) -> bool {
+        match self {
+            Self::EligibleUsers | Self::UsersActiveOrEligible | Self::Guests | Self::UsersAndGroups => true,
+            Self::ServicePrincipals | Self::AssignedUsers => false,
+        }
+    }
+}
+
 impl ReviewScope {
     /// Reads a scope and, beside it, the query of the `instanceEnumerationScope`: every form of sections 8.3 to 8.6 in every
     /// spelling of section 8.1.

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::{
     ROOT,
-    extract::{AnyCaller, CallerWithBody, id, run},
+    extract::{AnyCaller, CallerWithBody, CreateWithBody, id, run},
     instances::expanded_instance,
     lists::{self, Answer, Collection, Context, Links},
     schema::{DefinitionCreate, DefinitionPatch, ErrorBody},
@@ -128,7 +128,7 @@ pub(super) async fn count_mine(caller: AnyCaller, request: HttpRequest) -> Answe
 #[post("/v1.0/identityGovernance/accessReviews/definitions")]
 pub(super) async fn create(
     edge: Data<Edge>,
-    CallerWithBody(call, body): CallerWithBody,
+    CreateWithBody(call, body): CreateWithBody,
 ) -> Result<HttpResponse, ApiError> {
     let draft = parse_create(&body).map_err(ApiError::bad_request)?;
     let services = edge.services.clone();

@@ -103,7 +103,8 @@ fn complete_operation(method: &str, addressed: &Addressed, path: &str, operation
     let has_body = operation.contains_key("requestBody");
     let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
     for parameter in parameters.as_array_mut().into_iter().flatten() {
-        if parameter["in"] == "path" && parameter["schema"]["type"] == "string" {
+        let is_id = parameter["name"] != "kind";
+        if is_id && parameter["in"] == "path" && parameter["schema"]["type"] == "string" {
             parameter["schema"]["format"] = "uuid".into();
         }
     }

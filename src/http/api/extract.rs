@@ -89,9 +89,6 @@ fn precondition(request: &HttpRequest) -> Result<Precondition, ApiError> {
 /// How a create is marked as one that may come again: by `Idempotency-Key`, else by a `client-request-id` that is a GUID, as
 /// clients are told to make for each call. What is no GUID may well be the same on all calls. LC-CONC-09
 fn repeat_key(request: &HttpRequest, body: &Value) -> Result<Option<RepeatKey>, ApiError> {
-    if request.method() != Method::POST {
-        return Ok(None);
-    }
     let headers = request.headers();
     let text = match (headers.get(IDEMPOTENCY_KEY), headers.get(CLIENT_REQUEST_ID)) {
         (Some(key), _) => match key.to_str() {
@@ -146,10 +143,26 @@ impl FromRequest for CallerWithBody {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let caller = AnyCaller::from_request(request, payload);
         let body = JsonBody::from_request(request, payload);
+        Box::pin(async move {
+            let AnyCaller(call) = caller.await?;
+            let JsonBody(body) = body.await?;
+            Ok(Self(call, body))
+        })
+    }
+}
+
+/// The same of a create, which may come again under its key. LC-CONC-09
+pub(super) struct CreateWithBody(pub Call, pub Value);
+
+impl FromRequest for CreateWithBody {
+    type Error = ApiError;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let sent = CallerWithBody::from_request(request, payload);
         let request = request.clone();
         Box::pin(async move {
-            let AnyCaller(mut call) = caller.await?;
-            let JsonBody(body) = body.await?;
+            let CallerWithBody(mut call, body) = sent.await?;
             call.repeat_key = repeat_key(&request, &body)?;
             Ok(Self(call, body))
         })

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::{
     ROOT,
     bodies::check_echo,
-    extract::{AnyCaller, CallerWithBody, id, run},
+    extract::{AnyCaller, CallerWithBody, CreateWithBody, id, run},
     history_bodies::{HISTORY_READ_ONLY, history_create, history_definition, history_instance, history_update},
     lists::{self, Answer, Collection, Context, Links},
     schema::{ErrorBody, HistoryDefinitionCreate, HistoryDefinitionUpdate},
@@ -157,7 +157,7 @@ pub(super) async fn count(caller: AnyCaller, request: HttpRequest) -> Answer {
 #[post("/v1.0/identityGovernance/accessReviews/historyDefinitions")]
 pub(super) async fn create(
     edge: Data<Edge>,
-    CallerWithBody(call, body): CallerWithBody,
+    CreateWithBody(call, body): CreateWithBody,
 ) -> Result<HttpResponse, ApiError> {
     let draft = history_create(&body)?;
     let services = edge.services.clone();

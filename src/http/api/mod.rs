@@ -17,6 +17,7 @@ mod insights;
 mod instances;
 mod issuers;
 mod lists;
+mod mail;
 mod review_set;
 mod review_settings;
 mod sandbox;
@@ -127,6 +128,12 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(issuers::remove)
         .service(review_settings::get)
         .service(review_settings::update)
+        .service(mail::list_templates)
+        .service(mail::get_template)
+        .service(mail::set_template)
+        .service(mail::remove_template)
+        .service(mail::get_settings)
+        .service(mail::update_settings)
         .service(history::count)
         .service(history::count_instances)
         .map(history_refusals)
@@ -202,6 +209,9 @@ pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
     let history = format!("{ROOT}/historyDefinitions/{{historyDefinition}}");
     const OF_SETTINGS: &str = "Review settings are there from the start; they are read, and changed with PATCH.";
     const OF_ISSUERS: &str = "Token issuers are listed, registered, read, changed with PATCH and removed.";
+    const OF_TEMPLATES: &str =
+        "There is a template for each of the seven mails; one by one they are read, set with PUT and removed.";
+    const OF_MAIL: &str = "Settings of mail are read, and changed with PATCH.";
     let definition = format!("{ROOT}/definitions/{{definition}}");
     let instance = format!("{definition}/instances/{{instance}}");
     let stage = format!("{instance}/stages/{{stage}}");
@@ -244,6 +254,9 @@ pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
         ("/attestry/v1/reviewSettings".to_owned(), PATCHABLE, OF_SETTINGS),
         ("/attestry/v1/issuers".to_owned(), COLLECTION, OF_ISSUERS),
         ("/attestry/v1/issuers/{issuer}".to_owned(), &[Method::GET, Method::PATCH, Method::DELETE], OF_ISSUERS),
+        ("/attestry/v1/mailTemplates".to_owned(), READ, OF_TEMPLATES),
+        ("/attestry/v1/mailTemplates/{kind}".to_owned(), &[Method::GET, Method::PUT, Method::DELETE], OF_TEMPLATES),
+        ("/attestry/v1/mailSettings".to_owned(), PATCHABLE, OF_MAIL),
     ] {
         config.service(other_methods_because(&path, offered, reason));
     }

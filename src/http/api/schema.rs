@@ -264,6 +264,28 @@ pub(super) struct ClockAdvance {
     advance: String,
 }
 
+/// A mail that a tenant writes itself; what is left out is the built-in one's.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read by the document only")]
+#[schema(rename_all = "camelCase")]
+pub(super) struct MailTemplateBody {
+    #[schema(example = "Please review access to {{ resource }} by {{ ends_on }}")]
+    subject: Option<String>,
+    /// Plain text.
+    text: Option<String>,
+    /// May extend `layout.html`, as the built-in ones do.
+    html: Option<String>,
+}
+
+/// How a tenant wants its mail sent.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read by the document only")]
+#[schema(rename_all = "camelCase")]
+pub(super) struct MailSettingsBody {
+    /// Reminders go to every reviewer of the stage, not only to those with answers missing.
+    remind_everyone: Option<bool>,
+}
+
 /// A token issuer, as far as a client writes it.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "read by the document only")]

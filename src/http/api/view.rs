@@ -8,7 +8,7 @@ use crate::{
         apply::ApplyResult,
         decision::Verdict,
         definition::Identity,
-        insight::{self, Insight, LastSignIn},
+        insight::{Insight, LastSignIn},
         instance::{Instance, Resource, ResourceKind},
         reviewer_scope::ReviewerScope,
     },
@@ -109,20 +109,32 @@ pub(super) fn item(public_url: &str, instance: &Instance, row: &ItemRow) -> Map<
 /// Everything is in the row: a page of items needs no further query.
 pub(super) fn insights(instance: &Instance, row: &ItemRow) -> Vec<Map<String, Value>> {
     let item = instance.item_prefix.item_id(row.seq);
-    insight::insights(row.last_sign_in)
-        .into_iter()
-        .map(|insight| match insight {
-            Insight::SignIn(last) => object(json!({
-                "@odata.type": "#microsoft.graph.userSignInInsight",
-                "id": insight.id(item),
-                "insightCreatedDateTime": render_date_time(instance.start_at),
-                "lastSignInDateTime": match last {
-                    LastSignIn::At(at) => Some(render_date_time(at)),
-                    LastSignIn::Never => None,
-                },
-            })),
-        })
-        .collect()
+    let last_sign_in = |last| match last {
+        LastSignIn::At(at) => Some(render_date_time(at)),
+        LastSignIn::Never => None,
+    };
+    let told = |insight: Insight| {
+        let (odata_type, facts) = match insight {
+            Insight::SignIn(_, last) => ("userSignInInsight", json!({ "lastSignInDateTime": last_sign_in(last) })),
+            Insight::Outlier => (
+                "membershipOutlierInsight",
+                json!({
+                    "memberId": row.principal.id,
+                    "containerId": instance.resource.id,
+                    "outlierMemberType": "user",
+                    "outlierContainerType": "group",
+                }),
+            ),
+        };
+        let mut told = object(json!({
+            "@odata.type": format!("#microsoft.graph.{odata_type}"),
+            "id": insight.id(item),
+            "insightCreatedDateTime": render_date_time(instance.start_at),
+        }));
+        told.extend(object(facts));
+        told
+    };
+    row.facts.insights().into_iter().map(told).collect()
 }
 
 /// Section 5.3 of the model, M-25. The declared type is the base type, so a derived one is named (CL-17).

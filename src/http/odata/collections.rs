@@ -392,7 +392,15 @@ pub static DECISIONS: Allowed<DecisionProperty> = Allowed {
     ignores_unknown_select: true,
 };
 
-const INSIGHT_PROPERTIES: &[&str] = &["id", "insightCreatedDateTime", "lastSignInDateTime"];
+const INSIGHT_PROPERTIES: &[&str] = &[
+    "id",
+    "insightCreatedDateTime",
+    "lastSignInDateTime",
+    "memberId",
+    "containerId",
+    "outlierMemberType",
+    "outlierContainerType",
+];
 
 /// What DEC-LIST, DEC-MINE, DEC-GET and the same below a stage send along.
 const DECISION_EXPANDABLE: &[Expandable] = &[Expandable {

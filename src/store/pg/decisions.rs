@@ -203,7 +203,13 @@ impl DecisionRepository for PgUnitOfWork {
                                  from decisions d
                                 where d.tenant_id = i.tenant_id
                                   and d.instance_id = i.instance_id
-                                  and d.seq = i.seq)) as undecided
+                                  and d.seq = i.seq)
+                       and not exists (
+                               select
+                                 from removed_items r
+                                where r.tenant_id = i.tenant_id
+                                  and r.instance_id = i.instance_id
+                                  and r.seq = i.seq)) as undecided
              where verdict is not null
             "#,
             tenant,

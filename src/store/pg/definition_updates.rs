@@ -272,7 +272,7 @@ impl DefinitionUpdateRepository for PgUnitOfWork {
                  where tenant_id = $1
                    and definition_id = $2
                    and status in ('Initializing', 'Starting', 'InProgress')
-                   and not (settings -> 'reminder_notifications_enabled')::boolean
+                   and not coalesce((settings -> 'reminder_notifications_enabled')::boolean, false)
                  order by instance_id
                    for no key update
             )

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::{
     domain::{
         instance::Instance,
+        recommendation::RecommendationRule,
         scope::{AssignmentHolders, MemberKind, RoleHolders, ScopeForm, UserKind},
     },
     store::Gathering,
@@ -23,8 +24,33 @@ pub(super) fn statement(tenant: Uuid, instance: &Instance, gathering: &Gathering
     let mut statement = Statement { tenant, query: QueryBuilder::new("with recursive ") };
     let guests_only = instance.scope.form.is_guests_only();
     statement.push_found(&instance.scope.form, gathering.direct_connect)?;
-    statement.push_principals(guests_only, gathering);
+    statement.push_principals(guests_only, instance, gathering);
     statement.push_items(instance.id.as_uuid(), gathering);
+    Some(statement.query)
+}
+
+/// The statement that reads the users of the group under review and everybody above them, as `user_id`, `manager_id`, `is_member`;
+/// `None` for the scope of an all-groups review. Users by direct connect are no members.
+///
+/// `union` drops who was seen, so that a circle of managers ends the climb.
+pub(super) fn managed_members(tenant: Uuid, instance: &Instance) -> Option<QueryBuilder<Postgres>> {
+    let mut statement = Statement { tenant, query: QueryBuilder::new("with recursive ") };
+    statement.push_found(&instance.scope.form, false)?;
+    statement.push(
+        ", persons as (select distinct f.principal_id as user_id from found f \
+         where f.principal_type = 'user' and not f.direct_connect), \
+         line (user_id, manager_id) as (select p.user_id, u.manager_id from persons p join users u \
+         on u.user_id = p.user_id and u.tenant_id = ",
+    );
+    // a scalar subquery is looked up in the index; a join would be planned as a pass over the tenant's users for any group
+    statement.tenant().push(
+        " union select above.user_id, (select u.manager_id from users u where u.user_id = above.user_id and u.tenant_id = ",
+    );
+    statement.tenant().push(
+        ") from (select distinct l.manager_id as user_id from line l where l.manager_id is not null) above) \
+         select l.user_id, l.manager_id, p.user_id is not null as is_member from line l \
+         left join persons p on p.user_id = l.user_id",
+    );
     Some(statement.query)
 }
 
@@ -172,18 +198,20 @@ impl Statement {
     /// A role is named by its own id or its template's. A group that holds the role is one item and is not expanded.
     /// LC-INST-13
     fn push_role_holders(&mut self, role: Uuid, holders: RoleHolders) {
-        let (tables, kinds): (&[_], &[_]) = match holders {
-            RoleHolders::ServicePrincipals => (&["role_assignments"], &["servicePrincipal"]),
-            RoleHolders::AssignedUsers => (&["role_assignments"], &["user"]),
-            RoleHolders::EligibleUsers => (&["role_eligibilities"], &["user"]),
-            RoleHolders::UsersActiveOrEligible | RoleHolders::Guests => {
-                (&["role_assignments", "role_eligibilities"], &["user"])
-            }
-            RoleHolders::UsersAndGroups => (&["role_assignments", "role_eligibilities"], &["user", "group"]),
+        let kinds: &[_] = match holders {
+            RoleHolders::ServicePrincipals => &["servicePrincipal"],
+            RoleHolders::AssignedUsers
+            | RoleHolders::EligibleUsers
+            | RoleHolders::UsersActiveOrEligible
+            | RoleHolders::Guests => &["user"],
+            RoleHolders::UsersAndGroups => &["user", "group"],
         };
+        let tables =
+            [("role_assignments", holders.counts_assigned()), ("role_eligibilities", holders.counts_eligible())];
+        let tables = tables.into_iter().filter_map(|(table, counts)| counts.then_some(table));
         self.push("role as (select role_id from directory_roles where tenant_id = ").tenant();
         self.push(" and ").bind(role).push(" in (role_id, role_template_id)), held as (");
-        for (position, table) in tables.iter().enumerate() {
+        for (position, table) in tables.enumerate() {
             if position > 0 {
                 self.push(" union ");
             }
@@ -198,26 +226,50 @@ impl Statement {
         );
     }
 
-    /// `principals`: who is there and is under review, with what recommendations and cohorts need. Nothing is recommended for
-    /// groups, service principals and users by direct connect (LC-RCM-09). The directory knows sign-ins to the tenant only, so
-    /// these count for applications too (LC-RCM-04).
-    fn push_principals(&mut self, guests_only: bool, gathering: &Gathering) {
+    /// `principals`: who is there and is under review, with what recommendations and cohorts need. Nothing is known of groups,
+    /// service principals and users by direct connect (LC-RCM-09). Of a sign-in null is no information and `-infinity` never.
+    fn push_principals(&mut self, guests_only: bool, instance: &Instance, gathering: &Gathering) {
+        let uses =
+            |wanted: fn(&RecommendationRule) -> bool| gathering.recommendation_rules.iter().flatten().any(wanted);
+        let to_application = uses(|rule| matches!(rule, RecommendationRule::ApplicationSignIn { .. }));
         self.push(
             ", principals as (select u.user_id as principal_id, 'user' as principal_type, u.display_name as principal_name, \
              u.user_principal_name as principal_detail, f.app_role_id, f.app_role_name, f.direct_connect, u.manager_id, \
-             u.created_at, u.sign_in_known and not f.direct_connect as sign_in_known, u.last_sign_in_at \
-             from found f join users u on u.user_id = f.principal_id and u.tenant_id = ",
+             u.created_at, case when u.sign_in_known and not f.direct_connect then coalesce(u.last_sign_in_at, '-infinity') end \
+             as last_sign_in_at, ",
         );
-        self.tenant().push(" where f.principal_type = 'user'");
+        self.push(match to_application {
+            true => {
+                "case when s.user_id is not null and not f.direct_connect then coalesce(s.last_sign_in_at, '-infinity') end"
+            }
+            false => "null::timestamptz",
+        });
+        self.push(" as application_sign_in_at, ");
+        self.push(if gathering.affiliations.is_empty() { "null::boolean" } else { "a.is_outlier" });
+        self.push(" as outlier from found f join users u on u.user_id = f.principal_id and u.tenant_id = ").tenant();
+        if to_application {
+            self.push(" left join application_sign_ins s on s.user_id = u.user_id and s.tenant_id = ").tenant();
+            self.push(" and s.service_principal_id = ").bind(instance.resource.id.as_uuid());
+        }
+        if !gathering.affiliations.is_empty() {
+            let (members, outliers): (Vec<_>, Vec<_>) =
+                gathering.affiliations.iter().map(|known| (known.member.as_uuid(), known.is_outlier)).unzip();
+            self.push(" left join unnest(");
+            self.query.push_bind(members);
+            self.push("::uuid[], ");
+            self.query.push_bind(outliers);
+            self.push("::boolean[]) as a (user_id, is_outlier) on a.user_id = u.user_id");
+        }
+        self.push(" where f.principal_type = 'user'");
         push_user_conditions(&mut self.query, guests_only, gathering.inactive_before);
         if gathering.inactive_before.is_none() && !guests_only && !gathering.users_only {
             self.push(
                 " union all select g.group_id, 'group', g.display_name, '', f.app_role_id, f.app_role_name, false, null, null, \
-                 false, null from found f join groups g on g.group_id = f.principal_id and g.tenant_id = ",
+                 null, null, null from found f join groups g on g.group_id = f.principal_id and g.tenant_id = ",
             );
             self.tenant().push(
                 " where f.principal_type = 'group' union all select s.service_principal_id, 'servicePrincipal', \
-                 s.display_name, coalesce(s.app_id::text, ''), f.app_role_id, f.app_role_name, false, null, null, false, null \
+                 s.display_name, coalesce(s.app_id::text, ''), f.app_role_id, f.app_role_name, false, null, null, null, null, null \
                  from found f join service_principals s on s.service_principal_id = f.principal_id and s.tenant_id = ",
             );
             self.tenant().push(" where f.principal_type = 'servicePrincipal'");
@@ -238,20 +290,42 @@ impl Statement {
         self.query.push_bind(i64::from(gathering.most_items) + 1);
         self.push(
             ") insert into decision_items (tenant_id, instance_id, seq, principal_id, principal_type, principal_name, \
-             principal_detail, app_role_id, app_role_name, direct_connect, cohort, recommendations, last_sign_in_at) select ",
+             principal_detail, app_role_id, app_role_name, direct_connect, cohort, last_sign_in_at, application_sign_in_at, \
+             outlier, recommendations) select ",
         );
         self.tenant().push(", ").bind(instance);
         self.push(
             ", row_number() over (order by direct_connect, cohort_key nulls first, lower(principal_name), principal_id), \
              principal_id, principal_type, principal_name, principal_detail, app_role_id, app_role_name, direct_connect, \
-             dense_rank() over (order by direct_connect, cohort_key nulls first), \
-             array(select case when cutoff is null or not sign_in_known then 0 when last_sign_in_at < cutoff then 2 \
-             when last_sign_in_at >= cutoff then 1 when created_at < cutoff then 2 else 0 end::smallint from unnest(",
+             dense_rank() over (order by direct_connect, cohort_key nulls first), last_sign_in_at, application_sign_in_at, \
+             outlier, array[",
         );
-        self.query.push_bind(gathering.recommendation_cutoffs.clone());
-        self.push(
-            "::timestamptz[]) with ordinality as stage (cutoff, position) order by position), \
-             case when sign_in_known then coalesce(last_sign_in_at, '-infinity') end from keyed",
-        );
+        for (position, rules) in gathering.recommendation_rules.iter().enumerate() {
+            self.push(if position > 0 { ", greatest(0" } else { "greatest(0" });
+            for rule in rules {
+                self.push(", ");
+                self.push_rule(*rule);
+            }
+            self.push(")");
+        }
+        self.push("]::smallint[] from keyed");
+    }
+
+    /// The code of one rule's recommendation: the greatest of several is what they make together (LC-RCM-08).
+    fn push_rule(&mut self, rule: RecommendationRule) {
+        let (sign_in, cutoff) = match rule {
+            RecommendationRule::TenantSignIn { cutoff } => ("last_sign_in_at", cutoff),
+            RecommendationRule::ApplicationSignIn { cutoff } => ("application_sign_in_at", cutoff),
+            RecommendationRule::Affiliation => {
+                self.push("case outlier when true then 2 when false then 1 else 0 end");
+                return;
+            }
+        };
+        self.push("case when ").push(sign_in).push(" is null then 0 when ").push(sign_in);
+        self.push(" = '-infinity' then case when created_at < ");
+        self.query.push_bind(cutoff);
+        self.push(" then 2 else 0 end when ").push(sign_in).push(" < ");
+        self.query.push_bind(cutoff);
+        self.push(" then 2 else 1 end");
     }
 }

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use futures_util::TryStreamExt;
 use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
@@ -14,12 +15,13 @@ use super::{
 };
 use crate::{
     domain::{
+        affiliation::ManagedPerson,
         apply::{Applied, ApplyResult},
         decision::Verdict,
         definition::{Identity, MovingDecision},
         ids::{InstanceId, ItemSeq, ObjectId},
-        insight::LastSignIn,
-        instance::Instance,
+        insight::{LastSignIn, ShownFacts},
+        instance::{Instance, ResourceKind},
         lifecycle::Entry,
         recommendation::Recommendation,
         stage::StageOrdinal,
@@ -42,8 +44,8 @@ struct ItemColumns {
     app_role_id: Option<Uuid>,
     app_role_name: Option<String>,
     recommendation_code: i16,
-    sign_in_known: bool,
-    last_sign_in_at: Option<DateTime<Utc>>,
+    #[sqlx(flatten)]
+    facts: FactColumns,
     apply_result: String,
     apply_description: Option<String>,
     applied_by_id: Option<Uuid>,
@@ -53,6 +55,27 @@ struct ItemColumns {
     sort_keys: CursorKeys,
     #[sqlx(flatten)]
     decision: DecisionColumns,
+}
+
+/// Of each sign-in: whether anything is known and shown, and when it was; unless known, never.
+#[derive(sqlx::FromRow)]
+struct FactColumns {
+    sign_in_known: bool,
+    last_sign_in_at: Option<DateTime<Utc>>,
+    application_sign_in_known: bool,
+    application_sign_in_at: Option<DateTime<Utc>>,
+    outlier: Option<bool>,
+}
+
+impl From<FactColumns> for ShownFacts {
+    fn from(row: FactColumns) -> Self {
+        let last = |known: bool, at: Option<_>| known.then(|| at.map_or(LastSignIn::Never, LastSignIn::At));
+        Self {
+            tenant_sign_in: last(row.sign_in_known, row.last_sign_in_at),
+            application_sign_in: last(row.application_sign_in_known, row.application_sign_in_at),
+            is_outlier: row.outlier,
+        }
+    }
 }
 
 impl ItemColumns {
@@ -108,11 +131,7 @@ impl TryFrom<ItemColumns> for ItemRow {
                 .ok_or_else(|| corrupt("decision_items", "recommendations", row.seq))?,
             decision: row.decision.into_decision(row.seq)?,
             applied,
-            last_sign_in: match (row.sign_in_known, row.last_sign_in_at) {
-                (false, _) => None,
-                (true, None) => Some(LastSignIn::Never),
-                (true, Some(at)) => Some(LastSignIn::At(at)),
-            },
+            facts: row.facts.into(),
         })
     }
 }
@@ -133,8 +152,13 @@ impl ViewQuery<'_> {
              d.moves_on, coalesce(d.decision, 'NotReviewed') as verdict, \
              coalesce(a.result, 'New') as apply_result, a.description as apply_description, a.applied_by_id, a.applied_by_name, \
              a.applied_by_user_principal_name, a.applied_at, r.code as recommendation_code, \
-             r.shown and i.last_sign_in_at is not null as sign_in_known, \
-             case when r.shown and isfinite(i.last_sign_in_at) then i.last_sign_in_at end as last_sign_in_at, \
+             'tenantSignIn' = any(r.insights) and i.last_sign_in_at is not null as sign_in_known, \
+             case when 'tenantSignIn' = any(r.insights) and isfinite(i.last_sign_in_at) then i.last_sign_in_at end \
+             as last_sign_in_at, \
+             'applicationSignIn' = any(r.insights) and i.application_sign_in_at is not null as application_sign_in_known, \
+             case when 'applicationSignIn' = any(r.insights) and isfinite(i.application_sign_in_at) \
+             then i.application_sign_in_at end as application_sign_in_at, \
+             case when 'affiliation' = any(r.insights) then i.outlier end as outlier, \
              case r.code when 1 then 'Approve' when 2 then 'Deny' else 'NoInfoAvailable' end as recommendation from ",
         );
         match self.view {
@@ -221,21 +245,36 @@ impl ViewQuery<'_> {
         }
     }
 
-    /// What the stage at this position recommends, and whether it shows recommendations at all. LC-RCM-10
+    /// What the stage at this position recommends, and the insights that it shows: none where it shows no recommendations. LC-RCM-10
     fn push_recommendation(&self, query: &mut QueryBuilder<Postgres>, position: impl Fn(&mut QueryBuilder<Postgres>)) {
         query.push(" cross join lateral (select coalesce(i.recommendations[");
         position(query);
         query.push(
-            "], 0::smallint) as code, coalesce((select s.recommendations_enabled from stages s where s.tenant_id = ",
+            "], 0::smallint) as code, coalesce((select p.insights from stages s join planned_stages p \
+             on p.tenant_id = s.tenant_id and p.instance_id = s.instance_id and p.ordinal = s.ordinal \
+             where s.recommendations_enabled and s.tenant_id = ",
         );
         query.push_bind(self.tenant).push(" and s.instance_id = ").push_bind(self.instance).push(" and s.ordinal = ");
         position(query);
-        query.push("), false) as shown) r");
+        query.push("), '{}') as insights) r");
     }
 
+    /// Without those removed since. Most instances have none: asked first, this costs the others nothing for each item, and leaves
+    /// the planner no other way than probing. LC-APPLY-15
     fn push_items_of_instance(&self, query: &mut QueryBuilder<Postgres>) {
         query.push(" where i.tenant_id = ").push_bind(self.tenant);
         query.push(" and i.instance_id = ").push_bind(self.instance);
+        query.push(" and (not exists ");
+        self.push_removed(query);
+        query.push(") or not exists ");
+        self.push_removed(query);
+        query.push(" and k.seq = i.seq))");
+    }
+
+    /// `(select … where …`: what was removed from the instance, to be closed.
+    fn push_removed(&self, query: &mut QueryBuilder<Postgres>) {
+        query.push("(select from removed_items k where k.tenant_id = ").push_bind(self.tenant);
+        query.push(" and k.instance_id = ").push_bind(self.instance);
     }
 
     /// ` and the stage holds the item`: the same as `stage_holds_item()`, written so that each part is served by an index.
@@ -295,6 +334,14 @@ impl ViewQuery<'_> {
     }
 }
 
+/// The members of an enumeration among these values.
+fn members(values: &[FilterValue]) -> impl Iterator<Item = String> {
+    values.iter().filter_map(|value| match value {
+        FilterValue::Member(member) => Some((*member).to_owned()),
+        _ => None,
+    })
+}
+
 const fn column(property: DecisionProperty) -> Column {
     match property {
         DecisionProperty::Id => Column { sql: "v.seq", kind: "integer", nullable: false },
@@ -342,13 +389,7 @@ impl ViewQuery<'_> {
         };
         match property {
             DecisionProperty::Decision => {
-                let verdicts: Vec<String> = values
-                    .iter()
-                    .filter_map(|value| match value {
-                        FilterValue::Member(member) => Some((*member).to_owned()),
-                        _ => None,
-                    })
-                    .collect();
+                let verdicts: Vec<String> = members(values).collect();
                 let silent = verdicts.iter().any(|verdict| verdict == Verdict::NotReviewed.as_str());
                 match (silent, verdicts.as_slice()) {
                     (false, _) => self.push_recorded(query, |query| {
@@ -377,8 +418,14 @@ impl ViewQuery<'_> {
                     });
                 }
             }
+            DecisionProperty::ApplyResult => {
+                let results: Vec<String> = members(values).collect();
+                // No row means New, which only the view can tell.
+                if !results.iter().any(|result| result == ApplyResult::New.as_str()) {
+                    self.push_having_result(query, results);
+                }
+            }
             DecisionProperty::Id
-            | DecisionProperty::ApplyResult
             | DecisionProperty::Recommendation
             | DecisionProperty::PrincipalId
             | DecisionProperty::PrincipalName
@@ -400,7 +447,14 @@ impl ViewQuery<'_> {
         query.push(comparison).push(" ").push_bind(ordinal).push(")");
     }
 
-    /// Whether the view holds every item of the instance, so that places and numbers are known without looking.
+    fn push_having_result(&self, query: &mut QueryBuilder<Postgres>, results: Vec<String>) {
+        query.push(" and v.seq in (select x.seq from apply_results x where x.tenant_id = ").push_bind(self.tenant);
+        query.push(" and x.instance_id = ").push_bind(self.instance);
+        query.push(" and x.result = any(").push_bind(results).push("))");
+    }
+
+    /// Whether the view holds every item of the instance that was not removed, so that there are as many as the largest number
+    /// without those.
     const fn holds_every_item(&self) -> bool {
         matches!(self.view, ItemView::Effective { .. } | ItemView::Stage { entry: Entry::All, reach: None, .. })
     }
@@ -416,6 +470,17 @@ struct RowsWanted<'a> {
 }
 
 impl PgUnitOfWork {
+    async fn has_removed_items(&mut self, instance: InstanceId) -> Result<bool, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        Ok(sqlx::query_scalar!(
+            r#"select exists (select from removed_items where tenant_id = $1 and instance_id = $2) as "exists!""#,
+            tenant,
+            instance.as_uuid(),
+        )
+        .fetch_one(self.connection()?)
+        .await?)
+    }
+
     async fn read_items(
         &mut self,
         instance: InstanceId,
@@ -426,7 +491,12 @@ impl PgUnitOfWork {
         let RowsWanted { expression, keys, mut after, limit, mut skip } = wanted;
         // Without a filter and an order the place of an item is its number.
         let skipped = ItemCursor { keys: Vec::new(), seq: ItemSeq::try_from(skip).unwrap_or(ItemSeq::MAX) };
-        if skip > 0 && expression.is_none() && keys.is_empty() && view.holds_every_item() {
+        if skip > 0
+            && expression.is_none()
+            && keys.is_empty()
+            && view.holds_every_item()
+            && !self.has_removed_items(instance).await?
+        {
             (after, skip) = (Some(&skipped), 0);
         }
         let mut query = QueryBuilder::<Postgres>::new("select v.*, ");
@@ -494,11 +564,27 @@ impl PgUnitOfWork {
 
 #[async_trait]
 impl ItemRepository for PgUnitOfWork {
+    async fn managed_members(&mut self, instance: &Instance) -> Result<Vec<ManagedPerson>, StoreError> {
+        if instance.resource.kind != ResourceKind::Group {
+            return Ok(Vec::new());
+        }
+        let mut statement = gathering::managed_members(self.tenant.as_uuid(), instance)
+            .ok_or_else(|| corrupt("instances", "scope", instance.id))?;
+        // not kept: a plan made without a look at how many people it is for can be the wrong one by far
+        let query = statement.build_query_as::<(Uuid, Option<Uuid>, bool)>().persistent(false);
+        let mut rows = query.fetch(self.connection()?);
+        let mut people = Vec::new();
+        while let Some((id, manager, is_member)) = rows.try_next().await? {
+            people.push(ManagedPerson { id: ObjectId::new(id), manager: manager.map(ObjectId::new), is_member });
+        }
+        Ok(people)
+    }
+
     async fn gather(&mut self, instance: &Instance, gathering: &Gathering) -> Result<i32, StoreError> {
         let tenant = self.tenant.as_uuid();
         let mut statement = gathering::statement(tenant, instance, gathering)
             .ok_or_else(|| corrupt("instances", "scope", instance.id))?;
-        let done = statement.build().execute(self.connection()?).await?;
+        let done = statement.build().persistent(false).execute(self.connection()?).await?;
         Ok(i32::try_from(done.rows_affected()).unwrap_or(i32::MAX))
     }
 
@@ -623,8 +709,10 @@ impl ItemRepository for PgUnitOfWork {
         let mut query = QueryBuilder::<Postgres>::new("select ");
         if filter.expression.is_none() && view.holds_every_item() {
             // Numbers are dense from 1.
-            query.push("coalesce(max(i.seq), 0)::bigint from decision_items i");
-            view.push_items_of_instance(&mut query);
+            query.push("coalesce(max(i.seq), 0) - (select count(*) from removed_items k where k.tenant_id = ");
+            query.push_bind(view.tenant).push(" and k.instance_id = ").push_bind(view.instance);
+            query.push(") from decision_items i where i.tenant_id = ").push_bind(view.tenant);
+            query.push(" and i.instance_id = ").push_bind(view.instance);
         } else {
             query.push("count(*) from ");
             view.push(&mut query);

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, types::Json};
+use uuid::Uuid;
 
 use super::{PgStore, PgUnitOfWork, unit_of_work::OpenTransaction};
 use crate::{
@@ -165,6 +166,34 @@ impl PgStore {
     }
 }
 
+/// What a claim returns.
+struct ClaimedRow {
+    tenant_id: Uuid,
+    job_id: Uuid,
+    payload: Json<Job>,
+    due_at: DateTime<Utc>,
+    attempts: i32,
+    lease_id: Uuid,
+    /// Of the try before.
+    last_error: Option<String>,
+    late_by: f64,
+}
+
+impl From<ClaimedRow> for ClaimedJob {
+    fn from(row: ClaimedRow) -> Self {
+        Self {
+            tenant: TenantId::new(row.tenant_id),
+            id: JobId::new(row.job_id),
+            job: row.payload.0,
+            due_at: row.due_at,
+            attempt: row.attempts,
+            interrupted: row.attempts > 1 && row.last_error.is_none(),
+            late_by: row.late_by,
+            lease: row.lease_id,
+        }
+    }
+}
+
 async fn tenants_of_jobs(connection: &mut PgConnection) -> Result<Backlog, StoreError> {
     let row = sqlx::query!(
         r#"
@@ -188,10 +217,11 @@ impl JobQueue for PgStore {
         lease_seconds: i32,
     ) -> Result<Vec<ClaimedJob>, StoreError> {
         let mut transaction = self.begin_as_worker().await?;
-        let rows = sqlx::query!(
+        let rows = sqlx::query_as!(
+            ClaimedRow,
             r#"
             with due as (
-                select tenant_id, job_id, last_error
+                select tenant_id, job_id, last_error, run_at
                   from jobs
                  where finished_at is null
                    and run_at <= clock_timestamp()
@@ -210,7 +240,8 @@ impl JobQueue for PgStore {
              where j.tenant_id = due.tenant_id
                and j.job_id = due.job_id
             returning j.tenant_id, j.job_id, j.payload as "payload: Json<Job>", j.due_at, j.attempts, j.lease_id as "lease_id!",
-                      due.last_error as "last_error?"
+                      due.last_error as "last_error?",
+                      extract(epoch from clock_timestamp() - due.run_at)::double precision as "late_by!"
             "#,
             limit,
             f64::from(lease_seconds),
@@ -219,20 +250,47 @@ impl JobQueue for PgStore {
         .fetch_all(transaction.connection()?)
         .await?;
         transaction.commit().await?;
-        let mut jobs: Vec<_> = rows
-            .into_iter()
-            .map(|row| ClaimedJob {
-                tenant: TenantId::new(row.tenant_id),
-                id: JobId::new(row.job_id),
-                job: row.payload.0,
-                due_at: row.due_at,
-                attempt: row.attempts,
-                interrupted: row.attempts > 1 && row.last_error.is_none(),
-                lease: row.lease_id,
-            })
-            .collect();
+        let mut jobs: Vec<ClaimedJob> = rows.into_iter().map(ClaimedJob::from).collect();
         jobs.sort_by_key(|job| (job.due_at, job.id));
         Ok(jobs)
+    }
+
+    async fn claim_resting(&self, tenant: TenantId, lease_seconds: i32) -> Result<Option<ClaimedJob>, StoreError> {
+        let mut transaction = self.begin_as_worker().await?;
+        let row = sqlx::query_as!(
+            ClaimedRow,
+            r#"
+            with resting as (
+                select tenant_id, job_id, last_error
+                  from jobs
+                 where finished_at is null
+                   and last_error is not null
+                   and tenant_id = $1
+                   and kind <> 'send_mail'
+                   and (leased_until is null or leased_until < clock_timestamp())
+                 order by due_at, job_id
+                 limit 1
+                   for no key update skip locked
+            )
+            update jobs j
+               set leased_until = clock_timestamp() + make_interval(secs => $2),
+                   lease_id = gen_random_uuid(),
+                   attempts = j.attempts + 1,
+                   last_error = null
+              from resting
+             where j.tenant_id = resting.tenant_id
+               and j.job_id = resting.job_id
+            returning j.tenant_id, j.job_id, j.payload as "payload: Json<Job>", j.due_at, j.attempts, j.lease_id as "lease_id!",
+                      resting.last_error as "last_error?",
+                      0::double precision as "late_by!"
+            "#,
+            tenant.as_uuid(),
+            f64::from(lease_seconds),
+        )
+        .fetch_optional(transaction.connection()?)
+        .await?;
+        transaction.commit().await?;
+        Ok(row.map(ClaimedJob::from))
     }
 
     async fn renew(&self, job: &ClaimedJob, lease_seconds: i32) -> Result<bool, StoreError> {

@@ -22,6 +22,7 @@ mod instances;
 mod issuers;
 mod items;
 mod jobs;
+mod mail;
 pub mod migrate;
 mod occurrences;
 mod reminders;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sqlx::{Postgres, QueryBuilder, Row, types::Json};
 
-use super::{PgUnitOfWork, definitions::moves_to_row, gathering::push_user_conditions};
+use super::{PgUnitOfWork, definitions::moves_to_row, gathering::push_user_conditions, stages::insights_to_row};
 use crate::{
     domain::{
         enumeration::OpenedOccurrence,
@@ -102,21 +102,22 @@ impl PgUnitOfWork {
         for stage in planned {
             let lists: Vec<_> =
                 instances.iter().map(|id| ReviewerListId::of_planned_stage(*id, stage.ordinal).as_uuid()).collect();
-            let look_back = stage.look_back.map(|duration| duration.to_string());
+            let (insights, look_backs) = insights_to_row(&stage.insights);
             sqlx::query!(
                 r#"
                 insert into planned_stages
                     (tenant_id, instance_id, ordinal, ends_after_days, decisions_that_will_move_to_next_stage,
-                     recommendations_enabled, recommendation_look_back_duration, reviewer_list_id)
-                select $1, new.instance_id, $2, $3, $4, $5, $6, new.reviewer_list_id
-                  from unnest($7::uuid[], $8::uuid[]) as new (instance_id, reviewer_list_id)
+                     recommendations_enabled, insights, insight_look_backs, reviewer_list_id)
+                select $1, new.instance_id, $2, $3, $4, $5, $6, $7, new.reviewer_list_id
+                  from unnest($8::uuid[], $9::uuid[]) as new (instance_id, reviewer_list_id)
                 "#,
                 tenant,
                 stage.ordinal,
                 i32::try_from(stage.ends_after_days).unwrap_or(i32::MAX),
                 &moves_to_row(&stage.moves),
                 stage.recommendations_enabled,
-                look_back,
+                &insights,
+                &look_backs as &[Option<String>],
                 &ids,
                 &lists,
             )

@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 
 use super::PgUnitOfWork;
 use crate::{
-    domain::{ids::InstanceId, stage::StageOrdinal},
-    store::{MailKind, ReminderRepository, StoreError},
+    domain::{ids::InstanceId, mail::MailKind, stage::StageOrdinal},
+    store::{ReminderRepository, StoreError},
 };
 
 #[async_trait]
@@ -47,6 +47,7 @@ impl ReminderRepository for PgUnitOfWork {
     async fn enqueue(&mut self, instance: InstanceId, ordinal: StageOrdinal, sequence: i32) -> Result<i64, StoreError> {
         let tenant = self.tenant.as_uuid();
         let now = self.now;
+        let kind = if sequence == 0 { MailKind::Reminder } else { MailKind::ManualReminder };
         let enqueued = sqlx::query!(
             r#"
             insert into jobs (tenant_id, job_id, kind, key, payload, due_at, run_at)
@@ -65,7 +66,7 @@ impl ReminderRepository for PgUnitOfWork {
             instance.as_uuid(),
             ordinal,
             now,
-            MailKind::Reminder.key(),
+            kind.key(),
             sequence,
         )
         .execute(self.connection()?)

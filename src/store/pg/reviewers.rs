@@ -8,13 +8,13 @@ use crate::{
         ids::{DefinitionId, InstanceId, ItemSeq, ObjectId, ReviewerListId},
         instance::Instance,
         lifecycle::Entry,
+        mail::MailKind,
         reviewer_reach::ReviewerReach,
         reviewer_scope::{ReviewerForm, ReviewerScope},
         stage::StageOrdinal,
     },
     store::{
-        MailKind, NamedByMore, Resolution, ReviewerListRepository, ReviewerRepository, StageEntry, StageReach,
-        StoreError, Ties,
+        NamedByMore, Resolution, ReviewerListRepository, ReviewerRepository, StageEntry, StageReach, StoreError, Ties,
     },
 };
 
@@ -335,6 +335,7 @@ impl PgUnitOfWork {
                  where i.tenant_id = $1
                    and i.instance_id = $2
                    and i.direct_connect
+                   and stage_holds_item($1, $2, $3, $7, i.seq)
             ), primaries as (
                 insert into stage_reviewers (tenant_id, instance_id, ordinal, reviewer_id, cohort)
                 select $1, $2, $3, user_id, cohort
@@ -355,6 +356,7 @@ impl PgUnitOfWork {
             instance.resource.id.as_uuid(),
             primary,
             fallback,
+            stage.entry.as_str(),
         )
         .fetch_one(self.connection()?)
         .await?;
@@ -647,39 +649,7 @@ impl ReviewerRepository for PgUnitOfWork {
     ) -> Result<bool, StoreError> {
         let tenant = self.tenant.as_uuid();
         let reviews = sqlx::query_scalar!(
-            r#"
-            select exists (
-                       select
-                         from stage_reviewers r
-                        where r.tenant_id = $1
-                          and r.instance_id = $2
-                          and r.ordinal = $3
-                          and r.reviewer_id = $4)
-                or exists (
-                       select
-                         from stage_fallbacks f
-                         join stage_unassigned_cohorts u
-                           on u.tenant_id = f.tenant_id
-                          and u.instance_id = f.instance_id
-                          and u.ordinal = f.ordinal
-                          and f.cohort in (0, u.cohort)
-                        where f.tenant_id = $1
-                          and f.instance_id = $2
-                          and f.ordinal = $3
-                          and f.reviewer_id = $4)
-                or exists (
-                       select
-                         from item_overrides o
-                         join decision_items i
-                           on i.tenant_id = o.tenant_id
-                          and i.instance_id = o.instance_id
-                          and i.seq = o.seq
-                        where o.tenant_id = $1
-                          and o.instance_id = $2
-                          and o.ordinal = $3
-                          and o.reviewer_id in ($4, '00000000-0000-0000-0000-000000000000')
-                          and reviews_item($1, $2, $3, i.seq, i.cohort, $4)) as "reviews!"
-            "#,
+            r#"select reviews_in_stage($1, $2, $3, $4) as "reviews!""#,
             tenant,
             instance.as_uuid(),
             ordinal,

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     domain::{
         ids::{DefinitionId, InstanceId, ReviewerListId, StageId},
+        insight::{InsightKind, StageInsight},
         lifecycle::Entry,
         reviewer_scope::ReviewerLists,
         stage::{PlannedStage, Stage, StageOrdinal},
@@ -242,13 +243,13 @@ impl StageRepository for PgUnitOfWork {
             let list = ReviewerListId::of_planned_stage(instance, stage.ordinal);
             self.replace(list, &stage.reviewer_lists).await?;
             let moves = moves_to_row(&stage.moves);
-            let look_back = stage.look_back.map(|duration| duration.to_string());
+            let (insights, look_backs) = insights_to_row(&stage.insights);
             sqlx::query!(
                 r#"
                 insert into planned_stages
                     (tenant_id, instance_id, ordinal, ends_after_days, decisions_that_will_move_to_next_stage,
-                     recommendations_enabled, recommendation_look_back_duration, reviewer_list_id)
-                values ($1, $2, $3, $4, $5, $6, $7, $8)
+                     recommendations_enabled, insights, insight_look_backs, reviewer_list_id)
+                values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
                 "#,
                 tenant,
                 instance.as_uuid(),
@@ -256,7 +257,8 @@ impl StageRepository for PgUnitOfWork {
                 i32::try_from(stage.ends_after_days).unwrap_or(i32::MAX),
                 &moves,
                 stage.recommendations_enabled,
-                look_back,
+                &insights,
+                &look_backs as &[Option<String>],
                 list.as_uuid(),
             )
             .execute(self.connection()?)
@@ -270,7 +272,7 @@ impl StageRepository for PgUnitOfWork {
         let rows = sqlx::query!(
             r#"
             select ordinal, ends_after_days, decisions_that_will_move_to_next_stage, recommendations_enabled,
-                   recommendation_look_back_duration
+                   insights, insight_look_backs as "insight_look_backs: Vec<Option<String>>"
               from planned_stages
              where tenant_id = $1
                and instance_id = $2
@@ -293,14 +295,25 @@ impl StageRepository for PgUnitOfWork {
                         .map_err(|_| corrupt("planned_stages", "ends_after_days", id))?,
                     moves: moves_from_row("planned_stages", id, &row.decisions_that_will_move_to_next_stage)?,
                     recommendations_enabled: row.recommendations_enabled,
-                    look_back: row
-                        .recommendation_look_back_duration
-                        .map(|text| text.parse())
-                        .transpose()
-                        .map_err(|_| corrupt("planned_stages", "recommendation_look_back_duration", id))?,
+                    insights: insights_from_row(&row.insights, &row.insight_look_backs)
+                        .ok_or_else(|| corrupt("planned_stages", "insights", id))?,
                     reviewer_lists,
                 })
             })
             .collect()
     }
+}
+
+/// Kinds and look-backs, position by position.
+pub(super) fn insights_to_row(insights: &[StageInsight]) -> (Vec<String>, Vec<Option<String>>) {
+    let look_back = |insight: &StageInsight| insight.look_back.map(|duration| duration.to_string());
+    insights.iter().map(|insight| (insight.kind.as_str().to_owned(), look_back(insight))).unzip()
+}
+
+fn insights_from_row(kinds: &[String], look_backs: &[Option<String>]) -> Option<Vec<StageInsight>> {
+    let insight = |(kind, look_back): (&String, &Option<String>)| {
+        let look_back = look_back.as_ref().map(|text| text.parse()).transpose().ok()?;
+        Some(StageInsight { kind: InsightKind::from_stored(kind)?, look_back })
+    };
+    (kinds.len() == look_backs.len()).then(|| kinds.iter().zip(look_backs).map(insight).collect())?
 }

@@ -8,8 +8,9 @@ use crate::{
     domain::ids::TenantId,
     store::{
         ContactedReviewerRepository, DecisionRepository, DefinitionRepository, DefinitionUpdateRepository,
-        DirectoryRepository, EventRepository, InstanceRepository, ItemRepository, JobRepository, ReminderRepository,
-        ReviewerListRepository, ReviewerRepository, StageRepository, StoreError, TenantRepository, UnitOfWork,
+        DirectoryRepository, EventRepository, InstanceRepository, ItemRepository, JobRepository, MailRepository,
+        ReminderRepository, ReviewerListRepository, ReviewerRepository, StageRepository, StoreError, TenantRepository,
+        UnitOfWork,
         apply::ApplyRepository,
         bulk::BulkDecisionRepository,
         first_answers::FirstAnswerRepository,
@@ -192,6 +193,10 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn review_settings(&mut self) -> &mut dyn ReviewSettingsRepository {
+        self
+    }
+
+    fn mail(&mut self) -> &mut dyn MailRepository {
         self
     }
 

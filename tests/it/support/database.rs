@@ -32,6 +32,34 @@ impl Database {
         Self::named(&name).await
     }
 
+    /// A database in which the server's clock stands still for good: only tenants' own clocks move.
+    ///
+    /// Names are looked up in `standing` first, also those of the server's own functions.
+    pub async fn with_a_standing_clock(at: &str) -> Self {
+        let name = format!("attestry_standing_{}", fingerprint());
+        let database = Self::named(&name).await;
+        let functions: String = ["now", "clock_timestamp", "statement_timestamp", "transaction_timestamp"]
+            .iter()
+            .map(|function| {
+                format!(
+                    "create or replace function standing.{function}() returns timestamptz language sql stable parallel safe
+                     return timestamptz '{at}';"
+                )
+            })
+            .collect();
+        database
+            .execute(&format!(
+                "select pg_advisory_lock(20260101);
+                 create schema if not exists standing;
+                 grant usage on schema standing to attestry_service, attestry_worker;
+                 {functions}
+                 alter database {name} set search_path = standing, public, pg_catalog;
+                 select pg_advisory_unlock(20260101)"
+            ))
+            .await;
+        database
+    }
+
     /// An empty database without migrations.
     pub async fn empty() -> Self {
         let name = format!("attestry_empty_{}", attestry::app::ids::tenant().as_uuid().simple());

@@ -16,10 +16,15 @@ impl Tenant {
     /// The company of the worked example, and the server that gets its mail.
     pub async fn with_finance_and_mail() -> (Self, SmtpSink) {
         let sink = SmtpSink::start().await.unwrap();
-        let mailer = SmtpMailer::new(&format!("smtp://{}", sink.address()), "reviews@attestry.example").unwrap();
-        let tenant = Self::with_mailer(Arc::new(mailer)).await;
+        let tenant = Self::with_mail_to(&sink).await;
         Company::finance().import(&tenant).await;
         (tenant, sink)
+    }
+
+    /// A new tenant whose mail goes to this server.
+    pub async fn with_mail_to(sink: &SmtpSink) -> Self {
+        let mailer = SmtpMailer::new(&format!("smtp://{}", sink.address()), "reviews@attestry.example").unwrap();
+        Self::with_mailer(Arc::new(mailer)).await
     }
 
     /// The tenant's clock.

@@ -1,5 +1,6 @@
 //! What every test starts from: a database, the service on a port of its own, and a tenant nobody else has.
 
+mod applying;
 mod chains;
 mod client;
 mod company;
@@ -46,6 +47,7 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 use tokio::sync::Notify;
 
+pub use applying::{account, applied, apply_path, column_where, ended, members, of_guests, results, with_guests};
 pub use chains::assert_one_chain_of_statuses_each;
 pub use client::{Answer, Client};
 pub use company::{Company, GUEST, id_of};

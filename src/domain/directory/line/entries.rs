@@ -5,7 +5,9 @@ use super::{
     each_once, object_id,
 };
 use crate::domain::{
-    directory::{AppRole, AppRoleAssignment, AssignmentPolicy, PackageAssignment, Property, SharedChannel},
+    directory::{
+        AppRole, AppRoleAssignment, ApplicationSignIn, AssignmentPolicy, PackageAssignment, Property, SharedChannel,
+    },
     ids::ObjectId,
     violation::Violation,
 };
@@ -43,6 +45,27 @@ impl Element for AppRole {
         };
         match (id, display_name) {
             (Some(id), Some(display_name)) if faults.0.is_empty() => Ok(Self { id, display_name, value }),
+            _ => Err(faults.0),
+        }
+    }
+}
+
+impl Element for ApplicationSignIn {
+    type Read = Fields;
+
+    fn check(read: Fields) -> Result<Self, Vec<Violation>> {
+        let mut faults = Faults::default();
+        let [user_id, last] = faults.pick(["userId", "lastSignInDateTime"], members(read)?);
+        let user_id = faults.member_id("userId", user_id, object_id);
+        if last.is_none() {
+            faults.add("lastSignInDateTime", "is required; null is known, and never signed in");
+        }
+        let last_sign_in_at = match faults.moment("lastSignInDateTime", last) {
+            Property::Value(at) => Some(at),
+            Property::Absent | Property::Null => None,
+        };
+        match user_id {
+            Some(user_id) if faults.0.is_empty() => Ok(Self { user_id, last_sign_in_at }),
             _ => Err(faults.0),
         }
     }
@@ -155,6 +178,14 @@ impl Entry for AppRole {
 
     fn id(&self) -> &ObjectId {
         &self.id
+    }
+}
+
+impl Entry for ApplicationSignIn {
+    type Id = ObjectId;
+
+    fn id(&self) -> &ObjectId {
+        &self.user_id
     }
 }
 

@@ -167,6 +167,29 @@ pub(super) const CHANNEL_MEMBERS: ListStatements = ListStatements {
     ",
 };
 
+/// One per user. A later sign-in replaces what was known.
+pub(super) const APPLICATION_SIGN_INS: ListStatements = ListStatements {
+    remove: "
+        delete from application_sign_ins as stored
+         using staged_service_principals as object
+         where stored.tenant_id = $1
+           and stored.service_principal_id = object.id
+           and object.sign_ins_told
+           and not exists (
+                   select from staged_application_sign_ins as told
+                    where told.object_id = stored.service_principal_id and told.entry_id = stored.user_id
+               )
+    ",
+    add: "
+        insert into application_sign_ins as stored (tenant_id, service_principal_id, user_id, last_sign_in_at)
+        select $1, object_id, entry_id, last_sign_in_at
+          from staged_application_sign_ins
+            on conflict (tenant_id, service_principal_id, user_id) do update
+           set last_sign_in_at = excluded.last_sign_in_at
+         where stored.last_sign_in_at is distinct from excluded.last_sign_in_at
+    ",
+};
+
 /// With a policy its assignments go.
 pub(super) const POLICIES: ListStatements = ListStatements {
     remove: remove!(

@@ -62,13 +62,27 @@ async fn begin(pool: &PgPool, tenant: TenantId) -> Result<Option<Box<dyn Directo
         return Ok(None);
     }
     sqlx::raw_sql(statements::CREATE_STAGING).execute(&mut *transaction).await?;
-    Ok(Some(Box::new(Import { transaction, tenant: tenant.as_uuid(), staging: Staging::new() })))
+    let tenant = tenant.as_uuid();
+    Ok(Some(Box::new(Import { pool: pool.clone(), transaction, tenant, staging: Staging::new(), is_large: false })))
+}
+
+/// Tells the planner what the directory looks like now; by itself that would come minutes later.
+async fn refresh_statistics(pool: &PgPool) -> Result<(), sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    sqlx::raw_sql("set local role attestry_service; set local statement_timeout = 0; set local lock_timeout = '10s'")
+        .execute(&mut *transaction)
+        .await?;
+    sqlx::raw_sql("select analyze_directory()").execute(&mut *transaction).await?;
+    transaction.commit().await
 }
 
 struct Import {
+    pool: PgPool,
     transaction: Transaction<'static, Postgres>,
     tenant: Uuid,
     staging: Staging,
+    /// [`MANY_ROWS`] or more were staged.
+    is_large: bool,
 }
 
 #[async_trait]
@@ -107,7 +121,12 @@ impl DirectoryImport for Import {
             .bind(ObjectId::NOBODY.as_uuid())
             .bind(sqlx::types::Json(report));
         event.execute(&mut *self.transaction).await.map_err(StoreError::from)?;
-        self.transaction.commit().await.map_err(StoreError::from)
+        self.transaction.commit().await.map_err(StoreError::from)?;
+        if self.is_large {
+            // The import is done whatever becomes of this.
+            let _refreshed = refresh_statistics(&self.pool).await;
+        }
+        Ok(())
     }
 }
 
@@ -115,7 +134,8 @@ impl Import {
     async fn close(&mut self) -> Result<(), sqlx::Error> {
         let connection = &mut *self.transaction;
         let rows = self.staging.send_all(connection).await?;
-        if rows >= MANY_ROWS {
+        self.is_large = rows >= MANY_ROWS;
+        if self.is_large {
             sqlx::raw_sql("set local enable_nestloop = off").execute(&mut *connection).await?;
         }
         sqlx::raw_sql(statements::INDEX_STAGING).execute(&mut *connection).await?;
@@ -270,6 +290,7 @@ impl Import {
             group_eligible_owners: list(self, "group_eligible_owners", lists::GROUP_ELIGIBLE_OWNERS).await?,
             service_principal_owners: list(self, "service_principal_owners", lists::SERVICE_PRINCIPAL_OWNERS).await?,
             app_role_assignments: list(self, "app_role_assignments", lists::ASSIGNMENTS).await?,
+            application_sign_ins: list(self, "application_sign_ins", lists::APPLICATION_SIGN_INS).await?,
             role_members: list(self, "role_members", lists::ROLE_MEMBERS).await?,
             role_eligible_members: list(self, "role_eligible_members", lists::ELIGIBLE_MEMBERS).await?,
             app_roles: list(self, "app_roles", lists::APP_ROLES).await?,

@@ -29,6 +29,7 @@ pub(super) struct Staging {
     role_members: CopyBuffer,
     eligible_members: CopyBuffer,
     assignments: CopyBuffer,
+    application_sign_ins: CopyBuffer,
     app_roles: CopyBuffer,
     channels: CopyBuffer,
     channel_members: CopyBuffer,
@@ -43,7 +44,7 @@ impl Staging {
             objects: CopyBuffer::new(statements::COPY_OBJECTS, 3),
             users: CopyBuffer::new(statements::COPY_USERS, 23),
             groups: CopyBuffer::new(statements::COPY_GROUPS, 14),
-            service_principals: CopyBuffer::new(statements::COPY_SERVICE_PRINCIPALS, 8),
+            service_principals: CopyBuffer::new(statements::COPY_SERVICE_PRINCIPALS, 9),
             directory_roles: CopyBuffer::new(statements::COPY_DIRECTORY_ROLES, 7),
             group_members: CopyBuffer::new(statements::COPY_GROUP_MEMBERS, 2),
             user_sponsors: CopyBuffer::new(statements::COPY_USER_SPONSORS, 2),
@@ -53,6 +54,7 @@ impl Staging {
             role_members: CopyBuffer::new(statements::COPY_ROLE_MEMBERS, 2),
             eligible_members: CopyBuffer::new(statements::COPY_ELIGIBLE_MEMBERS, 2),
             assignments: CopyBuffer::new(statements::COPY_ASSIGNMENTS, 4),
+            application_sign_ins: CopyBuffer::new(statements::COPY_APPLICATION_SIGN_INS, 3),
             app_roles: CopyBuffer::new(statements::COPY_APP_ROLES, 4),
             channels: CopyBuffer::new(statements::COPY_CHANNELS, 3),
             channel_members: CopyBuffer::new(statements::COPY_CHANNEL_MEMBERS, 3),
@@ -79,6 +81,7 @@ impl Staging {
             &mut self.role_members,
             &mut self.eligible_members,
             &mut self.assignments,
+            &mut self.application_sign_ins,
             &mut self.app_roles,
             &mut self.channels,
             &mut self.channel_members,
@@ -200,7 +203,8 @@ impl Staging {
             .text_or_null(told.display_name.as_deref())
             .flag(told.owners.is_some())
             .flag(told.app_roles.is_some())
-            .flag(told.app_role_assigned_to.is_some());
+            .flag(told.app_role_assigned_to.is_some())
+            .flag(told.sign_ins.is_some());
         self.service_principals.send_if_full(connection).await?;
         entries(&mut self.service_principal_owners, connection, told.id, told.owners.as_deref()).await?;
         for assignments in told.app_role_assigned_to.as_deref().unwrap_or_default().chunks(ENTRIES_AT_ONCE) {
@@ -213,6 +217,16 @@ impl Staging {
                     .uuid(app_role_id.as_uuid());
             }
             self.assignments.send_if_full(connection).await?;
+        }
+        for sign_ins in told.sign_ins.as_deref().unwrap_or_default().chunks(ENTRIES_AT_ONCE) {
+            for sign_in in sign_ins {
+                self.application_sign_ins
+                    .row()
+                    .uuid(told.id.as_uuid())
+                    .uuid(sign_in.user_id.as_uuid())
+                    .moment_or_null(sign_in.last_sign_in_at);
+            }
+            self.application_sign_ins.send_if_full(connection).await?;
         }
         for role in told.app_roles.as_deref().unwrap_or_default() {
             self.app_roles

@@ -54,7 +54,8 @@ pub(super) const CREATE_STAGING: &str = "
         display_name text,
         owners_told boolean not null,
         app_roles_told boolean not null,
-        assignments_told boolean not null
+        assignments_told boolean not null,
+        sign_ins_told boolean not null
     ) on commit drop;
     create temp table staged_directory_roles (
         line bigint not null,
@@ -116,6 +117,11 @@ pub(super) const CREATE_STAGING: &str = "
         entry_id uuid not null,
         app_role_id uuid not null
     ) on commit drop;
+    create temp table staged_application_sign_ins (
+        object_id uuid not null,
+        entry_id uuid not null,
+        last_sign_in_at timestamptz
+    ) on commit drop;
     create temp table staged_references (id uuid not null, kind text) on commit drop;
 ";
 
@@ -139,6 +145,7 @@ pub(super) const COPY_ACCESS_PACKAGES: &str = "copy staged_access_packages from 
 pub(super) const COPY_POLICIES: &str = "copy staged_policies from stdin (format binary)";
 pub(super) const COPY_PACKAGE_ASSIGNMENTS: &str = "copy staged_package_assignments from stdin (format binary)";
 pub(super) const COPY_ASSIGNMENTS: &str = "copy staged_assignments from stdin (format binary)";
+pub(super) const COPY_APPLICATION_SIGN_INS: &str = "copy staged_application_sign_ins from stdin (format binary)";
 
 /// What the statements below need to be fast whatever the planner believes.
 ///
@@ -160,6 +167,7 @@ pub(super) const INDEX_STAGING: &str = "
     create index on staged_role_members (object_id, entry_id);
     create index on staged_assignments (object_id, assignment_id);
     create index on staged_eligible_members (object_id, entry_id);
+    create index on staged_application_sign_ins (object_id, entry_id);
     create index on staged_app_roles (object_id, app_role_id);
     create index on staged_channels (object_id, channel_id);
     create index on staged_channel_members (object_id, channel_id, entry_id);
@@ -169,7 +177,8 @@ pub(super) const INDEX_STAGING: &str = "
     analyze staged_objects, staged_users, staged_groups, staged_service_principals, staged_directory_roles,
         staged_access_packages, staged_user_sponsors, staged_group_members, staged_group_owners, staged_service_principal_owners,
         staged_role_members, staged_eligible_members, staged_assignments, staged_app_roles, staged_channels,
-        staged_channel_members, staged_policies, staged_package_assignments, staged_group_eligible_owners;
+        staged_channel_members, staged_policies, staged_package_assignments, staged_group_eligible_owners,
+        staged_application_sign_ins;
 ";
 
 /// The database compares nothing across tenants, so the tenant is part of the name of the lock.
@@ -280,6 +289,8 @@ pub(super) const FIND_REFERENCES: &str = "
                select entry_id from staged_channel_members
                union
                select entry_id from staged_package_assignments
+               union
+               select entry_id from staged_application_sign_ins
            ) as told
       left join staged_objects as o on o.id = told.id
       left join users as u on u.tenant_id = $1 and u.user_id = told.id
@@ -323,6 +334,8 @@ pub(super) const BAD_REFERENCES: &str = "
                  from staged_assignments
                union all
                select object_id, 'sharedChannels.members', entry_id, array['user'] from staged_channel_members
+               union all
+               select object_id, 'signIns.userId', entry_id, array['user'] from staged_application_sign_ins
                union all
                select object_id, 'assignments.targetId', entry_id, array['user', 'servicePrincipal']
                  from staged_package_assignments
@@ -582,6 +595,7 @@ pub(super) const COUNT_STAGED: &str = "
            (select count(*) from staged_group_eligible_owners) as group_eligible_owners,
            (select count(*) from staged_service_principal_owners) as service_principal_owners,
            (select count(*) from staged_assignments) as app_role_assignments,
+           (select count(*) from staged_application_sign_ins) as application_sign_ins,
            (select count(*) from staged_role_members) as role_members,
            (select count(*) from staged_eligible_members) as role_eligible_members,
            (select count(*) from staged_app_roles) as app_roles,

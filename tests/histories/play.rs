@@ -1,0 +1,604 @@
+//! Plays a history: each command is done by the application and by the model, and both are compared.
+
+use std::collections::BTreeSet;
+
+use attestry::{domain::status::Status, store::ClaimedJob};
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{
+    command::{Act, Answer, At, By, Caller, Command, Deed, DraftChange, ListChange, NewList, Span, Target, Work},
+    company::{Change, Directory, Name},
+    invariants::{self, Statuses, Transition},
+    model::{Instance, Model, Step},
+    observed::{Observed, everybody},
+    review::Reviewer,
+    schedule::{crash, race},
+    world::{Place, Told, World},
+};
+
+/// Crashes of one job after which it is left to finish: from then on applying takes smaller steps, which the model does not know.
+const CRASHES_OF_A_JOB: i32 = 2;
+
+/// A failure, and the script that leads to it.
+pub type Outcome = Result<Reached, String>;
+
+/// What a history did, so that a test can tell whether histories reach what they are to prove.
+#[derive(Debug, Default)]
+pub struct Reached {
+    pub steps: usize,
+    pub what: BTreeSet<&'static str>,
+}
+
+struct Play<'a> {
+    world: World<'a>,
+    model: Model,
+    seen: Observed,
+    statuses: Statuses,
+    reviews: usize,
+    reached: Reached,
+    script: Vec<String>,
+}
+
+/// Plays a history in a tenant of its own.
+pub async fn play(place: &mut Place, directory: &Directory, history: &[Command]) -> Outcome {
+    let mut world = World::new(place, directory).await;
+    let seen = world.observe().await;
+    let mut play = Play {
+        model: Model::new(super::beginning(), directory.clone()),
+        world,
+        seen,
+        statuses: Statuses::default(),
+        reviews: 0,
+        reached: Reached::default(),
+        script: Vec::new(),
+    };
+    for (number, command) in history.iter().enumerate() {
+        play.script.push(format!("{:>3}. {command}", number + 1));
+        if let Err(failure) = play.command(command).await {
+            let directory = play.directory_as_text(directory);
+            return Err(format!("{failure}\n\nThe history:\n{directory}\n{}\n", play.script.join("\n")));
+        }
+    }
+    Ok(play.reached)
+}
+
+/// An act, and the job it is when it is one.
+type Prepared = (Act, Option<ClaimedJob>);
+
+impl Play<'_> {
+    fn directory_as_text(&self, directory: &Directory) -> String {
+        let mut text = format!(
+            "     finance has the members {:?} and the owners {:?}, contractors {:?}",
+            directory.members, directory.owners, directory.nested
+        );
+        for (name, user) in &directory.users {
+            text += &format!("\n     {name}: manager {:?}, {:?}", user.manager, user.sign_in);
+            if !user.enabled {
+                text += ", disabled";
+            }
+        }
+        text
+    }
+
+    fn note(&mut self, text: impl std::fmt::Display) {
+        self.script.push(format!("       {text}"));
+    }
+
+    async fn command(&mut self, command: &Command) -> Result<(), String> {
+        match command {
+            Command::Do(deed) => {
+                let Some(prepared) = self.prepare(deed).await else { return Ok(()) };
+                self.plainly(prepared).await
+            }
+            Command::Crash { deed, polls, at_once } => {
+                let Some(prepared) = self.prepare(deed).await else { return Ok(()) };
+                match &prepared.1 {
+                    Some(job) if job.attempt > CRASHES_OF_A_JOB => self.plainly(prepared).await,
+                    _ => self.crashing(prepared, *polls, *at_once).await,
+                }
+            }
+            Command::Race { first, second, lead } => {
+                let first = self.prepare(first).await;
+                let second = self.prepare(second).await;
+                match (first, second) {
+                    (Some(first), Some(second)) => self.racing(first, second, *lead).await,
+                    (Some(one), None) | (None, Some(one)) => self.plainly(one).await,
+                    (None, None) => Ok(()),
+                }
+            }
+            Command::Twice { which, lead } => {
+                let Some(job) = self.world.take_job(*which).await else { return Ok(()) };
+                if job.attempt > CRASHES_OF_A_JOB {
+                    let prepared = self.work(job, false);
+                    return self.plainly(prepared).await;
+                }
+                let again = self.world.take_over(&job).await;
+                let (first, second) = (self.work(job, true), self.work(again, false));
+                self.racing(first, second, *lead).await
+            }
+            Command::Wait(span) => {
+                let to = self.target(*span);
+                self.set_clock(to).await
+            }
+            Command::Live(span) => self.live(self.target(*span)).await,
+            Command::Change(change) => self.change(*change).await,
+        }
+    }
+
+    // --- doing -----------------------------------------------------------------------------------------------------------------
+
+    fn perform(&self, prepared: &Prepared) -> std::pin::Pin<Box<dyn Future<Output = Told>>> {
+        match prepared {
+            (_, Some(job)) => Box::pin(self.world.run(job.clone())),
+            (act, None) => {
+                let review = match act {
+                    Act::UpdateDefinition { review, .. } => self.model.reviews.get(review),
+                    _ => None,
+                };
+                let created_at = review.map_or(self.model.now, |review| review.created_at);
+                Box::pin(self.world.perform(act, created_at))
+            }
+        }
+    }
+
+    async fn plainly(&mut self, prepared: Prepared) -> Result<(), String> {
+        let told = self.perform(&prepared).await;
+        let expected = self.model.act(&prepared.0);
+        self.note(format!("{} -> {told}", prepared.0));
+        let answer = told.answer;
+        if answer != expected {
+            return Err(format!("the answer is {answer:?}, and the rules say {expected:?}"));
+        }
+        self.reach(&prepared.0, &answer);
+        self.compare(&[prepared.0], false).await
+    }
+
+    /// After a crash each transaction of the act has happened, or has not: it is as if the act had ended after one of them.
+    /// LC-CONC-06
+    async fn crashing(&mut self, prepared: Prepared, polls: usize, at_once: bool) -> Result<(), String> {
+        let ended = crash(self.perform(&prepared), polls, at_once).await;
+        self.world.settle().await?;
+        if let Some(job) = &prepared.1 {
+            self.world.end_lease(job).await;
+        }
+        let act = prepared.0.clone();
+        let end = ended.as_ref().map_or("dead".to_owned(), |told| format!("{told}, in time"));
+        self.note(format!("{act} -> {end}"));
+        let ended = ended.map(|told| told.answer);
+        let mut possible = vec![self.model.clone()];
+        let mut taken = 0;
+        loop {
+            let mut next = possible.last().unwrap().clone();
+            let step = next.step(&act, taken);
+            possible.push(next);
+            match step {
+                Step::More => taken += 1,
+                Step::Done(expected) => {
+                    if let Some(answer) = &ended {
+                        if *answer != expected {
+                            return Err(format!("the answer is {answer:?}, and the rules say {expected:?}"));
+                        }
+                        possible = vec![possible.pop().unwrap()];
+                    }
+                    break;
+                }
+            }
+        }
+        if ended.is_none() {
+            self.reached.what.insert("crashed");
+        }
+        self.compare_with_one_of(possible, &[act]).await
+    }
+
+    /// Two at once are as if one had been after the other, transaction by transaction. LC-CONC-01 to 07
+    async fn racing(&mut self, first: Prepared, second: Prepared, lead: usize) -> Result<(), String> {
+        let (one, other) = race(self.perform(&first), self.perform(&second), lead).await;
+        self.world.settle().await?;
+        let acts = [first.0, second.0];
+        self.note(format!("{} -> {one}", acts[0]));
+        self.note(format!("and {} -> {other}", acts[1]));
+        let answers = [one.answer, other.answer];
+        let mut ends = Vec::new();
+        interleave(&self.model, &acts, [0, 0], [None, None], &mut ends);
+        let possible = ends.iter().filter(|(_, ended)| *ended == answers).map(|(model, _)| model.clone());
+        let possible: Vec<_> = possible.collect();
+        if possible.is_empty() {
+            let told: BTreeSet<_> = ends.iter().map(|(_, ended)| format!("{ended:?}")).collect();
+            return Err(format!("the answers are {answers:?}, and the rules say one of {told:?}"));
+        }
+        self.reached.what.insert("raced");
+        for (act, answer) in acts.iter().zip(&answers) {
+            self.reach(act, answer);
+        }
+        self.compare_with_one_of(possible, &acts).await
+    }
+
+    async fn set_clock(&mut self, to: DateTime<Utc>) -> Result<(), String> {
+        if to <= self.model.now {
+            return Ok(());
+        }
+        self.world.set_clock(to).await;
+        self.model.now = to;
+        self.compare(&[], false).await
+    }
+
+    /// Everything that falls due until then happens, each at its own instant.
+    async fn live(&mut self, to: DateTime<Utc>) -> Result<(), String> {
+        loop {
+            while let Some(job) = self.world.take_job(0).await {
+                let prepared = self.work(job, false);
+                self.plainly(prepared).await?;
+            }
+            let due = self.seen.work.values().copied().filter(|due| *due > self.model.now).min();
+            match due {
+                Some(due) if due <= to => self.set_clock(due).await?,
+                _ if to > self.model.now => self.set_clock(to).await?,
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    async fn change(&mut self, change: Change) -> Result<(), String> {
+        self.world.change(change).await;
+        self.model.directory.change(change);
+        self.compare(&[], true).await
+    }
+
+    // --- comparing -------------------------------------------------------------------------------------------------------------
+
+    async fn compare_with_one_of(&mut self, possible: Vec<Model>, acts: &[Act]) -> Result<(), String> {
+        let seen = self.world.observe().await;
+        match possible.iter().find(|model| model.facts() == seen.facts) {
+            Some(model) => self.model = model.clone(),
+            None => {
+                let differences: Vec<_> = possible
+                    .iter()
+                    .map(|model| model.facts().difference(&seen.facts, "the rules", "the database"))
+                    .collect();
+                return Err(format!("what is there is none of what it could be:\n{}", differences.join("  or\n")));
+            }
+        }
+        self.look(seen, acts, false).await
+    }
+
+    async fn compare(&mut self, acts: &[Act], directory_changed: bool) -> Result<(), String> {
+        let seen = self.world.observe().await;
+        let facts = self.model.facts();
+        if facts != seen.facts {
+            let difference = facts.difference(&seen.facts, "the rules", "the database");
+            return Err(format!("what is there is not what should be:\n{difference}"));
+        }
+        self.look(seen, acts, directory_changed).await
+    }
+
+    /// The invariants, and the same through the eyes of somebody.
+    async fn look(&mut self, seen: Observed, acts: &[Act], directory_changed: bool) -> Result<(), String> {
+        self.reached.steps += 1;
+        let transition = Transition { before: &self.seen, after: &seen, acts, directory_changed };
+        invariants::check(&transition, &mut self.statuses, &self.world.known.instances)?;
+        for (work, due_at) in self.model.timers() {
+            match seen.work.get(&work) {
+                Some(planned) if *planned == due_at => {}
+                // What is due may have been due before.
+                Some(planned) if due_at <= self.model.now && *planned <= self.model.now => {}
+                planned => return Err(format!("{work} is to be at {due_at}, and is planned for {planned:?}")),
+            }
+        }
+        self.seen = seen;
+        let instances = self.seen.instances.len();
+        if instances == 0 {
+            return Ok(());
+        }
+        let round = self.reached.steps;
+        let instance = &self.seen.instances[round / 3 % instances];
+        if round % 3 == 0 {
+            return Ok(());
+        }
+        if round % 3 == 1 {
+            if instance.stages[0].items.is_empty() {
+                return Ok(());
+            }
+            let shown = self.world.effective(instance.at).await;
+            let shown =
+                shown.map_err(|answer| format!("LC-INV-05: an admin cannot read {}: {answer:?}", instance.at))?;
+            return invariants::the_effective_decision_is_the_newest(instance, &shown);
+        }
+        let person = everybody().nth(round / 3 % 9).unwrap();
+        let path = (round / 3 % 2 == 0).then(|| round / 6 % instance.stages.len() + 1);
+        let plan = &self.model.instance(instance.at).unwrap().plan;
+        let found = self.world.found_by(person, instance.at, path).await;
+        invariants::a_reviewer_reads_what_he_reviews(instance, person, path, plan.multi_stage, plan.histories, &found)
+    }
+
+    // --- making acts of commands -----------------------------------------------------------------------------------------------
+
+    fn work(&self, job: ClaimedJob, stale: bool) -> Prepared {
+        let work = self.world.known.work(&job.job);
+        (Act::Work { work, interrupted: job.interrupted, stale }, Some(job))
+    }
+
+    async fn prepare(&mut self, deed: &Deed) -> Option<Prepared> {
+        if let Deed::Work(which) = deed {
+            let job = self.world.take_job(*which).await?;
+            return Some(self.work(job, false));
+        }
+        self.resolve(deed).map(|act| (act, None))
+    }
+
+    fn resolve(&mut self, deed: &Deed) -> Option<Act> {
+        if let Deed::Create(draft) = deed {
+            let review = self.reviews;
+            self.reviews += 1;
+            return Some(Act::Create { review, draft: draft.clone() });
+        }
+        let at = |target: &Target| self.instance(target.instance);
+        Some(match deed {
+            Deed::Decide { by, target, item, verdict, justified } => {
+                let at = at(target)?;
+                let stage = self.path(at, target.stage);
+                let item = self.item(at, stage, *item);
+                let by = self.caller(at, stage, Some(item), *by);
+                Act::Decide { by, at, stage, item, verdict: *verdict, justified: *justified }
+            }
+            Deed::Batch { by, target, verdict, justified, principal, elsewhere } => {
+                let at = at(target)?;
+                let stage = self.path(at, target.stage);
+                let principal = principal.map(|principal| self.item(at, stage, principal));
+                let by = self.caller(at, stage, principal, *by);
+                let (verdict, justified, elsewhere) = (*verdict, *justified, *elsewhere);
+                Act::Batch { by, at, stage, verdict, justified, principal, elsewhere }
+            }
+            Deed::Accept { by, target } => {
+                let at = at(target)?;
+                let stage = self.path(at, target.stage);
+                Act::Accept { by: self.caller(at, stage, None, *by), at, stage }
+            }
+            Deed::Reset { by, target } => {
+                let at = at(target)?;
+                Act::Reset { by: self.caller(at, None, None, *by), at }
+            }
+            Deed::Update { by, target, reviewers, fallbacks } => {
+                let at = at(target)?;
+                let by = self.caller(at, None, None, *by);
+                let instance = self.model.instance(at)?;
+                let stage = target.stage.map_or_else(
+                    || instance.running().unwrap_or(0) + 1,
+                    |stage| usize::from(stage) % (instance.stages.len() + 1) + 1,
+                );
+                let lists = &instance.stages.get(stage - 1).unwrap_or(&instance.stages[0]).lists;
+                let change = ListChange {
+                    reviewers: new_list(reviewers, &lists.reviewers),
+                    fallbacks: new_list(fallbacks, &lists.fallbacks),
+                };
+                match instance.plan.multi_stage != (target.instance % 7 == 6) {
+                    true => Act::UpdateStage { by, at, stage, change },
+                    false => Act::UpdateInstance { by, at, change },
+                }
+            }
+            Deed::StopStage { by, target } => {
+                let at = at(target)?;
+                let instance = self.model.instance(at)?;
+                let stage = target.stage.map_or_else(
+                    || instance.running().unwrap_or(0) + 1,
+                    |stage| usize::from(stage) % (instance.stages.len() + 1) + 1,
+                );
+                Act::StopStage { by: self.caller(at, None, None, *by), at, stage }
+            }
+            Deed::StopInstance { by, target } => {
+                let at = at(target)?;
+                Act::StopInstance { by: self.caller(at, None, None, *by), at }
+            }
+            Deed::UpdateDefinition { by, target, change } => {
+                let at = at(target)?;
+                let draft = self.changed(at.review, change)?;
+                Act::UpdateDefinition { by: self.caller(at, None, None, *by), review: at.review, draft }
+            }
+            Deed::Delete { by, target } => {
+                let at = at(target)?;
+                Act::Delete { by: self.caller(at, None, None, *by), review: at.review }
+            }
+            Deed::Apply { by, target } => {
+                let at = self.finished(target.instance).or_else(|| at(target))?;
+                Act::Apply { by: self.caller(at, None, None, *by), at }
+            }
+            Deed::Remind { by, target } => {
+                let at = at(target)?;
+                Act::Remind { by: self.caller(at, None, None, *by), at }
+            }
+            Deed::Create(_) | Deed::Work(_) => return None,
+        })
+    }
+
+    /// The running instances mostly, sometimes any, rarely one that is gone.
+    fn instance(&self, pick: u8) -> Option<At> {
+        let pick = usize::from(pick);
+        let choose = |among: Vec<At>| (!among.is_empty()).then(|| among[pick % among.len()]);
+        let those = |wanted: &dyn Fn(&Instance) -> bool| {
+            let all = self.model.instances().filter(|(_, _, instance)| wanted(instance));
+            all.map(|(review, occurrence, _)| At { review, occurrence }).collect::<Vec<_>>()
+        };
+        if pick % 41 == 40 {
+            let gone = self.world.known.instances.values().copied().filter(|at| self.model.instance(*at).is_none());
+            if let Some(gone) = choose(gone.collect()) {
+                return Some(gone);
+            }
+        }
+        let running = if pick % 5 == 0 { None } else { choose(those(&|instance| instance.running().is_some())) };
+        running.or_else(|| choose(those(&|_| true)))
+    }
+
+    /// One whose decisions can be applied.
+    fn finished(&self, pick: u8) -> Option<At> {
+        let rests = |instance: &Instance| matches!(instance.status, Status::Completed | Status::AutoReviewed);
+        let all: Vec<_> = self.model.instances().filter(|(_, _, instance)| rests(instance)).collect();
+        let (review, occurrence, _) = all.get(usize::from(pick) % all.len().max(1))?;
+        (pick % 5 > 0).then_some(At { review: *review, occurrence: *occurrence })
+    }
+
+    fn path(&self, at: At, stage: Option<u8>) -> Option<usize> {
+        let stages = self.model.instance(at).map_or(1, |instance| instance.stages.len());
+        // The running stage mostly, one that is not there sometimes.
+        stage.map(|stage| match (stage, self.model.instance(at).and_then(Instance::running)) {
+            (0 | 1, Some(running)) => running + 1,
+            _ => usize::from(stage) % (stages + 1) + 1,
+        })
+    }
+
+    fn item(&self, at: At, stage: Option<usize>, pick: u8) -> Name {
+        let instance = self.model.instance(at);
+        let index = instance.map(|instance| {
+            stage.map(|stage| stage - 1).or_else(|| instance.running()).unwrap_or(instance.stages.len() - 1)
+        });
+        let held = instance.zip(index).and_then(|(instance, index)| instance.stages.get(index));
+        let items: Vec<_> = match (pick % 8, instance, held) {
+            (0, Some(instance), _) => instance.items.keys().copied().collect(),
+            (_, _, Some(stage)) => stage.items.iter().copied().collect(),
+            _ => Vec::new(),
+        };
+        items.get(usize::from(pick) % items.len().max(1)).copied().unwrap_or(Name::person(pick))
+    }
+
+    fn caller(&self, at: At, stage: Option<usize>, item: Option<Name>, caller: Caller) -> By {
+        let pick = match caller {
+            Caller::Admin => return By::Admin,
+            Caller::Application => return By::Application,
+            Caller::Person(person) => return By::Person(Name::person(person)),
+            Caller::Reviewer(pick) => pick,
+        };
+        let reviewers = || {
+            let instance = self.model.instance(at)?;
+            let index =
+                stage.map_or_else(|| instance.running().unwrap_or(instance.stages.len() - 1), |stage| stage - 1);
+            let stage = instance.stages.get(index)?;
+            let people: BTreeSet<_> = match item {
+                Some(item) => stage.reviewers.get(&item)?.clone(),
+                None => stage.reviewers.values().flatten().copied().collect(),
+            };
+            people.iter().nth(usize::from(pick) % people.len().max(1)).copied()
+        };
+        By::Person(reviewers().unwrap_or(Name::person(pick)))
+    }
+
+    fn changed(&self, review: usize, change: &DraftChange) -> Option<super::review::Draft> {
+        let mut draft = self.model.reviews.get(&review)?.draft.clone();
+        match change {
+            DraftChange::Nothing => {}
+            DraftChange::Reminders(reminders) => draft.reminders = *reminders,
+            DraftChange::Occurrences(occurrences) => {
+                if let Some(series) = &mut draft.series {
+                    series.occurrences = *occurrences;
+                }
+            }
+            DraftChange::Take(other) => {
+                for (stage, other) in draft.stages.iter_mut().zip(&other.stages) {
+                    *stage = other.clone();
+                    if !draft.multi_stage {
+                        stage.moves.clear();
+                    }
+                }
+                draft.default = other.default;
+                draft.auto_apply = other.auto_apply;
+                draft.disable_and_delete = other.disable_and_delete;
+                draft.justification = other.justification;
+                draft.mail = other.mail;
+                draft.reminders = other.reminders;
+                draft.histories = other.histories;
+            }
+        }
+        Some(draft)
+    }
+
+    fn target(&self, span: Span) -> DateTime<Utc> {
+        match (span, span.hours()) {
+            (_, Some(hours)) => self.model.now + hours,
+            (Span::ToNext(off), _) => {
+                let next = self.model.timers().into_values().filter(|due_at| *due_at > self.model.now).min();
+                next.map_or(self.model.now, |next| (next + TimeDelta::microseconds(off)).max(self.model.now))
+            }
+            (Span::Hours(_), None) => self.model.now,
+        }
+    }
+
+    fn reach(&mut self, act: &Act, answer: &Answer) {
+        let what = match (act, answer) {
+            (_, Answer::Absent) => "absent",
+            (_, Answer::Forbidden) => "forbidden",
+            (_, Answer::WrongState) => "wrong state",
+            (_, Answer::Invalid) => "invalid",
+            (_, Answer::Conflict) => "conflict",
+            (_, Answer::TooOften) => "too often",
+            (_, Answer::LeaseLost) => "lease lost",
+            (_, Answer::Failure) => "failure",
+            (Act::Create { .. }, Answer::Done) => "created",
+            (Act::Decide { .. }, Answer::Done) => "decided",
+            (Act::Batch { .. }, Answer::Done) => "decided in bulk",
+            (Act::Accept { .. }, Answer::Done) => "recommendations accepted",
+            (Act::Reset { .. }, Answer::Done) => "reset",
+            (Act::UpdateStage { .. }, Answer::Done) => "stage updated",
+            (Act::UpdateInstance { .. }, Answer::Done) => "instance updated",
+            (Act::StopStage { .. }, Answer::Done) => "stage stopped",
+            (Act::StopInstance { .. }, Answer::Done) => "instance stopped",
+            (Act::UpdateDefinition { .. }, Answer::Done) => "definition updated",
+            (Act::Delete { .. }, Answer::Done) => "deleted",
+            (Act::Apply { .. }, Answer::Done) => "applied by hand",
+            (Act::Remind { .. }, Answer::Done) => "reminded by hand",
+            (Act::Work { work, .. }, Answer::Done) => match work {
+                Work::Open(_) => "opened",
+                Work::Close(..) => "closed by the timer",
+                Work::Remind(..) => "reminded",
+                Work::Apply(_) => "applied",
+                Work::DeleteBlocked(_) => "deleted after thirty days",
+                Work::Mail(_) => "mailed",
+            },
+        };
+        self.reached.what.insert(what);
+        for (_, _, instance) in self.model.instances() {
+            if instance.status == Status::Failed {
+                self.reached.what.insert("failed for being late");
+            }
+            if instance.stages.iter().skip(1).any(|stage| stage.items.is_empty()) {
+                self.reached.what.insert("nothing moved");
+            }
+            if instance.stages.len() == 3 && !instance.stages[2].items.is_empty() {
+                self.reached.what.insert("a third stage");
+            }
+        }
+        if self.model.reviews.values().any(|review| review.instances.len() > 2) {
+            self.reached.what.insert("a third occurrence");
+        }
+    }
+}
+
+fn new_list(change: &NewList, is: &BTreeSet<Reviewer>) -> Option<BTreeSet<Reviewer>> {
+    match change {
+        NewList::Omit => None,
+        NewList::Replace(list) => Some(list.clone()),
+        NewList::Grow(list) => Some(is.union(list).copied().collect()),
+    }
+}
+
+/// Every order in which the transactions of two acts can follow each other, and what comes of it.
+fn interleave(
+    model: &Model,
+    acts: &[Act; 2],
+    taken: [usize; 2],
+    ended: [Option<Answer>; 2],
+    ends: &mut Vec<(Model, [Answer; 2])>,
+) {
+    if let [Some(first), Some(second)] = &ended {
+        ends.push((model.clone(), [first.clone(), second.clone()]));
+        return;
+    }
+    for turn in 0..2 {
+        if ended[turn].is_some() {
+            continue;
+        }
+        let mut next = model.clone();
+        let (mut taken, mut ended) = (taken, ended.clone());
+        match next.step(&acts[turn], taken[turn]) {
+            Step::More => taken[turn] += 1,
+            Step::Done(answer) => ended[turn] = Some(answer),
+        }
+        interleave(&next, acts, taken, ended, ends);
+    }
+}

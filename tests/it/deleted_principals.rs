@@ -1,0 +1,123 @@
+//! Who is deleted for good disappears from the reviews that are running; events, and reviews that ended, keep him. LC-APPLY-15
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    GUEST, MINE, Review, Tenant, applied, ended, id_of, object_id, of_guests, people, results, stage, user, with_guests,
+};
+
+const OTHERS: [&str; 6] = ["ana", "ben", "cleo", "dan", "eve", "fay"];
+const DELETED: &str = "Gus (guest)";
+
+/// Gus is denied in a review of guests and deleted forty days later; meanwhile another one has asked for him, too.
+struct Story {
+    t: Tenant,
+    /// Of two stages, in the first of which Mia approved Gus; running.
+    running: Review,
+    /// Rested before Gus was deleted.
+    ended: Review,
+    item: String,
+}
+
+async fn deleted_while_reviewed() -> Story {
+    let t = Tenant::new().await;
+    with_guests(&t).await;
+    let stages = [stage(1, 50, &[user("mia")], &[], &[]), stage(2, 10, &[user("olga")], &[], &[])];
+    let running = t
+        .review()
+        .stages(&stages)
+        .setting("defaultDecisionEnabled", json!(true))
+        .setting("defaultDecision", json!("Deny"))
+        .running()
+        .await;
+    running.decide(&t.as_user("mia"), GUEST, "Approve").await.is(204);
+    let item = running.item_id(GUEST).await;
+    let rested = t.review().running().await;
+    let guests = ended(&t, of_guests(&t), &[(GUEST, "Deny")]).await;
+    applied(&t, &guests).await;
+    assert_eq!(running.items().await.len(), 7, "blocked is not deleted");
+
+    t.advance("P30D").await;
+
+    assert_eq!((guests.status().await, running.status().await), ("Applied".to_owned(), "InProgress".to_owned()));
+    assert_eq!(guests.item(GUEST).await["applyResult"], "AppliedSuccessfully");
+    Story { t, running, ended: rested, item }
+}
+
+/// LC-APPLY-15
+#[tokio::test]
+async fn who_was_deleted_is_in_no_list_of_a_running_review_and_in_no_count() {
+    let Story { t, running, ended, item } = deleted_while_reviewed().await;
+    let (admin, mia) = (t.as_admin(), t.as_user("mia"));
+    let decisions = format!("{}/decisions", running.instance_path());
+
+    assert_eq!(people(&running.items().await), OTHERS);
+    assert_eq!(people(&running.stage_items(1, &admin).await), OTHERS);
+    assert_eq!(running.found_by(&mia).await, OTHERS);
+    assert_eq!(running.found_in_stage(1, &mia).await, OTHERS);
+    for (path, count) in [
+        (format!("{decisions}?$count=true"), 6),
+        (format!("{decisions}?$count=true&$filter=decision eq 'Approve'"), 0),
+        (format!("{decisions}?$count=true&$filter=principal/id eq '{}'", object_id(GUEST)), 0),
+        (format!("{}/{MINE}?$count=true", running.instance_path()), 6),
+    ] {
+        assert_eq!(admin_or_mia(&t, &path).get(&path).await.ok().body["@odata.count"], count, "{path}");
+    }
+    let mut skipped = Vec::new();
+    for skip in 0..6 {
+        let page = admin.get(&format!("{decisions}?$top=1&$skip={skip}")).await.ok();
+        skipped.extend(page.rows().clone());
+    }
+    assert_eq!(people(&skipped), OTHERS, "places are counted among those who are left");
+    let (paged, _) = admin.all(&format!("{decisions}?$top=2")).await;
+    assert_eq!(people(&paged), OTHERS);
+    admin.get(&format!("{decisions}/{item}")).await.refused(404, "ResourceNotFound");
+    assert_eq!(ended.items().await.len(), 7, "what ended before keeps its items");
+}
+
+fn admin_or_mia(t: &Tenant, path: &str) -> crate::support::Client {
+    if path.contains("filterByCurrentUser") { t.as_user("mia") } else { t.as_admin() }
+}
+
+/// LC-APPLY-15, LC-CMP-03
+#[tokio::test]
+async fn nothing_is_decided_or_applied_any_more_for_who_was_deleted() {
+    let Story { t, running, ended: _, item } = deleted_while_reviewed().await;
+    let mia = t.as_user("mia");
+    let path = format!("{}/decisions/{item}", running.instance_path());
+    mia.patch(&path, &json!({ "decision": "Deny", "justification": "late" })).await.refused(404, "ResourceNotFound");
+    let everything = json!({ "decision": "Approve", "justification": "all of them" });
+    mia.post(&format!("{}/batchRecordDecisions", running.instance_path()), &everything).await.is(204);
+    let told = t.events_of("Bulk approve decisions").await;
+    assert_eq!(told[0]["after"]["items"], 6, "{:#}", told[0]);
+    // All but Ana are left open to the second stage, where nobody answers.
+    t.as_admin().act(&format!("{}/resetDecisions", running.instance_path())).await.is(204);
+    running.decide(&mia, "ana", "Approve").await.is(204);
+    t.advance("P10D").await;
+    assert_eq!(people(&running.stage_items(2, &t.as_admin()).await), OTHERS);
+
+    t.advance("P10D").await;
+
+    assert_eq!(running.status().await, "AutoReviewed");
+    assert_eq!(t.events_of("Auto review").await[0]["after"]["items"], 5);
+    applied(&t, &running).await;
+    assert_eq!(running.status().await, "Applied");
+    assert_eq!(people(&running.items().await), OTHERS);
+    assert!(!results(&running).await.contains_key(DELETED));
+}
+
+/// LC-APPLY-15, LC-AUD-01
+#[tokio::test]
+async fn events_keep_who_was_deleted_and_tell_that_he_disappeared() {
+    let Story { t, running, .. } = deleted_while_reviewed().await;
+
+    let removed = t.events_of("Decision item removed").await;
+
+    assert_eq!(removed.len(), 1);
+    assert_eq!(removed[0]["instance_id"], running.instance.as_str());
+    assert_eq!(removed[0]["definition_id"], running.definition.as_str());
+    assert_eq!(removed[0]["before"], json!({ "userId": id_of(GUEST) }));
+    let approved = t.events_of("Approve decision").await;
+    let same_item: Vec<&Value> = approved.iter().filter(|event| event["item_seq"] == removed[0]["item_seq"]).collect();
+    assert_eq!(same_item.len(), 1, "what was decided before is still told");
+}
