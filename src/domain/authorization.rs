@@ -783,7 +783,7 @@ fn administer(caller: &Caller) -> Verdict {
 
 /// The right to what reaches everybody in the tenant, whatever he reviews: managing reviews of every kind.
 fn administer_all(caller: &Caller) -> Verdict {
-    let refusals = ReviewKind::ALL.into_iter().map(|kind| manage(caller, kind));
+    let refusals = ReviewKind::ALL.into_iter().map(|kind| manage(caller, kind, &Relation::default()));
     refusals.into_iter().find(|verdict| *verdict != Verdict::Allow).unwrap_or(Verdict::Allow)
 }
 

@@ -18,6 +18,19 @@ use crate::{
     },
 };
 
+/// How many reviewers one item has of each role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct PerRole {
+    primary: i64,
+    fallback: i64,
+}
+
+impl PerRole {
+    fn most(self) -> i64 {
+        self.primary.max(self.fallback)
+    }
+}
+
 /// What a list asks of each principal's surroundings.
 #[derive(Clone, Copy)]
 struct Asked {
@@ -75,31 +88,38 @@ impl PgUnitOfWork {
     /// Users, members of groups and owners: reviewers of every item. The owners of the resource are those of the group or the
     /// application; a role and an access package have none. LC-REV-01
     ///
-    /// Answers how many there are of one role at most; beyond `most` none is stored.
-    async fn resolve_fixed(&mut self, instance: &Instance, stage: &StageEntry, most: i64) -> Result<i64, StoreError> {
+    /// Answers how many there are of each role; when one has more than `most`, none is stored.
+    async fn resolve_fixed(
+        &mut self,
+        instance: &Instance,
+        stage: &StageEntry,
+        most: i64,
+    ) -> Result<PerRole, StoreError> {
         let tenant = self.tenant.as_uuid();
-        let found = sqlx::query_scalar!(
+        let found = sqlx::query_as!(
+            PerRole,
             r#"
             with resolved as materialized (
                 select role, user_id
                   from named_reviewers($1, $4, $5)
             ), counted as (
-                select greatest(count(*) filter (where role = 'primary'), count(*) filter (where role = 'fallback')) as found
+                select count(*) filter (where role = 'primary') as primaries,
+                       count(*) filter (where role = 'fallback') as fallbacks
                   from resolved
             ), primaries as (
                 insert into stage_reviewers (tenant_id, instance_id, ordinal, reviewer_id, cohort)
                 select $1, $2, $3, user_id, 0
                   from resolved
                  where role = 'primary'
-                   and (select found from counted) <= $6
+                   and (select greatest(primaries, fallbacks) from counted) <= $6
             ), fallbacks as (
                 insert into stage_fallbacks (tenant_id, instance_id, ordinal, reviewer_id, cohort)
                 select $1, $2, $3, user_id, 0
                   from resolved
                  where role = 'fallback'
-                   and (select found from counted) <= $6
+                   and (select greatest(primaries, fallbacks) from counted) <= $6
             )
-            select found as "found!"
+            select primaries as "primary!", fallbacks as "fallback!"
               from counted
             "#,
             tenant,
@@ -461,31 +481,36 @@ impl ReviewerRepository for PgUnitOfWork {
         let lists = ReviewerListRepository::find(self, ReviewerListId::of_stage(stage.stage.id)).await?;
         self.forget_reviewers(instance.id, stage.stage.ordinal).await?;
         let fixed = self.resolve_fixed(instance, stage, most).await?;
-        if fixed > most {
-            return Ok(Resolution::TooMany { found: fixed });
+        if fixed.most() > most {
+            return Ok(Resolution::TooMany { found: fixed.most() });
         }
-        let mut own = 0;
+        // What an item has for itself.
+        let mut own = PerRole { primary: 0, fallback: 0 };
         let (primary, fallback) = (Asked::by(&lists.reviewers), Asked::by(&lists.fallback_reviewers));
         if primary.managers_only() || fallback.managers_only() {
             self.resolve_managers(instance, stage, primary.managers_only(), fallback.managers_only()).await?;
-            own = 1;
+            own =
+                PerRole { primary: i64::from(primary.managers_only()), fallback: i64::from(fallback.managers_only()) };
         }
-        for (role, asked) in [("primary", primary), ("fallback", fallback)] {
-            if asked.sponsors() {
-                own = own.max(self.resolve_sponsors(instance, stage, role, asked).await?);
-            }
+        if primary.sponsors() {
+            own.primary = self.resolve_sponsors(instance, stage, "primary", primary).await?;
+        }
+        if fallback.sponsors() {
+            own.fallback = self.resolve_sponsors(instance, stage, "fallback", fallback).await?;
         }
         let by_themselves = lists.is_self_review();
         if by_themselves {
             self.resolve_self(instance, stage).await?;
-            own = own.max(1);
+            own.primary = own.primary.max(1);
         }
         let (primary, fallback) = (by_themselves || primary.managers(), fallback.managers());
         if instance.scope.form.has_direct_connect() && (primary || fallback) {
-            own = own.max(self.resolve_direct_connect(instance, stage, primary, fallback).await?);
+            let owners = self.resolve_direct_connect(instance, stage, primary, fallback).await?;
+            own.primary = own.primary.max(if primary { owners } else { 0 });
+            own.fallback = own.fallback.max(if fallback { owners } else { 0 });
         }
         // Somebody who is both counts twice, which matters next to the limit only and spares looking at every item.
-        let found = fixed + own;
+        let found = (fixed.primary + own.primary).max(fixed.fallback + own.fallback);
         if found > most {
             self.forget_reviewers(instance.id, stage.stage.ordinal).await?;
             return Ok(Resolution::TooMany { found });
