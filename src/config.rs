@@ -17,7 +17,7 @@ const DEFAULT_QUOTA_READS: NonZeroU32 = NonZeroU32::new(10_000).expect("more tha
 const DEFAULT_QUOTA_WRITES: NonZeroU32 = NonZeroU32::new(5_000).expect("more than zero");
 
 /// Every setting, by its key in the file.
-const KEYS: [&str; 21] = [
+const KEYS: [&str; 24] = [
     "listen",
     "database_url",
     "data_dir",
@@ -39,6 +39,9 @@ const KEYS: [&str; 21] = [
     "drain_seconds",
     "log",
     "log_format",
+    "most_items_per_instance",
+    "most_reviewers_per_item",
+    "most_instances_per_occurrence",
 ];
 
 /// The settings as flags of the command line.
@@ -139,6 +142,12 @@ pub struct Config {
     pub log: String,
     /// How they are written.
     pub log_format: LogFormat,
+    /// Items of one instance at most; `None` is as usual. LC-REV-13
+    pub most_items_per_instance: Option<i32>,
+    /// Reviewers of one item at most; `None` is as usual. LC-REV-13
+    pub most_reviewers_per_item: Option<i32>,
+    /// Instances of one occurrence at most; `None` is as usual. LC-REV-13
+    pub most_instances_per_occurrence: Option<i32>,
 }
 
 /// Files of a certificate and its key, both PEM.
@@ -289,6 +298,12 @@ impl Config {
                 Some("json") => LogFormat::Json,
                 Some(_) => return Err(ConfigError::Value { key: "log_format", wanted: "text or json" }),
             },
+            most_items_per_instance: limit("most_items_per_instance", take("most_items_per_instance"))?,
+            most_reviewers_per_item: limit("most_reviewers_per_item", take("most_reviewers_per_item"))?,
+            most_instances_per_occurrence: limit(
+                "most_instances_per_occurrence",
+                take("most_instances_per_occurrence"),
+            )?,
         })
     }
 
@@ -371,6 +386,13 @@ fn quota(key: &'static str, value: Option<String>, default: NonZeroU32) -> Resul
     let Some(value) = value else { return Ok(default) };
     let within = value.parse::<NonZeroU32>().ok().filter(|number| number.get() <= 1_000_000);
     within.ok_or(ConfigError::Value { key, wanted: "a whole number from 1 to 1000000" })
+}
+
+/// A limit: any number from 1 to 2 000 000 000. LC-REV-13
+fn limit(key: &'static str, value: Option<String>) -> Result<Option<i32>, ConfigError> {
+    let Some(value) = value else { return Ok(None) };
+    let within = value.parse().ok().filter(|number| (1..=2_000_000_000).contains(number));
+    within.map(Some).ok_or(ConfigError::Value { key, wanted: "a whole number from 1 to 2000000000" })
 }
 
 /// Origins between commas, as browsers send them.
@@ -491,11 +513,24 @@ mod tests {
             ("quota_writes", "many"),
             ("allowed_origins", "https://admin.example/path"),
             ("allowed_origins", "*"),
+            ("most_items_per_instance", "0"),
+            ("most_reviewers_per_item", "all"),
+            ("most_instances_per_occurrence", "-1"),
         ] {
             let refused = configured(&[(key, value)]).expect_err("a bad value");
             assert!(refused.to_string().starts_with(&variable(key)), "{refused}");
         }
         assert!(configured(&[("smtp_url", "smtp://h")]).is_err());
+    }
+
+    /// LC-REV-13
+    #[test]
+    fn limits_are_the_operators_to_change() {
+        assert_eq!(configured(&[]).expect("a configuration").most_items_per_instance, None);
+        let changed = configured(&[("most_items_per_instance", "2000000"), ("most_reviewers_per_item", "3")]);
+        let changed = changed.expect("a configuration");
+        assert_eq!((changed.most_items_per_instance, changed.most_reviewers_per_item), (Some(2_000_000), Some(3)));
+        assert_eq!(changed.most_instances_per_occurrence, None);
     }
 
     #[test]

@@ -63,6 +63,24 @@ fn only_a_sandbox_tenants_clock_moves() {
     assert!(refused.contains("no sandbox tenant"), "{refused}");
 }
 
+/// LC-AUTH-02
+#[test]
+fn settings_are_shown_and_set_for_one_tenant() {
+    let (ours, theirs) = (tenant(&[]), tenant(&[]));
+    let shown = |slug: &str| attestry(&["settings", "show", "--tenant", slug]).succeeds();
+    let off = "{\"groupOwnersMayReview\":false}\n";
+    assert_eq!(shown(&ours), off);
+
+    let set = ["settings", "set", "--tenant", &ours, "--group-owners-may-review", "true"];
+    assert_eq!(attestry(&set).succeeds(), "{\"groupOwnersMayReview\":true}\n");
+    assert_eq!(attestry(&set[..4]).succeeds(), "{\"groupOwnersMayReview\":true}\n", "nothing given, nothing changed");
+
+    assert_eq!(shown(&ours), "{\"groupOwnersMayReview\":true}\n");
+    assert_eq!(shown(&theirs), off);
+    attestry(&["settings", "show", "--tenant", "nobody"]).fails();
+    attestry(&["settings", "set", "--tenant", &ours, "--group-owners-may-review", "perhaps"]).fails();
+}
+
 #[test]
 fn a_file_with_a_bad_line_is_refused_by_its_number_and_nothing_of_it_is_applied() {
     let tenant = tenant(&[]);

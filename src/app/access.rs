@@ -3,8 +3,10 @@
 use super::{Call, Refused};
 use crate::{
     domain::{
-        authorization::{Caller, CallerKind, Operation, Relation, ReviewKind, Verdict, decide, require_permission},
-        definition::Definition,
+        authorization::{
+            Caller, CallerKind, Operation, Reason, Relation, ReviewKind, Verdict, decide, require_permission,
+        },
+        definition::{ApplyAction, Definition, DefinitionDraft},
         ids::{DefinitionId, InstanceId, ObjectId, StageId},
         instance::{Instance, ResourceKind},
         scope::ScopeForm,
@@ -66,11 +68,6 @@ pub(super) async fn kind_of_instance(uow: &mut dyn UnitOfWork, instance: &Instan
     kind_of(uow, instance.resource.kind, Some(instance.resource.id)).await
 }
 
-/// Whether personal rights matter: a caller who reads everything of this kind needs none to see.
-fn needs_ties(caller: &Caller, kind: ReviewKind) -> bool {
-    caller.kind == CallerKind::User && !caller.readable_kinds().contains(&kind)
-}
-
 /// What the caller is to the definition and, when given, the instance.
 pub(super) async fn relation(
     uow: &mut dyn UnitOfWork,
@@ -79,16 +76,28 @@ pub(super) async fn relation(
     definition: DefinitionId,
     instance: Option<InstanceId>,
 ) -> Result<Relation, Refused> {
-    if !needs_ties(caller, kind) {
+    if !caller.gains_by_relation(kind) {
         return Ok(Relation::default());
     }
     let ties = uow.reviewers().ties(definition, instance, caller.identity.id).await?;
     Ok(Relation {
         is_creator: ties.is_creator,
+        owns_group: ties.owns_group,
         reviews_definition: ties.reviews_in_definition,
         reviews_instance: ties.reviews_in_instance,
         ..Relation::default()
     })
+}
+
+/// Refuses what a group owner may not do to accounts: disabling and deleting them needs a role. LC-AUTH-02
+///
+/// To be asked after he was let manage the review.
+pub(super) fn check_apply_actions(caller: &Caller, kind: ReviewKind, draft: &DefinitionDraft) -> Result<(), Refused> {
+    let deletes = draft.settings.apply_actions.contains(&ApplyAction::DisableAndDeleteUser);
+    match deletes && !caller.manages(kind) {
+        true => Err(Reason::OwnersRemoveAccessOnly.into()),
+        false => Ok(()),
+    }
 }
 
 /// The definition, if the caller may do this to it.

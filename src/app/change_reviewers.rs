@@ -5,19 +5,21 @@ use serde_json::json;
 use super::{
     Call, Refused,
     create_definition::missing_text,
+    reviewer_rules::{missing_fallbacks_of, sizes},
     run_review::{about, queries},
 };
 use crate::{
     domain::{
         event::{Activity, Event},
         ids::ReviewerListId,
-        instance::Instance,
+        instance::{Instance, ResourceKind},
+        limits::ReviewLimits,
         mail::MailKind,
         reviewer_scope::ReviewerLists,
         stage_update::{StageUpdateRefusal, StageUpdateRequest, added_forms, plan_stage_update},
         violation::Violation,
     },
-    store::{StageEntry, UnitOfWork},
+    store::{Resolution, StageEntry, UnitOfWork},
 };
 
 impl From<StageUpdateRefusal> for Refused {
@@ -48,6 +50,7 @@ pub(super) async fn change_reviewers(
     instance: &Instance,
     entry: &mut StageEntry,
     request: &StageUpdateRequest,
+    limits: &ReviewLimits,
 ) -> Result<Changed, Refused> {
     let list = ReviewerListId::of_stage(entry.stage.id);
     let lists = uow.reviewer_lists().find(list).await?;
@@ -70,11 +73,25 @@ pub(super) async fn change_reviewers(
         return Ok(Changed { lists, changed: false });
     }
 
+    let group = (instance.resource.kind == ResourceKind::Group).then_some(instance.resource.id);
+    let without_fallback = missing_fallbacks_of(uow, group, &[(String::new(), &plan.lists)]).await?;
+    if !without_fallback.is_empty() {
+        return Err(Refused::Invalid(without_fallback));
+    }
+
     uow.reviewer_lists().replace(list, &plan.lists).await?;
+    let too_large = sizes(uow, Some(instance.resource.id), &[(String::new(), &plan.lists, list)], limits).await?;
+    if !too_large.is_empty() {
+        return Err(Refused::Invalid(too_large));
+    }
     uow.definition_updates().keep_lists(instance.id, entry.stage.ordinal).await?;
     uow.stages().update(&mut entry.stage).await?;
     if plan.resolve_now {
-        uow.reviewers().resolve(instance, entry).await?;
+        if let Resolution::TooMany { found } =
+            uow.reviewers().resolve(instance, entry, limits.reviewers_per_item).await?
+        {
+            return Err(Refused::Invalid(vec![Violation::new("reviewers", limits.too_many_reviewers(found))]));
+        }
         let mail = instance.settings.mail_notifications_enabled.then_some(MailKind::ReviewerAdded);
         uow.reviewers().contact_newcomers(instance.id, entry.stage.ordinal, mail).await?;
     }

@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use super::{
     Call, Refused, Services,
-    access::{authorize, kind_of_scope},
+    access::{authorize, check_apply_actions, kind_of_scope},
     ids,
     repeats::{commit_with_answer, earlier_answer},
+    reviewer_rules,
     run_review::{ReviewRun, queries},
 };
 use crate::domain::{
@@ -33,14 +34,23 @@ pub async fn create_definition(
     let mut uow = services.begin(call.tenant()).await?;
     let form = draft.scope.form.clone();
     let kind = kind_of_scope(&mut *uow, &form).await?;
-    authorize(&call.caller, Operation::DefinitionCreate, kind, &Relation::default())?;
+    let owns_group = match form.resource().filter(|_| form.resource_kind() == ResourceKind::Group) {
+        Some(group) if call.caller.gains_by_relation(kind) => {
+            uow.review_settings().lets_review(call.caller.identity.id, Some(group)).await?
+        }
+        Some(_) | None => false,
+    };
+    authorize(&call.caller, Operation::DefinitionCreate, kind, &Relation { owns_group, ..Relation::default() })?;
+    check_apply_actions(&call.caller, kind, &draft)?;
     if let Some(answer) = earlier_answer(&mut *uow, call, Creates::Definition).await? {
         return Ok(answer);
     }
 
     let mut violations = definition::validate(&draft);
     // What is wrong is told by the places in the body; what is right is kept in the order of the stages.
+    let sent_order: Vec<_> = draft.stages.iter().map(|stage| stage.stage_id.clone()).collect();
     if violations.is_empty() {
+        violations.extend(reviewer_rules::missing_fallbacks(&mut *uow, &draft).await?);
         draft.order_stages();
     }
     if let Some(resource) = form.resource()
@@ -77,6 +87,7 @@ pub async fn create_definition(
     }
 
     uow.definitions().insert(&definition).await?;
+    reviewer_rules::check_sizes(&mut *uow, &definition, &sent_order, &services.limits).await?;
     let actor = call.actor();
     let mut run = ReviewRun::new(&mut *uow, &actor);
     run.note(Event {

@@ -94,7 +94,7 @@ pub(super) async fn shown_item(
 }
 
 fn reads_everything(call: &Call, kind: ReviewKind, ties: &Relation) -> bool {
-    call.caller.readable_kinds().contains(&kind) || ties.is_creator
+    call.caller.readable_kinds().contains(&kind) || ties.reads_all()
 }
 
 async fn own_reaches(uow: &mut dyn UnitOfWork, call: &Call, instance: InstanceId) -> Result<Vec<StageReach>, Refused> {

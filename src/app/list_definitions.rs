@@ -47,16 +47,19 @@ pub async fn list_definitions(
             filter.reviewed_by = Some(me);
         }
         DefinitionList::All => {
-            let own = DefinitionFilter { created_by: Some(me), ..DefinitionFilter::default() };
             let readable = caller.readable_kinds();
+            let narrowed = !readable.contains(&ReviewKind::GroupOrApplication);
+            let owns_group = narrowed && uow.review_settings().lets_review(me, None).await?;
+            filter.or_of_group_owned_by = owns_group.then_some(me);
+            let own = DefinitionFilter { created_by: Some(me), ..DefinitionFilter::default() };
             if readable.contains(&ReviewKind::GroupOrApplication) {
                 authorize(caller, Operation::DefinitionList, ReviewKind::GroupOrApplication, &Relation::default())?;
             } else if readable.contains(&ReviewKind::RoleAssignableGroup) {
                 authorize(caller, Operation::DefinitionList, ReviewKind::RoleAssignableGroup, &Relation::default())?;
                 filter.role_assignable_or_created_by = Some(me);
             } else {
-                let is_creator = uow.definitions().count(&own).await? > 0;
-                let relation = Relation { is_creator, ..Relation::default() };
+                let is_creator = !owns_group && uow.definitions().count(&own).await? > 0;
+                let relation = Relation { is_creator, owns_group, ..Relation::default() };
                 let sight = authorize(caller, Operation::DefinitionList, ReviewKind::GroupOrApplication, &relation)?;
                 if sight == Sight::OwnOnly {
                     filter.created_by = Some(me);

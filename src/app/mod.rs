@@ -42,6 +42,8 @@ pub mod remove_mail_template;
 mod repeats;
 pub mod reset_decisions;
 pub mod resolve_caller;
+pub mod review_settings;
+mod reviewer_rules;
 pub mod run_job;
 mod run_review;
 mod send_combined_mail;
@@ -66,6 +68,7 @@ use crate::{
     domain::{
         authorization::{Caller, CallerKind, Reason},
         ids::TenantId,
+        limits::ReviewLimits,
         precondition::{Precondition, PreconditionFailed},
         reminder::TooSoon,
         repeat::RepeatKey,
@@ -84,6 +87,8 @@ pub struct Services {
     pub mailer: Arc<dyn Mailer>,
     /// Wakes this process's workers when a unit of work enqueued something.
     pub work: Arc<Notify>,
+    /// How large a review may become. LC-REV-13
+    pub limits: ReviewLimits,
 }
 
 impl Services {

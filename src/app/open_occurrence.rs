@@ -11,7 +11,7 @@ use super::{
 use crate::{
     domain::{
         definition::Definition,
-        enumeration::{MOST_GROUPS, OpenedOccurrence},
+        enumeration::OpenedOccurrence,
         event::{Activity, Event},
         ids::DefinitionId,
         instance::{Resource, ResourceKind},
@@ -45,7 +45,8 @@ pub(super) async fn open_occurrence(
             match last.is_some_and(|last| last.occurrence >= occurrence) {
                 true => Outcome::Obsolete,
                 false => {
-                    open(&mut *uow, &definition, occurrence, start_at).await?;
+                    let most = services.limits.instances_per_occurrence;
+                    open(&mut *uow, &definition, occurrence, start_at, most).await?;
                     Outcome::Done
                 }
             }
@@ -61,6 +62,7 @@ async fn open(
     definition: &Definition,
     occurrence: i32,
     start_at: DateTime<Utc>,
+    most: i32,
 ) -> Result<(), StoreError> {
     let draft = &definition.draft;
     let ScopeForm::EveryGroupMembers { groups, members } = draft.scope.form else {
@@ -73,8 +75,8 @@ async fn open(
         .filter(|cutoff| *cutoff < start_at);
     let search = GroupSearch { groups, members, inactive_before };
     // one more than is allowed shows whether there are more
-    let found = uow.occurrences().groups(&search, i64::from(MOST_GROUPS) + 1).await?;
-    let opened = OpenedOccurrence::new(occurrence, found.len());
+    let found = uow.occurrences().groups(&search, i64::from(most) + 1).await?;
+    let opened = OpenedOccurrence::new(occurrence, found.len(), most);
     let planned: Vec<PlannedStage> = PlannedStage::all_of(draft);
     let new: Vec<NewInstance> = match opened.failure {
         Some(_) => Vec::new(),

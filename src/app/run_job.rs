@@ -116,7 +116,7 @@ async fn open_instance(services: &Services, job: &ClaimedJob, id: InstanceId) ->
                 uow.commit().await?;
             }
             Turn::Gather => {
-                run.open(&definition, &mut instance, first).await?;
+                run.open(&definition, &mut instance, first, &services.limits).await?;
                 run.finish(&definition).await?;
                 uow.jobs().finish(job, Outcome::Done).await?;
                 return Ok(uow.commit().await?);
@@ -143,7 +143,7 @@ async fn close_stage(services: &Services, job: &ClaimedJob, id: InstanceId, stag
         Ok(None) => uow.jobs().postpone(job, entry.stage.end_at).await?,
         Ok(Some(next)) => {
             let mut run = ReviewRun::new(&mut *uow, &actor);
-            run.close_stage(&definition, &mut instance, entry, next).await?;
+            run.close_stage(&definition, &mut instance, entry, next, &services.limits).await?;
             run.finish(&definition).await?;
             uow.jobs().finish(job, Outcome::Done).await?;
         }

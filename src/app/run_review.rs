@@ -17,7 +17,8 @@ use crate::{
         event::{Activity, Event},
         ids::{InstanceId, ReviewerListId},
         instance::{Instance, InstanceError, Resource},
-        lifecycle::{self, Begun, Entry, Next, Start, TooLate},
+        lifecycle::{self, Begun, Entry, Next, Start},
+        limits::ReviewLimits,
         mail::MailKind,
         recommendation::{RecommendationRule, rules_of_instance},
         recurrence,
@@ -26,8 +27,11 @@ use crate::{
         stage::{PlannedStage, Stage, StageOrdinal},
         status::Status,
     },
-    store::{Actor, Gathering, Job, NewJob, StageEntry, StoreError, UnitOfWork},
+    store::{Actor, Gathering, Job, NewJob, Resolution, StageEntry, StoreError, UnitOfWork},
 };
+
+/// The class of the error of an instance that fails because an item would have more reviewers than are allowed. LC-REV-13
+const TOO_MANY_REVIEWERS: &str = "TooManyReviewers";
 
 /// A review being moved along.
 pub(super) struct ReviewRun<'a> {
@@ -202,7 +206,7 @@ impl<'a> ReviewRun<'a> {
                 Ok(true)
             }
             Err(too_late) => {
-                self.fail(definition, instance, "StartedTooLate", &too_late).await?;
+                self.fail(definition, instance, "StartedTooLate", too_late.to_string()).await?;
                 Ok(false)
             }
         }
@@ -214,9 +218,9 @@ impl<'a> ReviewRun<'a> {
         definition: &Definition,
         instance: &mut Instance,
         code: &str,
-        too_late: &TooLate,
+        message: String,
     ) -> Result<(), StoreError> {
-        instance.errors.push(InstanceError { code: code.to_owned(), message: too_late.to_string() });
+        instance.errors.push(InstanceError { code: code.to_owned(), message });
         self.move_instance(instance, Status::Failed)?;
         self.uow.instances().update(instance).await?;
         self.materialise(definition, instance.occurrence + 1).await
@@ -228,9 +232,15 @@ impl<'a> ReviewRun<'a> {
         definition: &Definition,
         instance: &mut Instance,
         first: StageEntry,
+        limits: &ReviewLimits,
     ) -> Result<(), Refused> {
-        let gathering = self.gathering(instance, &first).await?;
-        instance.item_count = self.uow.items().gather(instance, &gathering).await?;
+        let gathering = self.gathering(instance, &first, limits).await?;
+        let gathered = self.uow.items().gather(instance, &gathering).await?;
+        if let Err(too_many) = limits.check_items(gathered) {
+            self.uow.items().discard(instance.id).await?;
+            return Ok(self.fail(definition, instance, "TooManyItems", too_many).await?);
+        }
+        instance.item_count = gathered;
         if instance.item_count == 0 {
             instance.errors.push(InstanceError {
                 code: "ScopeResolutionFailed".to_owned(),
@@ -240,6 +250,11 @@ impl<'a> ReviewRun<'a> {
             self.move_stage(instance, &mut stage, Status::Completed)?;
             self.uow.stages().update(&mut stage).await?;
             return Ok(self.complete(definition, instance).await?);
+        }
+        if let Err(too_many) = self.resolve_reviewers(instance, &first, limits).await? {
+            self.uow.items().discard(instance.id).await?;
+            instance.item_count = 0;
+            return Ok(self.fail(definition, instance, TOO_MANY_REVIEWERS, too_many).await?);
         }
         self.move_instance(instance, Status::Starting)?;
         let mail = if instance.multi_stage { MailKind::StageStarted } else { MailKind::ReviewStarted };
@@ -253,7 +268,12 @@ impl<'a> ReviewRun<'a> {
     }
 
     /// What to gather and how to group it, from the lists as they are now.
-    async fn gathering(&mut self, instance: &Instance, first: &StageEntry) -> Result<Gathering, StoreError> {
+    async fn gathering(
+        &mut self,
+        instance: &Instance,
+        first: &StageEntry,
+        limits: &ReviewLimits,
+    ) -> Result<Gathering, StoreError> {
         let planned = self.uow.stages().planned(instance.id).await?;
         let first_lists = self.uow.reviewer_lists().find(ReviewerListId::of_stage(first.stage.id)).await?;
         let mut lists = std::iter::once(&first_lists).chain(planned.iter().skip(1).map(|stage| &stage.reviewer_lists));
@@ -278,26 +298,39 @@ impl<'a> ReviewRun<'a> {
                 stage.reviewer_lists.is_self_review() && stage.reviewer_lists.fallback_reviewers.is_empty()
             }) && first_lists.fallback_reviewers.is_empty()
                 && first_lists.is_self_review(),
+            direct_connect: planned.len() == 1,
+            most_items: limits.items_per_instance,
         })
     }
 
-    /// ST-03, ST-04: resolves reviewers, tells them with `mail`, and takes decisions until the stage's end.
+    /// ST-02: resolves the reviewers of every item of the stage. `Err` says why there are too many; then none is stored. LC-REV-13
+    async fn resolve_reviewers(
+        &mut self,
+        instance: &mut Instance,
+        entry: &StageEntry,
+        limits: &ReviewLimits,
+    ) -> Result<Result<(), String>, StoreError> {
+        match self.uow.reviewers().resolve(instance, entry, limits.reviewers_per_item).await? {
+            Resolution::TooMany { found } => return Ok(Err(limits.too_many_reviewers(found))),
+            Resolution::Resolved { items_without_reviewer: 0 } => {}
+            Resolution::Resolved { items_without_reviewer } => instance.errors.push(InstanceError {
+                code: "ReviewersNotFound".to_owned(),
+                message: format!(
+                    "{items_without_reviewer} items of stage {} have neither a reviewer nor a fallback reviewer",
+                    entry.stage.ordinal,
+                ),
+            }),
+        }
+        Ok(Ok(()))
+    }
+
+    /// ST-03, ST-04: tells the reviewers with `mail`, and takes decisions until the stage's end.
     async fn open_stage(
         &mut self,
         instance: &mut Instance,
         mut entry: StageEntry,
         mail: Option<MailKind>,
     ) -> Result<(), StoreError> {
-        let resolution = self.uow.reviewers().resolve(instance, &entry).await?;
-        if resolution.items_without_reviewer > 0 {
-            instance.errors.push(InstanceError {
-                code: "ReviewersNotFound".to_owned(),
-                message: format!(
-                    "{} items of stage {} have neither a reviewer nor a fallback reviewer",
-                    resolution.items_without_reviewer, entry.stage.ordinal,
-                ),
-            });
-        }
         self.move_stage(instance, &mut entry.stage, Status::Starting)?;
         let mail = mail.filter(|_| instance.settings.mail_notifications_enabled);
         self.uow.reviewers().contact_newcomers(instance.id, entry.stage.ordinal, mail).await?;
@@ -318,6 +351,7 @@ impl<'a> ReviewRun<'a> {
         instance: &mut Instance,
         mut closing: StageEntry,
         next: Next,
+        limits: &ReviewLimits,
     ) -> Result<(), Refused> {
         self.move_stage(instance, &mut closing.stage, Status::Completing)?;
         self.move_stage(instance, &mut closing.stage, Status::Completed)?;
@@ -346,7 +380,8 @@ impl<'a> ReviewRun<'a> {
                     match lifecycle::hand_over(instance, start_at, next_occurrence, self.uow.now()) {
                         Ok(begun) => begun,
                         Err(too_late) => {
-                            return Ok(self.fail(definition, instance, "HandedOverTooLate", &too_late).await?);
+                            let reason = too_late.to_string();
+                            return Ok(self.fail(definition, instance, "HandedOverTooLate", reason).await?);
                         }
                     }
                 }
@@ -356,6 +391,9 @@ impl<'a> ReviewRun<'a> {
             self.move_stage(instance, &mut opening.stage, Status::Initializing)?;
             self.uow.stages().update(&mut opening.stage).await?;
             if items > 0 {
+                if let Err(too_many) = self.resolve_reviewers(instance, &opening, limits).await? {
+                    return Ok(self.fail(definition, instance, TOO_MANY_REVIEWERS, too_many).await?);
+                }
                 self.open_stage(instance, opening, Some(MailKind::StageStarted)).await?;
                 self.uow.instances().update(instance).await?;
                 return Ok(());

@@ -40,7 +40,7 @@ pub async fn stop_instance(
     let actor = call.actor();
     let mut run = ReviewRun::new(&mut *uow, &actor);
     run.note(about(Activity::InstanceStopped, &instance));
-    run.close_stage(&blueprint, &mut instance, running, next).await?;
+    run.close_stage(&blueprint, &mut instance, running, next, &services.limits).await?;
     run.finish(&blueprint).await?;
     uow.commit().await?;
     services.work.notify_waiters();

@@ -32,7 +32,7 @@ pub async fn stop_stage(services: &Services, call: &Call, path: StagePath) -> Re
     let actor = call.actor();
     let mut run = ReviewRun::new(&mut *uow, &actor);
     run.note(Event { stage_id: Some(path.stage), ..about(Activity::StageStopped, &instance) });
-    run.close_stage(&blueprint, &mut instance, running, next).await?;
+    run.close_stage(&blueprint, &mut instance, running, next, &services.limits).await?;
     run.finish(&blueprint).await?;
     uow.commit().await?;
     services.work.notify_waiters();

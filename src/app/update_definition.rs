@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{
     Call, Refused, Services, access,
     create_definition::{missing_text, named_forms},
-    entity_tags,
+    entity_tags, reviewer_rules,
     run_review::{ReviewRun, queries},
 };
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
         definition_update::plan_definition_update,
         event::{Activity, Event},
         ids::DefinitionId,
+        reviewer_scope::ReviewerLists,
         status::Status,
         violation::Violation,
     },
@@ -41,7 +42,14 @@ pub async fn update_definition(
     let stored = uow.definitions().lock(id).await?.ok_or(Refused::NotFound)?;
     call.precondition.check(&entity_tags::of_definition(&stored))?;
     let wanted = wanted(&stored).map_err(Refused::Invalid)?;
-    let missing = missing_objects(&mut *uow, &stored.draft, &wanted).await?;
+    let mut missing = missing_objects(&mut *uow, &stored.draft, &wanted).await?;
+    if lists(&stored.draft) != lists(&wanted) {
+        missing.extend(reviewer_rules::missing_fallbacks(&mut *uow, &wanted).await?);
+    }
+    if wanted.settings.apply_actions != stored.draft.settings.apply_actions {
+        let kind = access::kind_of_scope(&mut *uow, &stored.draft.scope.form).await?;
+        access::check_apply_actions(&call.caller, kind, &wanted)?;
+    }
     let now = uow.now();
     let actor = call.actor();
     let mut run = ReviewRun::new(&mut *uow, &actor);
@@ -57,6 +65,10 @@ pub async fn update_definition(
 
     let definition = plan.definition;
     run.store_definition(&definition).await?;
+    if lists(&stored.draft) != lists(&definition.draft) {
+        let order: Vec<_> = definition.draft.stages.iter().map(|stage| stage.stage_id.clone()).collect();
+        reviewer_rules::check_sizes(run.unit(), &definition, &order, &services.limits).await?;
+    }
     run.note(Event {
         definition_id: Some(id),
         before: Some(told(&stored)),
@@ -71,6 +83,11 @@ pub async fn update_definition(
     uow.commit().await?;
     services.work.notify_waiters();
     Ok(())
+}
+
+/// The definition's lists and its stages'.
+fn lists(draft: &DefinitionDraft) -> Vec<&ReviewerLists> {
+    std::iter::once(&draft.reviewer_lists).chain(draft.stages.iter().map(|stage| &stage.reviewer_lists)).collect()
 }
 
 /// Objects that queries newly name and that are not there. What was named before may have gone since. A-13, LC-SUPD-12

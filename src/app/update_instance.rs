@@ -37,7 +37,7 @@ pub async fn update_instance(
     let mut entry = uow.stages().list(id).await?.into_iter().next().ok_or(Refused::NotFound)?;
     entry.stage = uow.stages().lock(id, entry.stage.id).await?.ok_or(Refused::NotFound)?;
     let mut instance = view.instance;
-    let changed = change_reviewers(&mut *uow, call, &instance, &mut entry, &request).await?;
+    let changed = change_reviewers(&mut *uow, call, &instance, &mut entry, &request, &services.limits).await?;
     if changed.changed {
         uow.reviewer_lists().replace(own, &changed.lists).await?;
         uow.instances().update(&mut instance).await?;

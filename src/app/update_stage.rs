@@ -25,7 +25,7 @@ pub async fn update_stage(
     let mut entry = access.stages.into_iter().find(|entry| entry.stage.id == path.stage).ok_or(Refused::NotFound)?;
     entry.stage = uow.stages().lock(path.instance, path.stage).await?.ok_or(Refused::NotFound)?;
     call.precondition.check(&entity_tags::of_stage(&entry.stage))?;
-    let changed = change_reviewers(&mut *uow, call, &access.instance, &mut entry, request).await?;
+    let changed = change_reviewers(&mut *uow, call, &access.instance, &mut entry, request, &services.limits).await?;
     if changed.changed {
         uow.commit().await?;
         services.work.notify_waiters();

@@ -11,6 +11,7 @@ mod mail_template;
 mod migrate;
 mod serve;
 mod service;
+mod settings;
 mod tenant;
 mod token;
 
@@ -47,6 +48,9 @@ Further settings, from the environment or (in lower case, without ATTESTRY_) fro
   ATTESTRY_ALLOWED_ORIGINS origins whose pages may call from a browser, such as https://admin.example [default: none]
   ATTESTRY_WORKERS         jobs at the same time [default: 4]
   ATTESTRY_DRAIN_SECONDS   how long requests are still accepted after the signal to stop [default: 0]
+  ATTESTRY_MOST_ITEMS_PER_INSTANCE        items of one review at most [default: 100000]
+  ATTESTRY_MOST_REVIEWERS_PER_ITEM        people who may answer for one item, at most [default: 500]
+  ATTESTRY_MOST_INSTANCES_PER_OCCURRENCE  reviews that one occurrence over many groups makes, at most [default: 20000]
   ATTESTRY_PG_BINDIR       where the private PostgreSQL's programs are, if not found by themselves";
 
 /// Access reviews for your own directory, wire-compatible with Microsoft Graph v1.0.
@@ -76,6 +80,9 @@ enum Command {
     /// Token issuers: the OpenID providers whose tokens a tenant trusts
     #[command(subcommand)]
     Issuer(IssuerCommand),
+    /// Review settings of a tenant: what it may choose
+    #[command(subcommand)]
+    Settings(SettingsCommand),
     /// Mail templates: what a tenant's mails say
     #[command(subcommand)]
     MailTemplate(MailTemplateCommand),
@@ -191,6 +198,31 @@ struct IssuerTestArguments {
     /// A file with a token, or - for standard input
     #[arg(long, value_name = "FILE")]
     token: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum SettingsCommand {
+    /// Print the settings as JSON
+    Show(SettingsShowArguments),
+    /// Change what is given, and print the settings as JSON
+    Set(SettingsSetArguments),
+}
+
+#[derive(Args)]
+struct SettingsShowArguments {
+    /// Slug or id of the tenant
+    #[arg(long)]
+    tenant: String,
+}
+
+#[derive(Args)]
+struct SettingsSetArguments {
+    /// Slug or id of the tenant
+    #[arg(long)]
+    tenant: String,
+    /// Whether owners of a group create and manage the reviews of it: true or false
+    #[arg(long, value_name = "BOOLEAN")]
+    group_owners_may_review: Option<bool>,
 }
 
 #[derive(Subcommand)]
@@ -333,6 +365,7 @@ async fn dispatch(command: Command, config: &Config, database: &Database) -> any
         Command::Tenant(TenantCommand::Create(arguments)) => tenant::create(database, arguments).await,
         Command::Tenant(TenantCommand::Clock(arguments)) => clock::advance(config, database, arguments).await,
         Command::Issuer(command) => issuer::run(config, database, command).await,
+        Command::Settings(command) => settings::run(config, database, command).await,
         Command::MailTemplate(command) => mail_template::run(config, database, command).await,
         Command::Import(arguments) => import::run(database, arguments).await,
         Command::Token(arguments) => token::run(config, database, arguments).await,

@@ -6,7 +6,7 @@ use anyhow::Context;
 use attestry::{
     app::{Refused, Services},
     config::Config,
-    domain::{token_issuer::AddressPolicy, violation::Violation},
+    domain::{limits::ReviewLimits, token_issuer::AddressPolicy, violation::Violation},
     mail::{Mailer, NoMailer, SmtpMailer},
     store::pg::PgStore,
 };
@@ -35,8 +35,19 @@ pub fn wire(config: &Config, database: &Database) -> anyhow::Result<Wired> {
         None => Arc::new(NoMailer),
     };
     let shared = Arc::new(store.clone());
-    let services = Services { store: shared.clone(), queue: shared, mailer, work: Arc::new(Notify::new()) };
+    let work = Arc::new(Notify::new());
+    let services = Services { store: shared.clone(), queue: shared, mailer, work, limits: limits(config) };
     Ok(Wired { services, store })
+}
+
+/// How large a review may become: as the operator says, else as usual. LC-REV-13
+fn limits(config: &Config) -> ReviewLimits {
+    let usual = ReviewLimits::default();
+    ReviewLimits {
+        items_per_instance: config.most_items_per_instance.unwrap_or(usual.items_per_instance),
+        reviewers_per_item: config.most_reviewers_per_item.map_or(usual.reviewers_per_item, i64::from),
+        instances_per_occurrence: config.most_instances_per_occurrence.unwrap_or(usual.instances_per_occurrence),
+    }
 }
 
 /// Which addresses of token issuers the operator allows.

@@ -5,9 +5,10 @@
 //!
 //! Where the behaviour specification and the API digest differ the former wins: the table of LC-AUTH-01 for roles, and
 //! LC-AUTH-04 over A-05 and A-35 (an object the caller may not see is absent, not forbidden). Rights of group owners
-//! (LC-AUTH-02) are off by default and need a tenant setting; no caller has them here.
+//! (LC-AUTH-02) are off by default: [`Relation::owns_group`] is only set where the tenant's setting allows it.
 
 mod identity_providers;
+mod review_settings;
 
 use std::fmt;
 
@@ -16,6 +17,7 @@ use uuid::{Uuid, uuid};
 use crate::domain::{definition::Identity, ids::TenantId};
 
 pub use identity_providers::{IdentityProviderPermission, may_administer_issuers};
+pub use review_settings::{may_change_review_settings, may_read_review_settings};
 
 /// Who calls, as the token and the directory say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +58,17 @@ impl Caller {
                 CallerKind::Application => true,
                 CallerKind::User => self.roles.intersects(review.read_roles()),
             }
+    }
+
+    /// Whether what he is to a review can give him more than his permission and roles do. Never for an application.
+    pub fn gains_by_relation(&self, review: ReviewKind) -> bool {
+        let may_write = self.permission == Some(Permission::ReadWrite);
+        self.kind == CallerKind::User && (!self.reads(review) || may_write && !self.writes(review))
+    }
+
+    /// Whether he manages reviews of this kind, whatever he is to them.
+    pub fn manages(&self, review: ReviewKind) -> bool {
+        self.writes(review)
     }
 
     fn writes(&self, review: ReviewKind) -> bool {
@@ -299,6 +312,10 @@ pub struct Relation {
     /// He created the definition, or asked for the report; for [`Operation::DefinitionList`]: any definition. He reads all of
     /// it. A-04
     pub is_creator: bool,
+    /// He owns the one group under review now, his account is enabled, and the tenant lets group owners review; for
+    /// [`Operation::DefinitionCreate`]: the group to be reviewed; for [`Operation::DefinitionList`]: any group. He reads all of it
+    /// and manages it, and decides no more than others. LC-AUTH-02
+    pub owns_group: bool,
     /// He reviews an item, open or closed, somewhere under the definition.
     pub reviews_definition: bool,
     /// He reviews an item of the instance.
@@ -315,6 +332,11 @@ pub struct Relation {
 }
 
 impl Relation {
+    /// Whether he reads all of the review without a role.
+    pub fn reads_all(&self) -> bool {
+        self.is_creator || self.owns_group
+    }
+
     fn sees_item(&self) -> bool {
         self.reviews_item || self.decides_item
     }
@@ -563,7 +585,7 @@ pub enum Verdict {
     /// Go ahead.
     Allow,
     /// Go ahead, but only with what is the caller's own: what he reviews, or, for [`Operation::DefinitionList`], what he
-    /// created.
+    /// created and what reviews a group that he owns.
     AllowOwnOnly,
     /// The caller may see the object but not do this: 403.
     Forbidden(Reason),
@@ -592,6 +614,18 @@ pub enum Reason {
         "this operation needs a directory role that may manage access reviews of this kind, such as Identity Governance Administrator"
     )]
     WriteRoleMissing,
+    /// What a group owner may not have done to others' accounts. LC-AUTH-02
+    #[error(
+        "a group owner may have access to his group removed, but not accounts disabled and deleted: leave \
+         disableAndDeleteUserApplyAction out of settings.applyActions"
+    )]
+    OwnersRemoveAccessOnly,
+    /// A user without a role that manages every kind of review.
+    #[error(
+        "changing the review settings of the tenant needs the directory role Global Administrator or Identity Governance \
+         Administrator"
+    )]
+    SettingsRoleMissing,
     /// Decisions are made by people. A-03, LC-DEC-10
     #[error("decisions are recorded by an assigned reviewer; an application may not record them")]
     ApplicationMayNotDecide,
@@ -650,6 +684,7 @@ pub fn require_permission(caller: &Caller) -> Result<Permission, Reason> {
 /// * A-01: an application's `filterByCurrentUser` is allowed and finds nothing.
 /// * A-03: lists that show what others review are refused to a reviewer who sees their parent; `/stages` shows him his.
 /// * A-04: the creator reads everything of his definition and manages nothing; in the list of definitions he finds his own.
+/// * LC-AUTH-02: where the tenant allows it, the owner of the one group under review reads and manages the review.
 ///
 /// For [`Operation::DefinitionList`] the kind is the one whose reviews are asked for: a caller who reads one kind and not
 /// the other gets the list narrowed to [`Caller::readable_kinds`] and his own.
@@ -658,17 +693,20 @@ pub fn decide(caller: &Caller, operation: Operation, review: ReviewKind, relatio
         return Verdict::Forbidden(reason);
     }
     let relation = match caller.kind {
-        CallerKind::User => *relation,
+        // nobody owns a directory role
+        CallerKind::User => {
+            Relation { owns_group: relation.owns_group && review != ReviewKind::DirectoryRole, ..*relation }
+        }
         // an application is nobody's colleague: it has no personal rights, whatever a directory says
         CallerKind::Application => Relation::default(),
     };
-    let reads_all = caller.reads(review) || relation.is_creator;
+    let reads_all = caller.reads(review) || relation.reads_all();
     let sees = |object| reads_all || relation.sees(object);
     match operation.demand() {
         Demand::ListDefinitions if caller.reads(review) => Verdict::Allow,
-        Demand::ListDefinitions if relation.is_creator => Verdict::AllowOwnOnly,
+        Demand::ListDefinitions if relation.reads_all() => Verdict::AllowOwnOnly,
         Demand::ListDefinitions => Verdict::Forbidden(Reason::ReadRoleMissing),
-        Demand::Create => manage(caller, review),
+        Demand::Create => manage(caller, review, &relation),
         Demand::Read(object) if sees(object) => Verdict::Allow,
         Demand::ListAll(_) | Demand::ListVisible(_) if reads_all => Verdict::Allow,
         Demand::ListAll(parent) if sees(parent) => Verdict::Forbidden(Reason::ReadRoleMissing),
@@ -676,7 +714,7 @@ pub fn decide(caller: &Caller, operation: Operation, review: ReviewKind, relatio
         Demand::OwnWork(None) => Verdict::AllowOwnOnly,
         Demand::OwnWork(Some(parent)) if sees(parent) => Verdict::AllowOwnOnly,
         Demand::OwnWork(Some(Object::Stage)) if relation.reads_stage_history => Verdict::AllowOwnOnly,
-        Demand::Manage(object) if sees(object) => manage(caller, review),
+        Demand::Manage(object) if sees(object) => manage(caller, review, &relation),
         Demand::Answer if sees(Object::Item) => answer(caller, &relation),
         Demand::AnswerAll { below, by_application } if sees(below) => answer_all(caller, &relation, by_application),
         Demand::Administer => administer(caller),
@@ -695,11 +733,13 @@ pub fn decide(caller: &Caller, operation: Operation, review: ReviewKind, relatio
 }
 
 /// The right to change a review the caller can see, or to make one.
-fn manage(caller: &Caller, review: ReviewKind) -> Verdict {
+fn manage(caller: &Caller, review: ReviewKind, relation: &Relation) -> Verdict {
     if caller.writes(review) {
         Verdict::Allow
     } else if caller.permission != Some(Permission::ReadWrite) {
         Verdict::Forbidden(Reason::ReadOnlyPermission)
+    } else if relation.owns_group {
+        Verdict::Allow
     } else {
         Verdict::Forbidden(Reason::WriteRoleMissing)
     }
@@ -737,13 +777,13 @@ fn answer_all(caller: &Caller, relation: &Relation, by_application: bool) -> Ver
 fn administer(caller: &Caller) -> Verdict {
     match ReviewKind::ALL.into_iter().any(|kind| caller.writes(kind)) {
         true => Verdict::Allow,
-        false => manage(caller, ReviewKind::GroupOrApplication),
+        false => manage(caller, ReviewKind::GroupOrApplication, &Relation::default()),
     }
 }
 
 /// The right to what reaches everybody in the tenant, whatever he reviews: managing reviews of every kind.
 fn administer_all(caller: &Caller) -> Verdict {
-    let refusals = ReviewKind::ALL.into_iter().map(|kind| manage(caller, kind));
+    let refusals = ReviewKind::ALL.into_iter().map(|kind| manage(caller, kind, &Relation::default()));
     refusals.into_iter().find(|verdict| *verdict != Verdict::Allow).unwrap_or(Verdict::Allow)
 }
 

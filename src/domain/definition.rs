@@ -488,7 +488,6 @@ pub fn validate(draft: &DefinitionDraft) -> Vec<Violation> {
     ] {
         check_length(&mut found, path, text.as_deref().unwrap_or_default(), MAX_DESCRIPTION);
     }
-    check_scope(&mut found, draft);
     check_lists(&mut found, "", &draft.reviewer_lists, &draft.scope, draft.stages.is_empty());
     check_settings(&mut found, draft);
     check_stages(&mut found, &draft.stages, &draft.scope);
@@ -514,17 +513,6 @@ fn check_length(found: &mut Vec<Violation>, path: &str, text: &str, limit: usize
 fn check_count(found: &mut Vec<Violation>, path: &str, count: usize, limit: usize) {
     if count > limit {
         found.push(Violation::new(path, format!("must have at most {limit} entries, not {count}")));
-    }
-}
-
-/// P-03 with several stages.
-fn check_scope(found: &mut Vec<Violation>, draft: &DefinitionDraft) {
-    let form = &draft.scope.form;
-    if form.is_single_stage_only() && draft.stages.len() > 1 {
-        found.push(Violation::new(
-            "stageSettings",
-            "must have one stage at most: users of shared channels are reviewed in single-stage reviews only",
-        ));
     }
 }
 

@@ -242,8 +242,13 @@ pub struct GroupRecord {
     pub security_enabled: Option<bool>,
     /// `members`: all direct members, each once, ascending. Users, groups and service principals; groups may nest in a circle.
     pub members: Option<Vec<ObjectId>>,
-    /// `owners`: all owners, each once, ascending. Users and service principals.
+    /// `privilegedAccess`: whether membership and ownership are activated under privileged-access management. LC-REV-08
+    pub privileged_access: Option<bool>,
+    /// `owners`: all active owners, each once, ascending. Users and service principals.
     pub owners: Option<Vec<ObjectId>>,
+    /// `eligibleOwners`: all who may activate ownership, each once, ascending; they are no owners until they do. Users and
+    /// service principals.
+    pub eligible_owners: Option<Vec<ObjectId>>,
     /// `sharedChannels`: all shared channels of the team, by ascending id.
     pub shared_channels: Option<Vec<SharedChannel>>,
 }

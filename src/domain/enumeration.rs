@@ -5,9 +5,6 @@ use crate::domain::{
     status::Status,
 };
 
-/// So many groups can be reviewed in one occurrence. LC-REV-13
-pub const MOST_GROUPS: i32 = 20_000;
-
 /// An occurrence whose groups were looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenedOccurrence {
@@ -20,13 +17,13 @@ pub struct OpenedOccurrence {
 }
 
 impl OpenedOccurrence {
-    /// What is to be recorded of an occurrence for which `found` groups were found. Beyond [`MOST_GROUPS`] none is reviewed:
+    /// What is to be recorded of an occurrence for which `found` groups were found. Beyond `most` none is reviewed:
     /// leaving some out in silence would look like a review of all. LC-REV-13
-    pub fn new(occurrence: i32, found: usize) -> Self {
+    pub fn new(occurrence: i32, found: usize, most: i32) -> Self {
         match i32::try_from(found) {
-            Ok(group_count) if group_count <= MOST_GROUPS => Self { occurrence, group_count, failure: None },
+            Ok(group_count) if group_count <= most => Self { occurrence, group_count, failure: None },
             Ok(_) | Err(_) => {
-                let failure = format!("more than {MOST_GROUPS} groups are to be reviewed in one occurrence");
+                let failure = format!("more than {most} groups are to be reviewed in one occurrence");
                 Self { occurrence, group_count: 0, failure: Some(failure) }
             }
         }
@@ -61,8 +58,8 @@ mod tests {
     /// LC-DEF-11
     #[test]
     fn a_definition_without_groups_is_over_when_its_last_occurrence_is() {
-        let none = OpenedOccurrence::new(0, 0);
-        let too_many = OpenedOccurrence::new(0, 20_001);
+        let none = OpenedOccurrence::new(0, 0, 20_000);
+        let too_many = OpenedOccurrence::new(0, 20_001, 20_000);
 
         assert_eq!(enumeration_status(false, None, &[], true), Status::NotStarted);
         assert_eq!(enumeration_status(false, None, &[], false), Status::Completed);
@@ -74,7 +71,7 @@ mod tests {
 
     #[test]
     fn with_instances_they_tell() {
-        let opened = OpenedOccurrence::new(1, 2);
+        let opened = OpenedOccurrence::new(1, 2, 20_000);
         let running = [InstanceProgress { occurrence: 1, status: Status::InProgress }];
 
         assert_eq!(enumeration_status(false, Some(&opened), &running, false), Status::InProgress);
@@ -83,8 +80,8 @@ mod tests {
     /// LC-REV-13
     #[test]
     fn more_groups_than_the_limit_are_refused_and_the_limit_is_not() {
-        assert_eq!(OpenedOccurrence::new(0, 20_000).group_count, MOST_GROUPS);
-        assert_eq!(OpenedOccurrence::new(0, 20_001).group_count, 0);
-        assert!(OpenedOccurrence::new(0, 20_001).failure.is_some());
+        assert_eq!(OpenedOccurrence::new(0, 20_000, 20_000).group_count, 20_000);
+        assert_eq!(OpenedOccurrence::new(0, 20_001, 20_000).group_count, 0);
+        assert!(OpenedOccurrence::new(0, 20_001, 20_000).failure.is_some());
     }
 }

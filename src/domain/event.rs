@@ -60,6 +60,7 @@ pub enum Activity {
     IssuerAdded,
     IssuerChanged,
     IssuerRemoved,
+    ReviewSettingsChanged,
 }
 
 impl Activity {
@@ -114,6 +115,7 @@ impl Activity {
             Self::IssuerAdded => "Token issuer added",
             Self::IssuerChanged => "Token issuer changed",
             Self::IssuerRemoved => "Token issuer removed",
+            Self::ReviewSettingsChanged => "Review settings changed",
         }
     }
 

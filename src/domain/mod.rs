@@ -21,6 +21,7 @@ pub mod ids;
 pub mod insight;
 pub mod instance;
 pub mod lifecycle;
+pub mod limits;
 pub mod mail;
 #[cfg(test)]
 mod model_tests;
@@ -30,6 +31,7 @@ pub mod recommendation;
 pub mod recurrence;
 pub mod reminder;
 pub mod repeat;
+pub mod review_settings;
 pub mod reviewer_reach;
 pub mod reviewer_scope;
 pub mod scope;

@@ -151,6 +151,43 @@ impl ReviewerLists {
         self.is_self_review() || scopes.any(|scope| scope.form.asks_sponsors())
     }
 
+    /// The groups whose owners are asked while nobody stands in for them; `reviewed` is the group under review. LC-REV-08
+    pub fn groups_that_need_a_fallback(&self, reviewed: Option<ObjectId>) -> Vec<ObjectId> {
+        if !self.fallback_reviewers.is_empty() {
+            return Vec::new();
+        }
+        let owned = self.reviewers.iter().filter_map(|scope| match scope.form {
+            ReviewerForm::GroupOwners(group, _) => Some(group),
+            ReviewerForm::ResourceOwners => reviewed,
+            ReviewerForm::User(_)
+            | ReviewerForm::GroupMembers(_)
+            | ReviewerForm::Manager
+            | ReviewerForm::ServicePrincipalOwners(_)
+            | ReviewerForm::OneSelf
+            | ReviewerForm::Sponsor
+            | ReviewerForm::ManagerOrSponsor => None,
+        });
+        owned.collect()
+    }
+
+    /// Whether one of the lists can stand for more people than this: it asks members or owners, or is as long itself.
+    pub fn may_name_more_than(&self, people: i64) -> bool {
+        [&self.reviewers, &self.fallback_reviewers].into_iter().any(|scopes| {
+            let many = |scope: &ReviewerScope| match scope.form {
+                ReviewerForm::GroupMembers(_)
+                | ReviewerForm::GroupOwners(..)
+                | ReviewerForm::ResourceOwners
+                | ReviewerForm::ServicePrincipalOwners(_) => true,
+                ReviewerForm::User(_)
+                | ReviewerForm::Manager
+                | ReviewerForm::OneSelf
+                | ReviewerForm::Sponsor
+                | ReviewerForm::ManagerOrSponsor => false,
+            };
+            scopes.iter().any(many) || i64::try_from(scopes.len()).is_ok_and(|length| length > people)
+        })
+    }
+
     /// Whether each principal reviews himself.
     pub fn is_self_review(&self) -> bool {
         self.reviewers.iter().all(|scope| scope.form == ReviewerForm::OneSelf)

@@ -166,7 +166,7 @@ mod tests {
         assert!("inProgress".parse::<Status>().is_err());
     }
 
-    /// LC-INV-01
+    /// LC-INV-01, LC-INST-20, LC-STAGE-08
     #[test]
     fn the_transition_tables_are_2_2_and_4_2() {
         let rows = |may: fn(Status, Status) -> bool| {

@@ -18,6 +18,7 @@ pub mod origins;
 pub mod quotas;
 pub mod request_body;
 pub mod request_ids;
+pub mod review_settings;
 pub mod server;
 pub mod tls;
 

@@ -99,7 +99,13 @@ impl Stage {
     }
 
     fn services(self: &Arc<Self>) -> Services {
-        Services { store: self.clone(), queue: self.clone(), mailer: Arc::new(NoMailer), work: Arc::new(Notify::new()) }
+        Services {
+            store: self.clone(),
+            queue: self.clone(),
+            mailer: Arc::new(NoMailer),
+            work: Arc::new(Notify::new()),
+            limits: crate::domain::limits::ReviewLimits::default(),
+        }
     }
 
     fn released(&self) -> Vec<(i32, String)> {

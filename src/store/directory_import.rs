@@ -182,6 +182,8 @@ pub struct ImportReport {
     pub group_members: ListCounts,
     /// Owners of groups.
     pub group_owners: ListCounts,
+    /// Those who may activate the ownership of groups.
+    pub group_eligible_owners: ListCounts,
     /// Owners of service principals.
     pub service_principal_owners: ListCounts,
     /// Assignments of app roles; one whose principal or role changed counts as added.

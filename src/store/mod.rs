@@ -16,6 +16,7 @@ pub mod mail;
 pub mod occurrences;
 pub mod pg;
 pub mod reminders;
+pub mod review_settings;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -131,6 +132,7 @@ pub trait UnitOfWork: Send {
     fn definition_updates(&mut self) -> &mut dyn DefinitionUpdateRepository;
     fn reminders(&mut self) -> &mut dyn ReminderRepository;
     fn contacted_reviewers(&mut self) -> &mut dyn ContactedReviewerRepository;
+    fn review_settings(&mut self) -> &mut dyn review_settings::ReviewSettingsRepository;
     fn mail(&mut self) -> &mut dyn MailRepository;
     /// Makes everything permanent at once. [`StoreError::Unknown`] when the answer got lost.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
@@ -169,6 +171,8 @@ pub struct DefinitionFilter {
     pub reviewed_by: Option<ObjectId>,
     /// Only reviews of groups that can hold directory roles, and those this person created. LC-AUTH-01
     pub role_assignable_or_created_by: Option<ObjectId>,
+    /// With one of the two above: also reviews of one group that this person owns. LC-AUTH-02
+    pub or_of_group_owned_by: Option<ObjectId>,
     pub expression: Option<filter::FilterExpression<filter::DefinitionProperty>>,
     /// Without the key, which comes last. Empty: the collection's own order.
     pub order: Vec<filter::OrderBy<filter::DefinitionProperty>>,
@@ -288,9 +292,25 @@ pub trait ReviewerListRepository: Send {
 
 /// What resolving reviewers found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Resolution {
-    /// Items with neither a primary nor a fallback reviewer. LC-REV-09
-    pub items_without_reviewer: i64,
+pub enum Resolution {
+    /// Every item has who could be found.
+    Resolved {
+        /// Items with neither a primary nor a fallback reviewer. LC-REV-09
+        items_without_reviewer: i64,
+    },
+    /// One item would have more than are allowed, so no item has any. LC-REV-13
+    TooMany { found: i64 },
+}
+
+/// A list that names more people than are allowed. LC-REV-13
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NamedByMore {
+    /// Which of the lists that were asked about, from 0.
+    pub position: usize,
+    /// Whether the fallback reviewers are too many, or the reviewers.
+    pub fallback: bool,
+    /// How many are named.
+    pub people: i64,
 }
 
 /// The stages of an instance in which somebody reviews at least one item, highest first.
@@ -305,6 +325,8 @@ pub struct StageReach {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ties {
     pub is_creator: bool,
+    /// The definition reviews one group, he owns it now with an enabled account, and the tenant lets owners review. LC-AUTH-02
+    pub owns_group: bool,
     pub reviews_in_definition: bool,
     pub reviews_in_instance: bool,
 }
@@ -321,9 +343,17 @@ pub struct ContactedReviewer {
 
 #[async_trait]
 pub trait ReviewerRepository: Send {
-    /// Resolves the stage's scopes anew for every one of its items and replaces what was resolved before. LC-REV-01 to 05,
-    /// LC-SUPD-20, LC-SUPD-25
-    async fn resolve(&mut self, instance: &Instance, stage: &StageEntry) -> Result<Resolution, StoreError>;
+    /// Resolves the stage's scopes anew for every one of its items and replaces what was resolved before. When an item would have
+    /// more than `most` reviewers, no item has any afterwards. LC-REV-01 to 05, LC-REV-13, LC-SUPD-20, LC-SUPD-25
+    async fn resolve(&mut self, instance: &Instance, stage: &StageEntry, most: i64) -> Result<Resolution, StoreError>;
+    /// Those of the stored lists whose users, groups and owners are more than `most` people now. `resource`: the group or
+    /// application under review, if there is one. LC-REV-13
+    async fn named_by_more(
+        &mut self,
+        lists: &[ReviewerListId],
+        resource: Option<ObjectId>,
+        most: i64,
+    ) -> Result<Vec<NamedByMore>, StoreError>;
     /// Records everyone who reviews an item of this stage and was not recorded for it before; returns how many. With
     /// `mail`, enqueues one mail of that kind for each of them, at most once per stage and person. LC-SUPD-22, LC-NOTE-08
     async fn contact_newcomers(
@@ -378,6 +408,10 @@ pub struct Gathering {
     pub one_cohort_per_principal: bool,
     /// Groups and service principals are left out: everybody reviews himself, and nobody stands in. LC-REV-06
     pub users_only: bool,
+    /// Whether users by direct connect are taken. LC-DEF-07
+    pub direct_connect: bool,
+    /// So many items at most; one more is made when there are more. LC-REV-13
+    pub most_items: i32,
 }
 
 /// A principal under review. Section 5.2 of the model.
@@ -458,6 +492,8 @@ pub trait ItemRepository: Send {
     /// Makes the instance's items out of the directory as it is now, in one statement; returns how many. LC-INST-06,
     /// LC-INST-11, LC-INST-12, LC-RCM-03
     async fn gather(&mut self, instance: &Instance, gathering: &Gathering) -> Result<i32, StoreError>;
+    /// Takes back what was gathered in this unit of work, before anything was recorded of it. LC-REV-13
+    async fn discard(&mut self, instance: InstanceId) -> Result<(), StoreError>;
     /// Lists the items that move from `from` on to the next stage (`Entry::Listed` only). LC-STAGE-30
     async fn list_moving(&mut self, instance: InstanceId, from: &StageEntry) -> Result<(), StoreError>;
     /// How many items a stage holds.
@@ -525,6 +561,8 @@ pub trait DirectoryRepository: Send {
     async fn group(&mut self, id: ObjectId) -> Result<Option<GroupFacts>, StoreError>;
     /// Those of the groups to which directory roles can be assigned. LC-AUTH-01
     async fn role_assignable(&mut self, groups: &[ObjectId]) -> Result<Vec<ObjectId>, StoreError>;
+    /// Those of the groups that are under privileged-access management. LC-REV-08
+    async fn under_privileged_access(&mut self, groups: &[ObjectId]) -> Result<Vec<ObjectId>, StoreError>;
     /// The identity of a user or service principal.
     async fn identity(&mut self, id: ObjectId) -> Result<Option<Identity>, StoreError>;
     /// The user with this user principal name, in any case, or with this id.

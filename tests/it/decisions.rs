@@ -402,6 +402,76 @@ async fn a_later_reviewer_reads_earlier_decisions_only_with_histories() {
     }
 }
 
+/// LC-DEC-02
+#[tokio::test]
+async fn only_the_reviewer_of_that_very_item_decides_it_and_by_himself() {
+    let t = Tenant::with_finance().await;
+    let review = two_stages(&t).await;
+    let dans = item_path(&review, "dan").await;
+    let body = json!({ "decision": "Deny", "justification": "because" });
+
+    t.as_user("mia").patch(&dans, &body).await.refused(404, "ResourceNotFound");
+    t.as_user("dan").patch(&dans, &body).await.refused(404, "ResourceNotFound");
+    for other in [t.as_admin(), t.as_application(), t.as_user_with_roles("rita", &["Global Administrator"])] {
+        other.patch(&dans, &body).await.refused(403, "Forbidden");
+    }
+    assert_eq!(review.item("dan").await["decision"], "NotReviewed");
+    assert_eq!(t.as_user("noor").patch(&dans, &body).await.is(204).body, Value::Null);
+    assert_eq!(review.item("dan").await["decision"], "Deny");
+}
+
+/// LC-DEC-07
+#[tokio::test]
+async fn who_does_not_know_has_reviewed_so_no_default_comes_and_access_is_kept() {
+    let t = Tenant::with_finance().await;
+    let review = t
+        .review()
+        .setting("defaultDecisionEnabled", json!(true))
+        .setting("defaultDecision", json!("Deny"))
+        .setting("autoApplyDecisionsEnabled", json!(true))
+        .running()
+        .await;
+    decide(&t.as_user("mia"), &item_path(&review, "ana").await, "DontKnow", json!("ask her team")).await.is(204);
+
+    t.advance("P10D").await;
+
+    assert_eq!(review.status().await, "Applied");
+    let (ana, ben) = (review.item("ana").await, review.item("ben").await);
+    assert_eq!((&ana["decision"], &ana["applyResult"]), (&json!("DontKnow"), &json!("New")));
+    assert_eq!((&ana["reviewedBy"]["displayName"], &ana["justification"]), (&json!("mia"), &json!("ask her team")));
+    assert_eq!((&ben["decision"], &ben["applyResult"]), (&json!("Deny"), &json!("AppliedSuccessfully")));
+    let members = t.table("group_members").await;
+    let is_member = |name: &str| {
+        let (group, member) = (object_id("finance"), object_id(name));
+        members.iter().any(|row| row["group_id"] == group.as_str() && row["member_id"] == member.as_str())
+    };
+    assert!(is_member("ana") && !is_member("ben"));
+    let logged = t.events_of("Don't know decision").await;
+    assert_eq!(logged.len(), 1);
+    assert_eq!((&logged[0]["actor_name"], &logged[0]["after"]["decision"]), (&json!("mia"), &json!("DontKnow")));
+}
+
+/// LC-DEC-08
+#[tokio::test]
+async fn the_other_reviewers_of_an_item_read_its_justification() {
+    let t = Tenant::with_finance().await;
+    let stages = [stage(1, 3, &[user("mia"), user("noor")], &[], &[]), stage(2, 3, &[user("olga")], &[], &[])];
+    let review = t.review().stages(&stages).running().await;
+    let path = item_path(&review, "ana").await;
+    decide(&t.as_user("mia"), &path, "Deny", json!("left the team")).await.is(204);
+
+    let noor = t.as_user("noor");
+    for item in [
+        noor.get(&path).await.is(200).body,
+        noor.get(&stage_item_path(&review, 1, "ana").await).await.is(200).body,
+        review.item_for(&noor, "ana").await,
+        review.stage_item_for(1, &noor, "ana").await,
+    ] {
+        assert_eq!((&item["decision"], &item["justification"]), (&json!("Deny"), &json!("left the team")));
+        assert_eq!(item["reviewedBy"]["displayName"], "mia");
+    }
+}
+
 /// LC-DEC-04, LC-STAGE-60: whoever reviewed the item sees it, so it is the state that refuses him, not its absence.
 #[tokio::test]
 async fn an_item_that_stayed_behind_is_refused_for_the_state_once_the_review_is_over() {

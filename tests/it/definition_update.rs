@@ -420,7 +420,7 @@ async fn the_start_date_of_a_started_review_and_the_structure_of_stages_are_fixe
     }
 }
 
-/// LC-DEF-27, IN-17, A-19
+/// LC-DEF-27, IN-17, ST-12, A-19
 #[tokio::test]
 async fn a_series_made_shorter_loses_what_waits_and_made_longer_again_goes_on() {
     let t = Tenant::with_finance().await;
@@ -436,6 +436,8 @@ async fn a_series_made_shorter_loses_what_waits_and_made_longer_again_goes_on() 
     patch(&t, &review, end(6)).await;
     assert_eq!(instances(&t, &review).await, std::slice::from_ref(first));
     assert_eq!(definition(&t, &review).await["status"], "Completed");
+    let stages = t.table("stages").await;
+    assert_eq!(stages.iter().map(|row| &row["instance_id"]).collect::<Vec<_>>(), [&first["id"]], "its stage went too");
     let gone = format!("{}/instances/{}", review.path(), waiting["id"].as_str().unwrap());
     t.as_admin().get(&gone).await.refused(404, "ResourceNotFound");
     let removed = t.events_of("Instance removed").await;

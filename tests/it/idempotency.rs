@@ -19,6 +19,7 @@ async fn made(t: &Tenant) -> usize {
     t.as_admin().get("/definitions").await.rows().len()
 }
 
+/// LC-CONC-09
 #[tokio::test]
 async fn the_same_key_with_the_same_body_is_answered_as_the_first_time() {
     let t = Tenant::with_finance().await;
@@ -44,6 +45,7 @@ async fn the_same_key_with_the_same_body_is_answered_as_the_first_time() {
     assert_eq!(made(&t).await, 0);
 }
 
+/// LC-CONC-09
 #[tokio::test]
 async fn the_same_key_with_another_body_is_refused_and_makes_nothing() {
     let t = Tenant::with_finance().await;
@@ -76,6 +78,7 @@ async fn a_report_asked_for_again_under_its_key_is_made_once() {
     create(&t.as_admin(), &key, t.review().body()).await.is(201);
 }
 
+/// LC-CONC-09
 #[tokio::test]
 async fn a_key_is_its_callers_and_lasts_a_day() {
     let t = Tenant::with_finance().await;
@@ -95,6 +98,7 @@ async fn a_key_is_its_callers_and_lasts_a_day() {
     assert_eq!(t.table("first_answers").await.len(), 1, "the other caller's has been forgotten");
 }
 
+/// LC-CONC-09
 #[tokio::test]
 async fn a_client_request_id_is_a_key_when_it_is_a_guid() {
     let t = Tenant::with_finance().await;
@@ -110,6 +114,7 @@ async fn a_client_request_id_is_a_key_when_it_is_a_guid() {
     assert_ne!(create(&t.as_admin(), &name, &body).await.is(201).text("id"), one);
 }
 
+/// LC-CONC-09
 #[tokio::test]
 async fn of_many_that_come_at_once_one_is_made_and_all_are_told_of_it() {
     let t = Tenant::with_finance().await;
@@ -127,6 +132,7 @@ async fn of_many_that_come_at_once_one_is_made_and_all_are_told_of_it() {
     assert_eq!(t.events_of("Create access review").await.len(), 1);
 }
 
+/// LC-CONC-09
 #[tokio::test]
 async fn a_refused_create_leaves_its_key_free() {
     let t = Tenant::with_finance().await;

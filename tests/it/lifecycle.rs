@@ -247,6 +247,190 @@ async fn a_stop_in_any_other_status_is_refused_and_names_the_status_it_needs() {
     }
 }
 
+/// LC-INST-20
+#[tokio::test]
+async fn nothing_reopens_a_stopped_instance() {
+    let t = Tenant::with_finance().await;
+    let builder = t.review().stages(&three_stages(&[])).setting("autoApplyDecisionsEnabled", json!(true));
+    let review = builder.running().await;
+    let (instance, stage) = (review.instance_path(), review.stage_path(1).await);
+    let item = review.item_id("ana").await;
+    stop(&t, &review).await;
+    t.run_jobs().await;
+    let walked = told(&t).await;
+    let decision = json!({ "decision": "Approve", "justification": "because" });
+    let (admin, mia) = (t.as_admin(), t.as_user("mia"));
+
+    for path in [&instance, &stage] {
+        admin.act(&format!("{path}/stop")).await.refused(400, "InvalidReviewState");
+        mia.patch(&format!("{path}/decisions/{item}"), &decision).await.refused(400, "InvalidReviewState");
+        mia.post(&format!("{path}/batchRecordDecisions"), &decision).await.refused(400, "InvalidReviewState");
+        mia.act(&format!("{path}/acceptRecommendations")).await.refused(400, "InvalidReviewState");
+    }
+    for action in ["sendReminder", "resetDecisions", "applyDecisions"] {
+        admin.act(&format!("{instance}/{action}")).await.refused(400, "InvalidReviewState");
+    }
+    let reviewers = json!({ "reviewers": [user("noor")] });
+    admin.patch(&stage, &reviewers).await.refused(400, "InvalidReviewState");
+    let mut whole = instance_body(&t, &review).await;
+    whole["reviewers"] = json!([user("noor")]);
+    admin.put(&instance, &whole).await.refused(400, "InvalidReviewState");
+    // what changes the definition reaches what has not started
+    admin.patch(&review.path(), &json!({ "settings": { "instanceDurationInDays": 30 } })).await.is(204);
+    t.advance("P60D").await;
+
+    assert_eq!(review.status().await, "Applied");
+    assert_eq!(told(&t).await, walked);
+}
+
+async fn instance_body(t: &Tenant, review: &Review) -> Value {
+    json!({ "scope": instance(t, review).await["scope"] })
+}
+
+/// What each instance and stage is at each event, told by the events alone.
+#[derive(Default)]
+struct Told {
+    instance: Option<(String, Value)>,
+    stages: Vec<(String, String, Value)>,
+}
+
+/// LC-STAGE-07 to 09
+#[tokio::test]
+async fn one_stage_at_most_is_open_and_the_instance_is_in_progress_while_stages_hand_over() {
+    let t = Tenant::with_finance().await;
+    let builder = default_decision(t.review().stages(&three_stages(&[])), "Deny");
+    let review = builder.setting("autoApplyDecisionsEnabled", json!(true)).running().await;
+    stop_stage(&t, &review, 1).await;
+    t.advance("P9D").await;
+    assert_eq!(review.status().await, "Applied");
+    assert_eq!(review.stage_statuses().await, ["Completed", "Completed", "AutoReviewed"]);
+
+    let mut now = Told::default();
+    let mut began = 0;
+    for event in t.events().await {
+        let is_stage = match event["activity"].as_str().unwrap() {
+            "Instance status changed" => false,
+            "Stage status changed" | "Stage created" => true,
+            _ => continue,
+        };
+        let (status, at) = (event["after"]["status"].as_str().unwrap().to_owned(), event["at"].clone());
+        if !is_stage {
+            now.instance = Some((status, at));
+            continue;
+        }
+        let id = event["stage_id"].as_str().unwrap();
+        match now.stages.iter_mut().find(|(known, ..)| known == id) {
+            Some((_, of_stage, since)) => (*of_stage, *since) = (status.clone(), at.clone()),
+            None => now.stages.push((id.to_owned(), status.clone(), at.clone())),
+        }
+        let statuses: Vec<Status> = now.stages.iter().map(|(_, status, _)| status.parse().unwrap()).collect();
+        assert!(statuses.iter().filter(|status| status.is_open()).count() <= 1, "{statuses:?}");
+        assert!(statuses.iter().all(|status| *status <= Status::AutoReviewed), "{statuses:?}");
+        let (instance, _) = now.instance.as_ref().unwrap();
+        let number = now.stages.iter().position(|(known, ..)| known == id).unwrap() + 1;
+        if number > 1 && !status.starts_with("Auto") {
+            assert_eq!(instance, "InProgress", "stage {number} is {status}");
+            began += usize::from(status == "Starting");
+        }
+    }
+    assert_eq!(began, 2);
+
+    // The first stage and its instance begin together, step by step.
+    let instants = async |activity: &str, id: &str, value: &str| {
+        let events = t.events_of(activity).await;
+        let steps = events
+            .iter()
+            .filter(|event| event[id] == value)
+            .map(|event| (event["after"]["status"].as_str().unwrap().to_owned(), event["at"].clone()));
+        steps.filter(|(status, _)| ["Initializing", "Starting", "InProgress"].contains(&status.as_str())).collect()
+    };
+    let of_instance: Vec<_> = instants("Instance status changed", "instance_id", &review.instance).await;
+    let first = review.stages().await[0]["id"].as_str().unwrap().to_owned();
+    let of_stage: Vec<_> = instants("Stage status changed", "stage_id", &first).await;
+    assert_eq!(of_instance.len(), 3);
+    assert_eq!(of_instance, of_stage);
+}
+
+/// LC-INST-05
+#[tokio::test]
+async fn a_status_means_what_it_says() {
+    let t = Tenant::with_finance().await;
+    let builder = default_decision(t.review(), "Deny").starting_in(t.now().await, 5);
+    let review = builder.create().await;
+    t.run_jobs().await;
+    assert_eq!(review.status().await, "NotStarted");
+    for table in ["decision_items", "stage_reviewers", "contacted_reviewers"] {
+        assert_eq!(t.table(table).await, [Value::Null; 0], "{table}: nothing is gathered yet");
+    }
+
+    t.advance("P5D").await;
+    assert_eq!(review.status().await, "InProgress");
+    assert_eq!(review.items().await.len(), 7);
+    review.decide(&t.as_user("mia"), "ana", "Approve").await.is(204);
+    for status in Status::ALL.into_iter().filter(|status| *status != Status::InProgress) {
+        let of_stage = if status > Status::AutoReviewed { Status::Completed } else { status };
+        t.force_stage_status(1, of_stage.as_str()).await;
+        let sql = format!("update instances set status = '{status}' where tenant_id = '{}'", t.id);
+        t.database.execute(&sql).await;
+        review.decide(&t.as_user("mia"), "ana", "Deny").await.refused(400, "InvalidReviewState");
+    }
+    t.force_stage_status(1, "InProgress").await;
+    t.database.execute(&format!("update instances set status = 'InProgress' where tenant_id = '{}'", t.id)).await;
+
+    stop(&t, &review).await;
+    assert_eq!(review.status().await, "AutoReviewed");
+    let told: Vec<_> = t
+        .events()
+        .await
+        .iter()
+        .filter(|event| event["activity"] == "Instance status changed" || event["activity"] == "Auto review")
+        .map(|event| event["after"]["status"].as_str().unwrap_or("defaults").to_owned())
+        .collect();
+    assert_eq!(told[told.len() - 3..], ["AutoReviewing", "defaults", "AutoReviewed"]);
+    assert_eq!(review.item("ben").await["decision"], "Deny");
+
+    let is_member = async |name: &str| {
+        let (group, member) = (id_of("finance").to_string(), id_of(name).to_string());
+        let rows = t.table("group_members").await;
+        rows.iter().any(|row| row["group_id"] == group.as_str() && row["member_id"] == member.as_str())
+    };
+    t.as_admin().act(&format!("{}/applyDecisions", review.instance_path())).await.is(204);
+    assert_eq!(review.status().await, "Applying");
+    assert!(is_member("ben").await, "whatever was decided, access is removed while applying and not before");
+    t.run_jobs().await;
+    assert_eq!(review.status().await, "Applied");
+    assert!(is_member("ana").await && !is_member("ben").await);
+}
+
+/// LC-DEF-10
+#[tokio::test]
+async fn a_definition_is_shown_and_found_in_each_of_its_statuses() {
+    let t = Tenant::with_finance().await;
+    let review = t.review().create().await;
+    let names = [
+        "NotStarted",
+        "Initializing",
+        "Starting",
+        "InProgress",
+        "Completing",
+        "Completed",
+        "AutoReviewing",
+        "AutoReviewed",
+        "Applying",
+        "Applied",
+        "Failed",
+    ];
+    for status in names {
+        let sql = format!("update definitions set status = '{status}' where tenant_id = '{}'", t.id);
+        t.database.execute(&sql).await;
+        assert_eq!(definition_status(&t, &review).await, status);
+        for other in names {
+            let found = t.as_admin().get(&format!("/definitions?$filter=status eq '{other}'")).await.is(200);
+            assert_eq!(found.rows().len(), usize::from(other == status), "{status} {other}");
+        }
+    }
+}
+
 // ---- dates ----
 
 /// LC-STAGE-04
@@ -700,7 +884,7 @@ async fn statuses(t: &Tenant, review: &Review) -> Vec<String> {
     statuses
 }
 
-/// LC-INST-03, LC-INST-07, LC-DEF-11, LC-REC-06
+/// LC-INST-01, LC-INST-03, LC-INST-07, LC-DEF-11, LC-REC-06
 #[tokio::test]
 async fn a_series_shows_exactly_one_occurrence_ahead_and_is_in_progress_until_the_last_one_rests() {
     let t = Tenant::with_finance().await;
@@ -1011,6 +1195,32 @@ async fn completed_auto_reviewed_and_failed_reviews_can_be_deleted() {
 }
 
 // ---- mail ----
+
+/// LC-DEF-31, IN-16, ST-12
+#[tokio::test]
+async fn in_every_status_a_review_and_its_stages_go_with_their_definition() {
+    let t = Tenant::with_finance().await;
+    for status in Status::ALL {
+        let review = t.review().stages(&three_stages(&[])).running().await;
+        review.decide(&t.as_user("mia"), "ana", "Deny").await.is(204);
+        let of_stage = if status > Status::AutoReviewed { Status::Completed } else { status };
+        t.force_stage_status(1, of_stage.as_str()).await;
+        let sql = format!("update instances set status = '{status}' where tenant_id = '{}'", t.id);
+        t.database.execute(&sql).await;
+        assert_eq!(review.status().await, status.as_str());
+
+        t.as_admin().delete(&review.path()).await.is(204);
+
+        for path in [review.path(), review.instance_path()] {
+            t.as_admin().get(&path).await.refused(404, "ResourceNotFound");
+        }
+        for table in TABLES_OF_REVIEWS {
+            assert_eq!(t.table(table).await, [Value::Null; 0], "{status}: {table}");
+        }
+    }
+    t.advance("P60D").await;
+    assert_eq!(t.events_of("Access review ended").await.len(), 0);
+}
 
 async fn with_mail(t: &Tenant, stages: &[Value]) -> Review {
     let recipients = json!([{

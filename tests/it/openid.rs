@@ -129,6 +129,29 @@ async fn a_caller_whom_the_directory_does_not_know_is_told_so() {
     assert_unauthenticated(definitions(&x.bearer(&token)).await, "claims.user");
 }
 
+/// LC-AUTH-06
+#[tokio::test]
+async fn a_personal_account_is_refused_even_where_it_is_registered_and_known() {
+    let provider = Arc::new(Provider::start());
+    let consumers = "9188040d-6c67-4c5b-b112-36a304b66dad";
+    let mut registration = provider.registration();
+    registration["tenantClaim"] = json!({ "name": "tid", "value": consumers });
+    let bound = Trusting::with(Arc::clone(&provider), registration).await;
+    let claims = |more: Value| {
+        let mut claims = json!({ "preferred_username": "carla@acme.example", "groups": ["g-admins"] });
+        claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        claims
+    };
+    let token = provider.user_token("carla", &claims(json!({ "tid": consumers }))).await;
+    assert_unauthenticated(definitions(&bound.bearer(&token)).await, "personal account");
+
+    let x = Trusting::new().await;
+    let token = x.provider.user_token("carla", &claims(json!({ "idp": "live.com" }))).await;
+    assert_unauthenticated(definitions(&x.bearer(&token)).await, "personal account");
+    let token = x.provider.user_token("carla", &claims(json!({}))).await;
+    definitions(&x.bearer(&token)).await.is(200);
+}
+
 #[tokio::test]
 async fn a_user_may_be_named_by_a_verified_mail_address_or_by_an_id() {
     let provider = Arc::new(Provider::start());

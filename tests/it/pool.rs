@@ -184,6 +184,7 @@ async fn clients_that_leave_at_any_moment_do_not_disturb_the_next_one() {
         queue: Arc::new(store.clone()),
         mailer: Arc::new(NoMailer),
         work: Arc::new(Notify::new()),
+        limits: attestry::domain::limits::ReviewLimits::default(),
     };
     let narrow = t.served_by(services);
     let item = format!("{}/decisions/{}", review.instance_path(), review.item_id("ana").await);

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    Company, Review, ReviewBuilder, Tenant, id_of, manager, object_id, people, resource_owners, user,
+    Company, Review, ReviewBuilder, Tenant, id_of, manager, object_id, people, resource_owners, stage, user,
 };
 
 const GUESTS: &str = "$filter=(userType eq 'Guest')";
@@ -414,6 +414,26 @@ async fn a_teams_owner_answers_for_users_of_its_shared_channels() {
     assert!(by_rob.found_by(&t.as_user("olga")).await.is_empty());
 }
 
+/// LC-DEF-07, LC-INST-10: users of shared channels are left out of a review in several stages, and nobody may be left.
+#[tokio::test]
+async fn in_a_review_of_several_stages_users_of_shared_channels_are_left_out() {
+    let t = tenant(team()).await;
+    let stages = [1, 2].map(|number| stage(number, 3, &[user("rob")], &[], &[]));
+
+    let single = review(&t, team_scope()).stages(&stages[..1]).running().await;
+    let several = review(&t, team_scope()).stages(&stages).running().await;
+    assert_eq!(people(&single.items().await), ["dee", "ned", "tia"]);
+    assert_eq!(people(&several.items().await), ["ned", "tia"]);
+    assert_eq!(t.as_admin().get(&several.instance_path()).await.ok().body["errors"], json!([]));
+
+    let empty = json!({ "type": "group", "id": id_of("team"), "members": [] });
+    Company::new().with(empty).import(&t).await;
+    let nobody = review(&t, team_scope()).stages(&stages).running().await;
+    assert_eq!(nobody.status().await, "Completed");
+    let instance = t.as_admin().get(&nobody.instance_path()).await.ok().body;
+    assert_eq!(instance["errors"][0]["code"], "ScopeResolutionFailed");
+}
+
 /// LC-REV-10
 #[tokio::test]
 async fn a_guest_reviews_once_he_has_accepted_his_invitation() {
@@ -507,7 +527,7 @@ async fn reviewers_named_by_type_are_those_of_every_instances_stage() {
     }
 }
 
-/// S-07, E-01. LC-INST-02, LC-INST-03, LC-INST-08, LC-INST-09
+/// S-07, E-01. LC-DEF-05, LC-INST-01 to 03, LC-INST-08, LC-INST-09
 #[tokio::test]
 async fn every_group_with_guests_gets_an_instance_of_its_own() {
     let t = tenant(many_groups()).await;
@@ -525,6 +545,7 @@ async fn every_group_with_guests_gets_an_instance_of_its_own() {
         assert_ne!(instance["id"], review.definition.as_str());
         assert_eq!(instance["status"], "InProgress");
         let items = review.occurrence(instance["id"].as_str().unwrap()).items().await;
+        assert!(items.iter().all(|item| item["resource"] == items[0]["resource"]), "one resource each");
         assert_eq!(
             instance["scope"],
             json!({
@@ -538,6 +559,7 @@ async fn every_group_with_guests_gets_an_instance_of_its_own() {
         );
     }
     assert_eq!(t.as_admin().get(&review.path()).await.ok().text("status"), "InProgress");
+    assert_eq!(t.as_admin().get("/definitions").await.ok().rows().len(), 1, "the definition stays one");
 }
 
 /// of several groups each has its own owners.

@@ -374,7 +374,7 @@ async fn scopes_of_every_other_form_are_answered_as_they_were_sent() {
     }
 }
 
-/// LC-DEF-06, LC-APPLY-08, M-11, A-46, P-03: rules that hang on what is reviewed.
+/// LC-DEF-06, LC-APPLY-08, M-11, A-46: rules that hang on what is reviewed.
 #[tokio::test]
 async fn settings_that_do_not_go_with_the_scope_are_refused_together() {
     let t = with_every_resource().await;
@@ -404,8 +404,6 @@ async fn settings_that_do_not_go_with_the_scope_are_refused_together() {
         .send()
         .await
         .faults("settings.applyActions[0]");
-    let stages = [1, 2].map(|number| crate::support::stage(number, 3, &[user("mia")], &[], &[]));
-    review(shared_channels()).stages(&stages).send().await.faults("stageSettings");
     review(service_principals.clone()).reviewers(&[]).send().await.faults("reviewers");
     review(service_principals.clone()).reviewers(&[crate::support::manager()]).send().await.faults("reviewers");
     review(service_principals).reviewers(&[]).fallbacks(&[user("sam")]).send().await.is(201);

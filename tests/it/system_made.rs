@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::support::{Tenant, id_of, stage, user};
 
-/// CL-33
+/// CL-33, LC-DEF-34
 #[tokio::test]
 async fn what_the_service_makes_is_refused_with_405_the_verbs_that_work_and_a_reason() {
     let t = Tenant::with_finance().await;

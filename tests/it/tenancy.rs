@@ -72,7 +72,8 @@ fn company() -> Company {
             "signIns": [{ "userId": object_id("ana"), "lastSignInDateTime": null }] }))
         .with(json!({ "type": "directoryRole", "id": object_id("readers"), "displayName": "Global Reader",
             "members": [object_id("rita")], "eligibleMembers": [object_id("carla")] }))
-        .with(json!({ "type": "group", "id": object_id("team"), "displayName": "Team", "sharedChannels": [
+        .with(json!({ "type": "group", "id": object_id("team"), "displayName": "Team",
+            "eligibleOwners": [object_id("sam")], "sharedChannels": [
             { "id": "19:one", "displayName": "One", "members": [object_id("zoe")] }] }))
         .with(json!({ "type": "accessPackage", "id": object_id("kit"), "displayName": "Starter kit",
             "assignmentPolicies": [{ "id": object_id("policy"), "displayName": "Staff" }],
@@ -109,6 +110,7 @@ async fn busy_tenant(database: &Database) -> (Tenant, Review) {
     t.as_admin().put("//attestry/v1/mailTemplates/reminder", &json!({ "subject": "mine" })).await.is(200);
     t.as_admin().patch("//attestry/v1/mailSettings", &json!({ "remindEveryone": true })).await.is(200);
     t.report(&t.as_admin(), &history_body(t.now().await)).await;
+    t.as_admin().patch("//attestry/v1/reviewSettings", &json!({ "groupOwnersMayReview": true })).await.is(200);
     // Somebody disappeared from a review that is not looked at here.
     let removed = "insert into removed_items (tenant_id, instance_id, seq)
                    select tenant_id, instance_id, 1 from instances where status = 'Applying' and tenant_id =";

@@ -26,6 +26,7 @@ fn services(database: &Database) -> Services {
         queue: Arc::new(store),
         mailer: Arc::new(NoMailer),
         work: Arc::new(Notify::new()),
+        limits: attestry::domain::limits::ReviewLimits::default(),
     }
 }
 

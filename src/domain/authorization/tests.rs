@@ -30,6 +30,7 @@ fn application(permission: Permission) -> Caller {
 
 const STRANGER: Relation = Relation {
     is_creator: false,
+    owns_group: false,
     reviews_definition: false,
     reviews_instance: false,
     reviews_stage: false,
@@ -38,6 +39,7 @@ const STRANGER: Relation = Relation {
     decides_item: false,
 };
 const CREATOR: Relation = Relation { is_creator: true, ..STRANGER };
+const OWNER: Relation = Relation { owns_group: true, ..STRANGER };
 const REVIEWER_ELSEWHERE: Relation = Relation { reviews_definition: true, ..STRANGER };
 const REVIEWER_IN_INSTANCE: Relation = Relation { reviews_instance: true, ..REVIEWER_ELSEWHERE };
 const REVIEWER_OF_LATER_STAGE: Relation = Relation { reads_stage_history: true, ..REVIEWER_IN_INSTANCE };
@@ -45,9 +47,15 @@ const REVIEWER_IN_STAGE: Relation = Relation { reviews_stage: true, ..REVIEWER_I
 const REVIEWER_OF_ITEM: Relation = Relation { reviews_item: true, ..REVIEWER_IN_STAGE };
 const DECIDER: Relation = Relation { decides_item: true, ..REVIEWER_OF_ITEM };
 
-const RELATIONS: [(&str, &str, Relation); 8] = [
+const RELATIONS: [(&str, &str, Relation); 9] = [
     ("none", "nothing to the object", STRANGER),
     ("creator", "created the definition (for DefinitionList: any definition), or asked for the report", CREATOR),
+    (
+        "owns group",
+        "owns the one group under review, and the tenant lets group owners review (LC-AUTH-02); for DefinitionCreate: the group to \
+         be reviewed; for DefinitionList: any group",
+        OWNER,
+    ),
     ("reviews definition", "reviews something under the definition, but not in this instance", REVIEWER_ELSEWHERE),
     ("reviews instance", "reviews something in the instance, but not in this stage", REVIEWER_IN_INSTANCE),
     (
@@ -144,7 +152,8 @@ fn permission_table() -> String {
          ```sh\nATTESTRY_REGENERATE=1 cargo test --lib authorization\n```\n\n\
          A cell says what the caller of the section gets who is to the object what the column says:\n\n\
          * `yes`: allowed.\n\
-         * `own`: allowed, and shows only what the caller reviews; in DefinitionList what he created.\n\
+         * `own`: allowed, and shows only what the caller reviews; in DefinitionList what he created and what reviews a group that \
+         he owns.\n\
          * `403`: refused; the caller may see the object, or there is no object to hide.\n\
          * `404`: answered as if the object did not exist.\n\n\
          The columns:\n\n",
@@ -200,6 +209,60 @@ fn a_reviewer_who_tries_to_stop_what_he_sees_is_forbidden_and_what_he_does_not_s
     );
     assert_eq!(decide(&reviewer, Operation::InstanceStop, kind, &REVIEWER_ELSEWHERE), Verdict::Hidden);
     assert_eq!(decide(&reviewer, Operation::StageStop, kind, &REVIEWER_IN_INSTANCE), Verdict::Hidden);
+}
+
+/// LC-AUTH-02
+#[test]
+fn the_owner_of_the_group_under_review_reads_and_manages_it_and_decides_nothing() {
+    let owner = user(Permission::ReadWrite, &[]);
+    let group = ReviewKind::GroupOrApplication;
+    for operation in [
+        Operation::DefinitionCreate,
+        Operation::DefinitionGet,
+        Operation::DefinitionUpdate,
+        Operation::DefinitionDelete,
+        Operation::InstanceList,
+        Operation::InstanceStop,
+        Operation::StageUpdate,
+        Operation::DecisionList,
+    ] {
+        assert_eq!(decide(&owner, operation, group, &OWNER), Verdict::Allow, "{operation:?}");
+        let directory_role = decide(&owner, operation, ReviewKind::DirectoryRole, &OWNER);
+        assert_ne!(directory_role, Verdict::Allow, "{operation:?}");
+    }
+    assert_eq!(decide(&owner, Operation::DefinitionList, group, &OWNER), Verdict::AllowOwnOnly);
+    let refused = Verdict::Forbidden(Reason::NotTheReviewer);
+    assert_eq!(decide(&owner, Operation::DecisionUpdate, group, &OWNER), refused);
+    let reader = user(Permission::Read, &[]);
+    assert_eq!(
+        decide(&reader, Operation::DefinitionUpdate, group, &OWNER),
+        Verdict::Forbidden(Reason::ReadOnlyPermission)
+    );
+}
+
+#[test]
+fn review_settings_are_read_by_who_reads_reviews_and_changed_by_who_manages_every_kind() {
+    let of = |roles: &[DirectoryRole]| user(Permission::ReadWrite, roles);
+    for (roles, reads, changes) in [
+        (&[][..], Err(Reason::ReadRoleMissing), Err(Reason::SettingsRoleMissing)),
+        (&[DirectoryRole::GlobalReader], Ok(()), Err(Reason::SettingsRoleMissing)),
+        (&[DirectoryRole::UserAdministrator], Ok(()), Err(Reason::SettingsRoleMissing)),
+        (&[DirectoryRole::IdentityGovernanceAdministrator], Ok(()), Ok(())),
+        (&[DirectoryRole::GlobalAdministrator], Ok(()), Ok(())),
+    ] {
+        let caller = of(roles);
+        assert_eq!(
+            (may_read_review_settings(&caller), may_change_review_settings(&caller)),
+            (reads, changes),
+            "{roles:?}"
+        );
+    }
+    assert_eq!(may_change_review_settings(&application(Permission::ReadWrite)), Ok(()));
+    let reading = application(Permission::Read);
+    assert_eq!(may_read_review_settings(&reading), Ok(()));
+    assert_eq!(may_change_review_settings(&reading), Err(Reason::ReadOnlyPermission));
+    let nobody = caller(CallerKind::Application, None, RoleSet::EMPTY);
+    assert_eq!(may_read_review_settings(&nobody), Err(Reason::PermissionMissing));
 }
 
 /// LC-AUTH-03, LC-AUTH-09
@@ -356,9 +419,10 @@ fn any_permission() -> impl Strategy<Value = Permission> {
 
 /// Also relations that no service would load, such as an item reviewed in an instance that is not.
 fn any_relation() -> impl Strategy<Value = Relation> {
-    any::<[bool; 7]>().prop_map(
+    any::<[bool; 8]>().prop_map(
         |[
             is_creator,
+            owns_group,
             reviews_definition,
             reviews_instance,
             reviews_stage,
@@ -367,6 +431,7 @@ fn any_relation() -> impl Strategy<Value = Relation> {
             decides_item,
         ]| Relation {
             is_creator,
+            owns_group,
             reviews_definition,
             reviews_instance,
             reviews_stage,
@@ -482,6 +547,7 @@ proptest! {
     ) {
         let both = Relation {
             is_creator: left.is_creator || right.is_creator,
+            owns_group: left.owns_group || right.owns_group,
             reviews_definition: left.reviews_definition || right.reviews_definition,
             reviews_instance: left.reviews_instance || right.reviews_instance,
             reviews_stage: left.reviews_stage || right.reviews_stage,
@@ -555,14 +621,37 @@ proptest! {
 
     /// LC-AUTH-03
     #[test]
-    fn without_a_write_role_nothing_is_managed_whatever_the_relation(
+    fn without_a_write_role_only_an_owner_manages_whatever_else_he_is(
         permission in any_permission(), roles in any_roles(), operation in operation_that(manages_a_review), review in any_review(),
         relation in any_relation(),
     ) {
         let roles = RoleSet(roles.0 & !review.write_roles().0);
-        let verdict = decide(&caller(CallerKind::User, Some(permission), roles), operation, review, &relation);
+        let caller = caller(CallerKind::User, Some(permission), roles);
+        let owns = relation.owns_group && review != ReviewKind::DirectoryRole;
 
-        prop_assert!(matches!(verdict, Verdict::Forbidden(_) | Verdict::Hidden));
+        prop_assert_eq!(
+            decide(&caller, operation, review, &relation) == Verdict::Allow,
+            owns && permission == Permission::ReadWrite
+        );
+    }
+
+    /// What is not loaded would give nothing: the relation is asked for only where it matters.
+    #[test]
+    fn where_a_relation_gains_nothing_it_changes_nothing_but_what_reviewers_do(
+        kind in any_kind(), permission in any_permission(), roles in any_roles(), operation in any_operation(),
+        review in any_review(), owns_group in any::<bool>(),
+    ) {
+        let caller = caller(kind, Some(permission), roles);
+        let report = matches!(
+            operation,
+            Operation::HistoryList | Operation::HistoryGet
+        ) || changes_a_report(operation);
+        prop_assume!(!report && !caller.gains_by_relation(review));
+
+        prop_assert_eq!(
+            decide(&caller, operation, review, &Relation { owns_group, is_creator: owns_group, ..STRANGER }),
+            decide(&caller, operation, review, &STRANGER)
+        );
     }
 
     /// LC-AUTH-01

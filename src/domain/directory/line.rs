@@ -63,8 +63,10 @@ const GROUP_MEMBERS: &[&str] = &[
     "onPremisesSyncEnabled",
     "mailEnabled",
     "securityEnabled",
+    "privilegedAccess",
     "members",
     "owners",
+    "eligibleOwners",
     "sharedChannels",
 ];
 const SERVICE_PRINCIPAL_MEMBERS: &[&str] =
@@ -372,6 +374,8 @@ struct Members {
     external_user_state: Option<Scalar>,
     mail_enabled: Option<Scalar>,
     security_enabled: Option<Scalar>,
+    privileged_access: Option<Scalar>,
+    eligible_owners: Option<List<ObjectId>>,
     shared_channels: Option<List<SharedChannel>>,
     app_roles: Option<List<AppRole>>,
     eligible_members: Option<List<ObjectId>>,
@@ -417,6 +421,8 @@ impl Members {
             "externalUserState" => read(&mut self.external_user_state, entries)?,
             "mailEnabled" => read(&mut self.mail_enabled, entries)?,
             "securityEnabled" => read(&mut self.security_enabled, entries)?,
+            "privilegedAccess" => read(&mut self.privileged_access, entries)?,
+            "eligibleOwners" => read(&mut self.eligible_owners, entries)?,
             "sharedChannels" => read(&mut self.shared_channels, entries)?,
             "appRoles" => read(&mut self.app_roles, entries)?,
             "eligibleMembers" => read(&mut self.eligible_members, entries)?,
@@ -495,8 +501,10 @@ impl Members {
                 on_premises_sync_enabled: faults.flag("onPremisesSyncEnabled", self.on_premises_sync_enabled, false),
                 mail_enabled: faults.flag("mailEnabled", self.mail_enabled, false),
                 security_enabled: faults.flag("securityEnabled", self.security_enabled, true),
+                privileged_access: faults.flag("privilegedAccess", self.privileged_access, false),
                 members: faults.list("members", self.members).map(each_once),
                 owners: faults.list("owners", self.owners).map(each_once),
+                eligible_owners: faults.list("eligibleOwners", self.eligible_owners).map(each_once),
                 shared_channels: faults.entries("sharedChannels", self.shared_channels),
             }),
             ObjectKind::ServicePrincipal => DirectoryRecord::ServicePrincipal(ServicePrincipalRecord {
@@ -882,8 +890,12 @@ mod tests {
         assert_eq!(read.created_at, Property::Null);
         assert_eq!(read.sign_in, Some(SignIn::Unknown));
 
-        let read = group(json!({"members": null, "owners": null, "groupTypes": null, "onPremisesSyncEnabled": null}));
+        let read = group(json!({
+            "members": null, "owners": null, "eligibleOwners": null, "groupTypes": null, "onPremisesSyncEnabled": null,
+            "privilegedAccess": null
+        }));
         let read = read.unwrap();
+        assert_eq!((read.eligible_owners, read.privileged_access), (Some(vec![]), Some(false)));
         assert_eq!(read.members, Some(vec![]));
         assert_eq!(read.owners, Some(vec![]));
         assert_eq!(read.group_types, Some(vec![]));
@@ -946,8 +958,10 @@ mod tests {
             ["manager", "mail", "userType", "accountEnabled", "createdDateTime"]
         );
         assert_eq!(
-            paths(group(json!({"members": BOB, "owners": [BOB, 4, "x"]}))),
-            ["members", "owners[1]", "owners[2]"]
+            paths(group(
+                json!({"members": BOB, "owners": [BOB, 4, "x"], "eligibleOwners": ["x"], "privilegedAccess": 1})
+            )),
+            ["privilegedAccess", "members", "owners[1]", "owners[2]", "eligibleOwners[0]"]
         );
     }
 

@@ -50,7 +50,8 @@ pub enum ScopeForm {
     },
     /// S-06 to S-08, P-05: direct members of each of many groups, one instance per group ([`ReviewScope::of_group`]).
     EveryGroupMembers { groups: GroupEnumeration, members: UserKind },
-    /// P-03: the members of a team, nested ones included, and the users of its shared channels. Single-stage only.
+    /// P-03: the members of a team, nested ones included, and the users of its shared channels, who are left out of
+    /// reviews with several stages (LC-DEF-07).
     TeamAndSharedChannels { team: ObjectId },
     /// P-01, P-02, A-43, P-07 on an application: who is assigned to it.
     ApplicationAssignments {
@@ -286,11 +287,6 @@ impl ScopeForm {
 
     /// Whether users of a team's shared channels who are not in the team can be under review. LC-REV-07
     pub const fn has_direct_connect(&self) -> bool {
-        matches!(self, Self::TeamAndSharedChannels { .. })
-    }
-
-    /// Whether the review must have one stage. P-03, LC-DEF-07
-    pub const fn is_single_stage_only(&self) -> bool {
         matches!(self, Self::TeamAndSharedChannels { .. })
     }
 }

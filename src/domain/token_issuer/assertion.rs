@@ -1,7 +1,7 @@
 //! What a token's claims say of its caller, by the issuer's registration.
 
 use serde_json::{Map, Value};
-use uuid::Uuid;
+use uuid::{Uuid, uuid};
 
 use super::{ApplicationMatch, ApplicationRule, ClaimName, Given, GrantedPermission, IssuerSettings, UserMatch};
 use crate::domain::{
@@ -76,9 +76,16 @@ pub enum ClaimFault {
     CallerMissing,
     /// The provider itself does not vouch for the mail address.
     MailNotVerified,
+    /// A personal account, of which no directory answers. LC-AUTH-06
+    PersonalAccount,
     /// A claim has a type it never has.
     Malformed,
 }
+
+/// The tenant that Entra names in `tid` of personal accounts: it is everybody's, so no registration makes it somebody's.
+const PERSONAL_ACCOUNTS: Uuid = uuid!("9188040d-6c67-4c5b-b112-36a304b66dad");
+/// `idp` of a personal account that is a guest of a tenant.
+const PERSONAL_PROVIDER: &str = "live.com";
 
 /// The caller that the claims of a verified token make. Pure: whether he exists is the directory's to say.
 ///
@@ -89,6 +96,9 @@ pub fn assert_caller(
     tenant_id: TenantId,
     settings: &IssuerSettings,
 ) -> Result<AssertedCaller, ClaimFault> {
+    if is_personal(claims) {
+        return Err(ClaimFault::PersonalAccount);
+    }
     let mapping = &settings.claims;
     let kind = kind_of(claims, settings)?;
     let subject = match kind {
@@ -146,6 +156,13 @@ pub fn assert_caller(
         identity_provider_permission: IdentityProviderPermission::highest(permissions.iter().copied()),
         roles,
     })
+}
+
+/// Whether somebody signed in with a personal (consumer) account, whatever the issuer is registered for. LC-AUTH-06
+fn is_personal(claims: &Map<String, Value>) -> bool {
+    let told = |name: &str| claims.get(name).and_then(Value::as_str).map(str::trim);
+    told("tid").is_some_and(|tid| Uuid::parse_str(tid).is_ok_and(|tid| tid == PERSONAL_ACCOUNTS))
+        || told("idp").is_some_and(|provider| provider.eq_ignore_ascii_case(PERSONAL_PROVIDER))
 }
 
 fn kind_of(claims: &Map<String, Value>, settings: &IssuerSettings) -> Result<CallerKind, ClaimFault> {

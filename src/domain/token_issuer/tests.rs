@@ -127,6 +127,31 @@ fn a_user_is_named_by_the_claim_that_the_registration_says() {
     }
 }
 
+/// LC-AUTH-06
+#[test]
+fn a_personal_account_names_nobody_even_where_the_registration_would_take_it() {
+    let consumers = "9188040d-6c67-4c5b-b112-36a304b66dad";
+    let bound = IssuerSettings {
+        tenant_claim: Some(TenantClaim { name: ClaimName::new("tid"), value: consumers.to_owned() }),
+        ..entra()
+    };
+    let claims = |more: Value| {
+        let mut claims = json!({ "oid": id(7), "sub": id(7), "scp": "AccessReview.ReadWrite.All", "tid": TENANT });
+        claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        claims
+    };
+    for settings in [entra(), bound, openid("sub", UserMatch::Id)] {
+        for personal in
+            [json!({ "tid": consumers }), json!({ "tid": consumers.to_uppercase() }), json!({ "idp": "live.com" })]
+        {
+            assert_eq!(asserted(&settings, claims(personal.clone())), Err(ClaimFault::PersonalAccount), "{personal}");
+        }
+        for of_an_organisation in [json!({}), json!({ "idp": format!("https://sts.windows.net/{TENANT}/") })] {
+            assert!(asserted(&settings, claims(of_an_organisation)).is_ok());
+        }
+    }
+}
+
 #[test]
 fn a_mail_address_that_the_provider_did_not_check_names_nobody() {
     for (claim, matches) in

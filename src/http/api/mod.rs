@@ -19,6 +19,7 @@ mod issuers;
 mod lists;
 mod mail;
 mod review_set;
+mod review_settings;
 mod sandbox;
 mod schema;
 mod stages;
@@ -125,6 +126,8 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(issuers::get)
         .service(issuers::update)
         .service(issuers::remove)
+        .service(review_settings::get)
+        .service(review_settings::update)
         .service(mail::list_templates)
         .service(mail::get_template)
         .service(mail::set_template)
@@ -204,6 +207,7 @@ pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
         "Runs of a report are made by the service; they are not created, changed or deleted by clients.";
     const OF_A_LINK: &str = "A link is there to read what it leads to.";
     let history = format!("{ROOT}/historyDefinitions/{{historyDefinition}}");
+    const OF_SETTINGS: &str = "Review settings are there from the start; they are read, and changed with PATCH.";
     const OF_ISSUERS: &str = "Token issuers are listed, registered, read, changed with PATCH and removed.";
     const OF_TEMPLATES: &str =
         "There is a template for each of the seven mails; one by one they are read, set with PUT and removed.";
@@ -247,6 +251,7 @@ pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
         (format!("{history}/instances/{{historyInstance}}"), READ, OF_RUNS),
         (format!("{history}/instances/{{historyInstance}}/generateDownloadUri"), ACTION, OF_ACTIONS),
         (format!("{}/{{link}}", history_link::DOWNLOADS), READ, OF_A_LINK),
+        ("/attestry/v1/reviewSettings".to_owned(), PATCHABLE, OF_SETTINGS),
         ("/attestry/v1/issuers".to_owned(), COLLECTION, OF_ISSUERS),
         ("/attestry/v1/issuers/{issuer}".to_owned(), &[Method::GET, Method::PATCH, Method::DELETE], OF_ISSUERS),
         ("/attestry/v1/mailTemplates".to_owned(), READ, OF_TEMPLATES),

@@ -312,3 +312,12 @@ pub(super) struct TokenIssuerBody {
     #[schema(value_type = Option<Vec<Object>>)]
     grants: (),
 }
+
+/// What changes the review settings; what is not mentioned stays.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read by the document only")]
+#[schema(rename_all = "camelCase")]
+pub(super) struct ReviewSettingsBody {
+    /// Whether owners of a group create and manage the reviews of it; default `false`.
+    group_owners_may_review: Option<bool>,
+}

@@ -90,6 +90,9 @@ pub enum Refusal {
     /// `email` names the caller, and `email_verified` says that anybody could.
     #[error("The access token names its caller by a mail address that the provider has not verified.")]
     MailNotVerified,
+    /// A personal account. LC-AUTH-06
+    #[error("The access token is of a personal account; only accounts of an organisation are accepted.")]
+    PersonalAccount,
 }
 
 impl Refusal {

@@ -759,6 +759,7 @@ fn a_challenge_is_a_quoted_sentence_and_never_asks_for_claims() {
         Refusal::ExpiryMissing,
         Refusal::CallerMissing,
         Refusal::MailNotVerified,
+        Refusal::PersonalAccount,
     ] {
         let challenge = refusal.www_authenticate();
 

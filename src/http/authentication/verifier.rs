@@ -223,6 +223,7 @@ impl From<ClaimFault> for Refusal {
         match fault {
             ClaimFault::CallerMissing => Self::CallerMissing,
             ClaimFault::MailNotVerified => Self::MailNotVerified,
+            ClaimFault::PersonalAccount => Self::PersonalAccount,
             ClaimFault::Malformed => Self::Malformed,
         }
     }

@@ -17,6 +17,7 @@ use crate::{
             Settings, StageSettings,
         },
         ids::{DefinitionId, ObjectId, ReviewerListId},
+        instance::ResourceKind,
         recurrence::Anchor,
         scope::{ReviewScope, SentScope},
         status::Status,
@@ -260,6 +261,8 @@ impl DefinitionRepository for PgUnitOfWork {
         let tenant = self.tenant.as_uuid();
         let draft = &definition.draft;
         let list = ReviewerListId::of_definition(definition.id);
+        let form = &draft.scope.form;
+        let group = form.resource().filter(|_| form.resource_kind() == ResourceKind::Group);
         self.replace(list, &draft.reviewer_lists).await?;
         sqlx::query!(
             r#"
@@ -267,8 +270,8 @@ impl DefinitionRepository for PgUnitOfWork {
                 (tenant_id, definition_id, display_name, description_for_admins, description_for_reviewers, status,
                  created_at, modified_at, created_by_id, created_by_name, created_by_user_principal_name, scope,
                  scope_query, instance_enumeration_scope, reviewer_list_id, settings,
-                 additional_notification_recipients)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+                 additional_notification_recipients, group_id)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
             "#,
             tenant,
             definition.id.as_uuid(),
@@ -287,6 +290,7 @@ impl DefinitionRepository for PgUnitOfWork {
             list.as_uuid(),
             Json(&draft.settings) as _,
             Json(&draft.additional_notification_recipients) as _,
+            group.map(ObjectId::as_uuid),
         )
         .execute(self.connection()?)
         .await?;
@@ -469,9 +473,19 @@ const fn sort_column(property: DefinitionProperty) -> Column {
     }
 }
 
+/// ` or d reviews a group that this person owns`. The groups come as an array, so that an index finds their definitions.
+fn push_or_owned(query: &mut QueryBuilder<Postgres>, tenant: Uuid, filter: &DefinitionFilter) {
+    if let Some(owner) = filter.or_of_group_owned_by {
+        query.push(" or d.group_id = any(array(select o.group_id from group_owners o where o.tenant_id = ");
+        query.push_bind(tenant).push(" and o.owner_id = ").push_bind(owner.as_uuid()).push("))");
+    }
+}
+
 fn push_filter(query: &mut QueryBuilder<Postgres>, tenant: Uuid, filter: &DefinitionFilter) {
     if let Some(creator) = filter.created_by {
-        query.push(" and d.created_by_id = ").push_bind(creator.as_uuid());
+        query.push(" and (d.created_by_id = ").push_bind(creator.as_uuid());
+        push_or_owned(query, tenant, filter);
+        query.push(")");
     }
     if let Some(reviewer) = filter.reviewed_by {
         query.push(" and d.definition_id in (select i.definition_id from instances i where i.tenant_id = ");
@@ -485,8 +499,10 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, tenant: Uuid, filter: &Defini
             " or exists (select from instances i join groups g on g.tenant_id = i.tenant_id and g.group_id = i.resource_id \
              where i.tenant_id = d.tenant_id and i.definition_id = d.definition_id and g.is_assignable_to_role) \
              or exists (select from instances i where i.tenant_id = d.tenant_id and i.definition_id = d.definition_id \
-             and i.resource_type = 'DirectoryRole'))",
+             and i.resource_type = 'DirectoryRole')",
         );
+        push_or_owned(query, tenant, filter);
+        query.push(")");
     }
     if let Some(expression) = &filter.expression {
         query.push(" and ");

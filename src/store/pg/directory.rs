@@ -137,6 +137,25 @@ impl DirectoryRepository for PgUnitOfWork {
         Ok(ids.into_iter().map(ObjectId::new).collect())
     }
 
+    async fn under_privileged_access(&mut self, groups: &[ObjectId]) -> Result<Vec<ObjectId>, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let groups: Vec<_> = groups.iter().map(|id| id.as_uuid()).collect();
+        let found = sqlx::query_scalar!(
+            r#"
+            select group_id
+              from groups
+             where tenant_id = $1
+               and group_id = any($2)
+               and privileged_access
+            "#,
+            tenant,
+            &groups,
+        )
+        .fetch_all(self.connection()?)
+        .await?;
+        Ok(found.into_iter().map(ObjectId::new).collect())
+    }
+
     async fn identity(&mut self, id: ObjectId) -> Result<Option<Identity>, StoreError> {
         let tenant = self.tenant.as_uuid();
         let row = sqlx::query!(

@@ -23,7 +23,7 @@ const DEFAULT_ACCESS: &str = "Default Access";
 pub(super) fn statement(tenant: Uuid, instance: &Instance, gathering: &Gathering) -> Option<QueryBuilder<Postgres>> {
     let mut statement = Statement { tenant, query: QueryBuilder::new("with recursive ") };
     let guests_only = instance.scope.form.is_guests_only();
-    statement.push_found(&instance.scope.form)?;
+    statement.push_found(&instance.scope.form, gathering.direct_connect)?;
     statement.push_principals(guests_only, instance, gathering);
     statement.push_items(instance.id.as_uuid(), gathering);
     Some(statement.query)
@@ -35,7 +35,7 @@ pub(super) fn statement(tenant: Uuid, instance: &Instance, gathering: &Gathering
 /// `union` drops who was seen, so that a circle of managers ends the climb.
 pub(super) fn managed_members(tenant: Uuid, instance: &Instance) -> Option<QueryBuilder<Postgres>> {
     let mut statement = Statement { tenant, query: QueryBuilder::new("with recursive ") };
-    statement.push_found(&instance.scope.form)?;
+    statement.push_found(&instance.scope.form, false)?;
     statement.push(
         ", persons as (select distinct f.principal_id as user_id from found f \
          where f.principal_type = 'user' and not f.direct_connect), \
@@ -90,8 +90,9 @@ impl Statement {
         self
     }
 
-    /// `found (principal_id, principal_type, app_role_id, app_role_name, direct_connect)`
-    fn push_found(&mut self, form: &ScopeForm) -> Option<()> {
+    /// `found (principal_id, principal_type, app_role_id, app_role_name, direct_connect)`. Users by direct connect are left out of
+    /// a review with several stages. LC-DEF-07
+    fn push_found(&mut self, form: &ScopeForm, direct_connect: bool) -> Option<()> {
         match form {
             ScopeForm::GroupMembers { group, transitive, members } => {
                 self.push_members(group.as_uuid(), *transitive);
@@ -104,9 +105,13 @@ impl Statement {
             }
             ScopeForm::TeamAndSharedChannels { team } => {
                 self.push_members(team.as_uuid(), true);
+                self.push("found as (select m.*, false as direct_connect from members m");
+                if !direct_connect {
+                    self.push(")");
+                    return Some(());
+                }
                 self.push(
-                    "found as (select m.*, false as direct_connect from members m union all \
-                     select distinct c.member_id, 'user', null::uuid, null::text, true from shared_channel_members c \
+                    " union all select distinct c.member_id, 'user', null::uuid, null::text, true from shared_channel_members c \
                      where c.tenant_id = ",
                 );
                 self.tenant().push(" and c.group_id = ").bind(team.as_uuid());
@@ -276,13 +281,15 @@ impl Statement {
     /// owners answer for them (LC-REV-07).
     fn push_items(&mut self, instance: Uuid, gathering: &Gathering) {
         self.push(match gathering.one_cohort_per_principal {
-            true => ", keyed as (select p.*, p.principal_id as cohort_key from principals p)",
+            true => ", keyed as (select p.*, p.principal_id as cohort_key from principals p limit ",
             false => {
-                ", keyed as (select p.*, case when not p.direct_connect then p.manager_id end as cohort_key from principals p)"
+                ", keyed as (select p.*, case when not p.direct_connect then p.manager_id end as cohort_key from principals p limit "
             }
         });
+        // One more than is allowed shows that there are more. LC-REV-13
+        self.query.push_bind(i64::from(gathering.most_items) + 1);
         self.push(
-            " insert into decision_items (tenant_id, instance_id, seq, principal_id, principal_type, principal_name, \
+            ") insert into decision_items (tenant_id, instance_id, seq, principal_id, principal_type, principal_name, \
              principal_detail, app_role_id, app_role_name, direct_connect, cohort, last_sign_in_at, application_sign_in_at, \
              outlier, recommendations) select ",
         );

@@ -588,6 +588,18 @@ impl ItemRepository for PgUnitOfWork {
         Ok(i32::try_from(done.rows_affected()).unwrap_or(i32::MAX))
     }
 
+    async fn discard(&mut self, instance: InstanceId) -> Result<(), StoreError> {
+        let tenant = self.tenant.as_uuid();
+        sqlx::query!(
+            "delete from decision_items where tenant_id = $1 and instance_id = $2",
+            tenant,
+            instance.as_uuid()
+        )
+        .execute(self.connection()?)
+        .await?;
+        Ok(())
+    }
+
     async fn list_moving(&mut self, instance: InstanceId, from: &StageEntry) -> Result<(), StoreError> {
         let tenant = self.tenant.as_uuid();
         let stage = &from.stage;

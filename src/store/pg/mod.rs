@@ -26,6 +26,7 @@ mod mail;
 pub mod migrate;
 mod occurrences;
 mod reminders;
+mod review_settings;
 mod reviewer_lists;
 mod reviewers;
 mod stages;

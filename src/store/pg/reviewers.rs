@@ -13,7 +13,9 @@ use crate::{
         reviewer_scope::{ReviewerForm, ReviewerScope},
         stage::StageOrdinal,
     },
-    store::{Resolution, ReviewerListRepository, ReviewerRepository, StageEntry, StageReach, StoreError, Ties},
+    store::{
+        NamedByMore, Resolution, ReviewerListRepository, ReviewerRepository, StageEntry, StageReach, StoreError, Ties,
+    },
 };
 
 /// What a list asks of each principal's surroundings.
@@ -70,99 +72,46 @@ impl PgUnitOfWork {
         Ok(())
     }
 
-    /// Users, members of groups and owners: reviewers of every item. Only enabled accounts count, and of the invited only those
-    /// who accepted. LC-REV-01, LC-REV-05, LC-REV-10
+    /// Users, members of groups and owners: reviewers of every item. The owners of the resource are those of the group or the
+    /// application; a role and an access package have none. LC-REV-01
     ///
-    /// The owners of the resource are those of the group or the application; a role and an access package have none.
-    ///
-    /// `offset 0`, `limit 1` and `materialized` hold the planner to probes of primary keys: of a tenant imported a moment ago it
-    /// has no statistics, takes it for empty, and reads all members of all groups once per user.
-    async fn resolve_fixed(&mut self, instance: &Instance, stage: &StageEntry) -> Result<(), StoreError> {
+    /// Answers how many there are of one role at most; beyond `most` none is stored.
+    async fn resolve_fixed(&mut self, instance: &Instance, stage: &StageEntry, most: i64) -> Result<i64, StoreError> {
         let tenant = self.tenant.as_uuid();
-        sqlx::query!(
+        let found = sqlx::query_scalar!(
             r#"
-            with recursive scopes as (
-                select role, form, object_id, owner_user_type, owner_country
-                  from reviewer_scopes
-                 where tenant_id = $1
-                   and reviewer_list_id = $4
-            ), nested (role, group_id) as (
-                select role, object_id
-                  from scopes
-                 where form = 'groupMembers'
-                 union
-                select n.role, m.member_id
-                  from nested n
-                 cross join lateral (
-                           select member_id
-                             from group_members
-                            where tenant_id = $1
-                              and group_id = n.group_id
-                              and member_type = 'group'
-                           offset 0) as m
-            ), named as materialized (
-                select role, object_id as user_id, null::text as user_type, null::text as country
-                  from scopes
-                 where form = 'user'
-                 union all
-                select n.role, m.member_id, null, null
-                  from nested n
-                 cross join lateral (
-                           select member_id
-                             from group_members
-                            where tenant_id = $1
-                              and group_id = n.group_id
-                              and member_type = 'user'
-                           offset 0) as m
-                 union all
-                select s.role, o.owner_id, s.owner_user_type, s.owner_country
-                  from scopes s
-                  join group_owners o
-                    on o.tenant_id = $1
-                   and o.group_id = case s.form when 'groupOwners' then s.object_id else $5 end
-                   and o.owner_type = 'user'
-                 where s.form in ('groupOwners', 'resourceOwners')
-                 union all
-                select s.role, o.owner_id, null, null
-                  from scopes s
-                  join service_principal_owners o
-                    on o.tenant_id = $1
-                   and o.service_principal_id = case s.form when 'servicePrincipalOwners' then s.object_id else $5 end
-                   and o.owner_type = 'user'
-                 where s.form in ('servicePrincipalOwners', 'resourceOwners')
-            ), resolved as (
-                select distinct n.role, u.user_id
-                  from named n
-                 cross join lateral (
-                           select user_id, user_type, country, account_enabled, external_user_state
-                             from users
-                            where tenant_id = $1
-                              and user_id = n.user_id
-                            limit 1) as u
-                 where u.account_enabled
-                   and u.external_user_state is distinct from 'PendingAcceptance'
-                   and (n.user_type is null or n.user_type = u.user_type)
-                   and (n.country is null or n.country = u.country)
+            with resolved as materialized (
+                select role, user_id
+                  from named_reviewers($1, $4, $5)
+            ), counted as (
+                select greatest(count(*) filter (where role = 'primary'), count(*) filter (where role = 'fallback')) as found
+                  from resolved
             ), primaries as (
                 insert into stage_reviewers (tenant_id, instance_id, ordinal, reviewer_id, cohort)
                 select $1, $2, $3, user_id, 0
                   from resolved
                  where role = 'primary'
+                   and (select found from counted) <= $6
+            ), fallbacks as (
+                insert into stage_fallbacks (tenant_id, instance_id, ordinal, reviewer_id, cohort)
+                select $1, $2, $3, user_id, 0
+                  from resolved
+                 where role = 'fallback'
+                   and (select found from counted) <= $6
             )
-            insert into stage_fallbacks (tenant_id, instance_id, ordinal, reviewer_id, cohort)
-            select $1, $2, $3, user_id, 0
-              from resolved
-             where role = 'fallback'
+            select found as "found!"
+              from counted
             "#,
             tenant,
             instance.id.as_uuid(),
             stage.stage.ordinal,
             ReviewerListId::of_stage(stage.stage.id).as_uuid(),
             instance.resource.id.as_uuid(),
+            most,
         )
-        .execute(self.connection()?)
+        .fetch_one(self.connection()?)
         .await?;
-        Ok(())
+        Ok(found)
     }
 
     /// Each principal's manager as he is now. A cohort gets the manager most of its items have; items that moved to another
@@ -238,16 +187,16 @@ impl PgUnitOfWork {
     /// Each principal's sponsors as they are now, and his manager where the list asks for him too; `managerOrSponsor` is the
     /// manager, or the sponsors of one without. Direct-connect users have the owners of their team
     /// in place of a manager ([`Self::resolve_direct_connect`]). A cohort gets the people most of its items have; the other items get their own.
-    /// R-09
+    /// Answers how many of them an item has at most. R-09
     async fn resolve_sponsors(
         &mut self,
         instance: &Instance,
         stage: &StageEntry,
         role: &str,
         asked: Asked,
-    ) -> Result<(), StoreError> {
+    ) -> Result<i64, StoreError> {
         let tenant = self.tenant.as_uuid();
-        sqlx::query!(
+        let most = sqlx::query_scalar!(
             r#"
             with held as materialized (
                 select i.seq, i.cohort,
@@ -304,15 +253,18 @@ impl PgUnitOfWork {
                   from chosen
                  cross join lateral unnest(people) as person
                  where $5 = 'fallback'
+            ), overrides as (
+                insert into item_overrides (tenant_id, instance_id, ordinal, role, seq, reviewer_id)
+                select $1, $2, $3, $5, h.seq, person
+                  from held h
+                  join chosen c on c.cohort = h.cohort
+                 cross join lateral unnest(
+                           case when h.people = '{}' then array['00000000-0000-0000-0000-000000000000'::uuid] else h.people end)
+                       as person
+                 where h.people <> c.people
             )
-            insert into item_overrides (tenant_id, instance_id, ordinal, role, seq, reviewer_id)
-            select $1, $2, $3, $5, h.seq, person
-              from held h
-              join chosen c on c.cohort = h.cohort
-             cross join lateral unnest(
-                       case when h.people = '{}' then array['00000000-0000-0000-0000-000000000000'::uuid] else h.people end)
-                   as person
-             where h.people <> c.people
+            select coalesce(max(cardinality(people)), 0)::bigint as "most!"
+              from held
             "#,
             tenant,
             instance.id.as_uuid(),
@@ -323,9 +275,9 @@ impl PgUnitOfWork {
             asked.sponsor,
             asked.manager_or_sponsor,
         )
-        .execute(self.connection()?)
+        .fetch_one(self.connection()?)
         .await?;
-        Ok(())
+        Ok(most)
     }
 
     /// Self-review: each user his own item. Groups and service principals cannot; they are nobody's. LC-REV-06
@@ -357,16 +309,16 @@ impl PgUnitOfWork {
         Ok(())
     }
 
-    /// Where managers or the principals themselves are asked, the team's owners answer for users by direct connect. LC-REV-07
+    /// Where managers or the principals themselves are asked, the team's owners answer for users by direct connect; answers how many they are. LC-REV-07
     async fn resolve_direct_connect(
         &mut self,
         instance: &Instance,
         stage: &StageEntry,
         primary: bool,
         fallback: bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<i64, StoreError> {
         let tenant = self.tenant.as_uuid();
-        sqlx::query!(
+        let owners = sqlx::query_scalar!(
             r#"
             with answered as (
                 select distinct i.cohort, u.user_id
@@ -389,11 +341,14 @@ impl PgUnitOfWork {
                 select $1, $2, $3, user_id, cohort
                   from answered
                  where $5::boolean
+            ), fallbacks as (
+                insert into stage_fallbacks (tenant_id, instance_id, ordinal, reviewer_id, cohort)
+                select $1, $2, $3, user_id, cohort
+                  from answered
+                 where $6::boolean
             )
-            insert into stage_fallbacks (tenant_id, instance_id, ordinal, reviewer_id, cohort)
-            select $1, $2, $3, user_id, cohort
+            select count(distinct user_id) as "owners!"
               from answered
-             where $6::boolean
             "#,
             tenant,
             instance.id.as_uuid(),
@@ -403,13 +358,13 @@ impl PgUnitOfWork {
             fallback,
             stage.entry.as_str(),
         )
-        .execute(self.connection()?)
+        .fetch_one(self.connection()?)
         .await?;
-        Ok(())
+        Ok(owners)
     }
 
     /// The cohorts left to the fallback reviewers, and the items left to nobody. LC-REV-04, LC-REV-09
-    async fn resolve_rest(&mut self, instance: &Instance, stage: &StageEntry) -> Result<Resolution, StoreError> {
+    async fn resolve_rest(&mut self, instance: &Instance, stage: &StageEntry) -> Result<i64, StoreError> {
         let tenant = self.tenant.as_uuid();
         sqlx::query!(
             r#"
@@ -496,34 +451,81 @@ impl PgUnitOfWork {
         )
         .fetch_one(self.connection()?)
         .await?;
-        Ok(Resolution { items_without_reviewer })
+        Ok(items_without_reviewer)
     }
 }
 
 #[async_trait]
 impl ReviewerRepository for PgUnitOfWork {
-    async fn resolve(&mut self, instance: &Instance, stage: &StageEntry) -> Result<Resolution, StoreError> {
+    async fn resolve(&mut self, instance: &Instance, stage: &StageEntry, most: i64) -> Result<Resolution, StoreError> {
         let lists = ReviewerListRepository::find(self, ReviewerListId::of_stage(stage.stage.id)).await?;
         self.forget_reviewers(instance.id, stage.stage.ordinal).await?;
-        self.resolve_fixed(instance, stage).await?;
+        let fixed = self.resolve_fixed(instance, stage, most).await?;
+        if fixed > most {
+            return Ok(Resolution::TooMany { found: fixed });
+        }
+        let mut own = 0;
         let (primary, fallback) = (Asked::by(&lists.reviewers), Asked::by(&lists.fallback_reviewers));
         if primary.managers_only() || fallback.managers_only() {
             self.resolve_managers(instance, stage, primary.managers_only(), fallback.managers_only()).await?;
+            own = 1;
         }
         for (role, asked) in [("primary", primary), ("fallback", fallback)] {
             if asked.sponsors() {
-                self.resolve_sponsors(instance, stage, role, asked).await?;
+                own = own.max(self.resolve_sponsors(instance, stage, role, asked).await?);
             }
         }
         let by_themselves = lists.is_self_review();
         if by_themselves {
             self.resolve_self(instance, stage).await?;
+            own = own.max(1);
         }
         let (primary, fallback) = (by_themselves || primary.managers(), fallback.managers());
         if instance.scope.form.has_direct_connect() && (primary || fallback) {
-            self.resolve_direct_connect(instance, stage, primary, fallback).await?;
+            own = own.max(self.resolve_direct_connect(instance, stage, primary, fallback).await?);
         }
-        self.resolve_rest(instance, stage).await
+        // Somebody who is both counts twice, which matters next to the limit only and spares looking at every item.
+        let found = fixed + own;
+        if found > most {
+            self.forget_reviewers(instance.id, stage.stage.ordinal).await?;
+            return Ok(Resolution::TooMany { found });
+        }
+        let items_without_reviewer = self.resolve_rest(instance, stage).await?;
+        Ok(Resolution::Resolved { items_without_reviewer })
+    }
+
+    async fn named_by_more(
+        &mut self,
+        lists: &[ReviewerListId],
+        resource: Option<ObjectId>,
+        most: i64,
+    ) -> Result<Vec<NamedByMore>, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let lists: Vec<_> = lists.iter().map(|list| list.as_uuid()).collect();
+        let rows = sqlx::query!(
+            r#"
+            select list.position as "position!", named.role as "role!", count(*) as "people!"
+              from unnest($2::uuid[]) with ordinality as list (id, position)
+             cross join lateral named_reviewers($1, list.id, $3) as named
+             group by list.position, named.role
+            having count(*) > $4
+             order by list.position, named.role desc
+            "#,
+            tenant,
+            &lists,
+            resource.map(ObjectId::as_uuid),
+            most,
+        )
+        .fetch_all(self.connection()?)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| NamedByMore {
+                position: usize::try_from(row.position - 1).unwrap_or_default(),
+                fallback: row.role == "fallback",
+                people: row.people,
+            })
+            .collect())
     }
 
     async fn contact_newcomers(
@@ -723,6 +725,14 @@ impl ReviewerRepository for PgUnitOfWork {
                         where i.definition_id = $2) as "reviews_in_definition!",
                    exists (
                        select
+                         from definitions d
+                         join group_owners o on o.tenant_id = $1 and o.group_id = d.group_id and o.owner_id = $4
+                         join users u on u.tenant_id = $1 and u.user_id = o.owner_id and u.account_enabled
+                         join review_settings s on s.tenant_id = $1 and s.group_owners_may_review
+                        where d.tenant_id = $1
+                          and d.definition_id = $2) as "owns_group!",
+                   exists (
+                       select
                          from reviewed
                         where instance_id = $3) as "reviews_in_instance!"
             "#,
@@ -735,6 +745,7 @@ impl ReviewerRepository for PgUnitOfWork {
         .await?;
         Ok(Ties {
             is_creator: row.is_creator,
+            owns_group: row.owns_group,
             reviews_in_definition: row.reviews_in_definition,
             reviews_in_instance: row.reviews_in_instance,
         })

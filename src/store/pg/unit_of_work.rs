@@ -17,6 +17,7 @@ use crate::{
         history::HistoryRepository,
         issuers::{CallerRepository, IssuerRepository},
         occurrences::OccurrenceRepository,
+        review_settings::ReviewSettingsRepository,
     },
 };
 
@@ -188,6 +189,10 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn contacted_reviewers(&mut self) -> &mut dyn ContactedReviewerRepository {
+        self
+    }
+
+    fn review_settings(&mut self) -> &mut dyn ReviewSettingsRepository {
         self
     }
 

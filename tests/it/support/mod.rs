@@ -28,6 +28,7 @@ use attestry::{
     },
     domain::{
         ids::{ObjectId, TenantId},
+        limits::ReviewLimits,
         token_issuer::AddressPolicy,
     },
     http::Edge,
@@ -109,8 +110,13 @@ impl Tenant {
             .await
             .unwrap();
         let store = PgStore::connect(&database.url, 10).unwrap();
-        let services =
-            Services { store: Arc::new(store.clone()), queue: Arc::new(store), mailer, work: Arc::new(Notify::new()) };
+        let services = Services {
+            store: Arc::new(store.clone()),
+            queue: Arc::new(store),
+            mailer,
+            work: Arc::new(Notify::new()),
+            limits: ReviewLimits::default(),
+        };
         let server = server::Running::start(Edge::new(services.clone(), true, "https://reviews.example"));
         Self { id, services, database, base_url: server.url(), key: generated.key, _server: server }
     }
@@ -121,6 +127,12 @@ impl Tenant {
             server::Running::start(set_up(Edge::new(self.services.clone(), true, "https://reviews.example")));
         self.base_url = self._server.url();
         self
+    }
+
+    /// The same tenant where the operator allows reviews of this size.
+    pub fn limited_to(mut self, limits: ReviewLimits) -> Self {
+        self.services.limits = limits;
+        self.set_up_with(|edge| edge)
     }
 
     /// Imports directory objects, one JSON object per line.

@@ -414,6 +414,8 @@ impl ApplyRepository for PgUnitOfWork {
                 delete from group_members where tenant_id = $1 and member_id = any($2)
             ), ownerships as (
                 delete from group_owners where tenant_id = $1 and owner_id = any($2)
+            ), owner_eligibilities as (
+                delete from group_eligible_owners where tenant_id = $1 and owner_id = any($2)
             ), applications as (
                 delete from service_principal_owners where tenant_id = $1 and owner_id = any($2)
             ), application_roles as (

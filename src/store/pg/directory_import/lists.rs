@@ -55,6 +55,10 @@ pub(super) const GROUP_OWNERS: ListStatements = list!(
     table: "group_owners", object: "group_id", entry: "owner_id", kind: "owner_type",
     staged: "staged_group_owners", told_by: "staged_groups", told: "owners_told"
 );
+pub(super) const GROUP_ELIGIBLE_OWNERS: ListStatements = list!(
+    table: "group_eligible_owners", object: "group_id", entry: "owner_id", kind: "owner_type",
+    staged: "staged_group_eligible_owners", told_by: "staged_groups", told: "eligible_owners_told"
+);
 pub(super) const SERVICE_PRINCIPAL_OWNERS: ListStatements = list!(
     table: "service_principal_owners", object: "service_principal_id", entry: "owner_id", kind: "owner_type",
     staged: "staged_service_principal_owners", told_by: "staged_service_principals", told: "owners_told"

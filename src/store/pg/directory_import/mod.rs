@@ -287,6 +287,7 @@ impl Import {
             user_sponsors: list(self, "user_sponsors", lists::USER_SPONSORS).await?,
             group_members: list(self, "group_members", lists::GROUP_MEMBERS).await?,
             group_owners: list(self, "group_owners", lists::GROUP_OWNERS).await?,
+            group_eligible_owners: list(self, "group_eligible_owners", lists::GROUP_ELIGIBLE_OWNERS).await?,
             service_principal_owners: list(self, "service_principal_owners", lists::SERVICE_PRINCIPAL_OWNERS).await?,
             app_role_assignments: list(self, "app_role_assignments", lists::ASSIGNMENTS).await?,
             application_sign_ins: list(self, "application_sign_ins", lists::APPLICATION_SIGN_INS).await?,

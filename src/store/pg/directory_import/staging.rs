@@ -24,6 +24,7 @@ pub(super) struct Staging {
     group_members: CopyBuffer,
     user_sponsors: CopyBuffer,
     group_owners: CopyBuffer,
+    group_eligible_owners: CopyBuffer,
     service_principal_owners: CopyBuffer,
     role_members: CopyBuffer,
     eligible_members: CopyBuffer,
@@ -42,12 +43,13 @@ impl Staging {
         Self {
             objects: CopyBuffer::new(statements::COPY_OBJECTS, 3),
             users: CopyBuffer::new(statements::COPY_USERS, 23),
-            groups: CopyBuffer::new(statements::COPY_GROUPS, 12),
+            groups: CopyBuffer::new(statements::COPY_GROUPS, 14),
             service_principals: CopyBuffer::new(statements::COPY_SERVICE_PRINCIPALS, 9),
             directory_roles: CopyBuffer::new(statements::COPY_DIRECTORY_ROLES, 7),
             group_members: CopyBuffer::new(statements::COPY_GROUP_MEMBERS, 2),
             user_sponsors: CopyBuffer::new(statements::COPY_USER_SPONSORS, 2),
             group_owners: CopyBuffer::new(statements::COPY_GROUP_OWNERS, 2),
+            group_eligible_owners: CopyBuffer::new(statements::COPY_GROUP_ELIGIBLE_OWNERS, 2),
             service_principal_owners: CopyBuffer::new(statements::COPY_SERVICE_PRINCIPAL_OWNERS, 2),
             role_members: CopyBuffer::new(statements::COPY_ROLE_MEMBERS, 2),
             eligible_members: CopyBuffer::new(statements::COPY_ELIGIBLE_MEMBERS, 2),
@@ -74,6 +76,7 @@ impl Staging {
             &mut self.group_members,
             &mut self.user_sponsors,
             &mut self.group_owners,
+            &mut self.group_eligible_owners,
             &mut self.service_principal_owners,
             &mut self.role_members,
             &mut self.eligible_members,
@@ -164,12 +167,15 @@ impl Staging {
             .flag_or_null(group.on_premises_sync_enabled)
             .flag_or_null(group.mail_enabled)
             .flag_or_null(group.security_enabled)
+            .flag_or_null(group.privileged_access)
             .flag(group.members.is_some())
             .flag(group.owners.is_some())
+            .flag(group.eligible_owners.is_some())
             .flag(group.shared_channels.is_some());
         self.groups.send_if_full(connection).await?;
         entries(&mut self.group_members, connection, group.id, group.members.as_deref()).await?;
         entries(&mut self.group_owners, connection, group.id, group.owners.as_deref()).await?;
+        entries(&mut self.group_eligible_owners, connection, group.id, group.eligible_owners.as_deref()).await?;
         let team = group.id.as_uuid();
         for channel in group.shared_channels.as_deref().unwrap_or_default() {
             self.channels.row().uuid(team).text(&channel.id).text(&channel.display_name);

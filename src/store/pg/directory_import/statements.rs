@@ -40,8 +40,10 @@ pub(super) const CREATE_STAGING: &str = "
         on_premises_sync_enabled boolean,
         mail_enabled boolean,
         security_enabled boolean,
+        privileged_access boolean,
         members_told boolean not null,
         owners_told boolean not null,
+        eligible_owners_told boolean not null,
         shared_channels_told boolean not null
     ) on commit drop;
     create temp table staged_service_principals (
@@ -78,6 +80,7 @@ pub(super) const CREATE_STAGING: &str = "
     create temp table staged_user_sponsors (object_id uuid not null, entry_id uuid not null) on commit drop;
     create temp table staged_group_members (object_id uuid not null, entry_id uuid not null) on commit drop;
     create temp table staged_group_owners (object_id uuid not null, entry_id uuid not null) on commit drop;
+    create temp table staged_group_eligible_owners (object_id uuid not null, entry_id uuid not null) on commit drop;
     create temp table staged_service_principal_owners (object_id uuid not null, entry_id uuid not null) on commit drop;
     create temp table staged_role_members (object_id uuid not null, entry_id uuid not null) on commit drop;
     create temp table staged_eligible_members (object_id uuid not null, entry_id uuid not null) on commit drop;
@@ -130,6 +133,7 @@ pub(super) const COPY_DIRECTORY_ROLES: &str = "copy staged_directory_roles from 
 pub(super) const COPY_GROUP_MEMBERS: &str = "copy staged_group_members from stdin (format binary)";
 pub(super) const COPY_USER_SPONSORS: &str = "copy staged_user_sponsors from stdin (format binary)";
 pub(super) const COPY_GROUP_OWNERS: &str = "copy staged_group_owners from stdin (format binary)";
+pub(super) const COPY_GROUP_ELIGIBLE_OWNERS: &str = "copy staged_group_eligible_owners from stdin (format binary)";
 pub(super) const COPY_SERVICE_PRINCIPAL_OWNERS: &str =
     "copy staged_service_principal_owners from stdin (format binary)";
 pub(super) const COPY_ROLE_MEMBERS: &str = "copy staged_role_members from stdin (format binary)";
@@ -158,6 +162,7 @@ pub(super) const INDEX_STAGING: &str = "
     create index on staged_user_sponsors (object_id, entry_id);
     create index on staged_group_members (object_id, entry_id);
     create index on staged_group_owners (object_id, entry_id);
+    create index on staged_group_eligible_owners (object_id, entry_id);
     create index on staged_service_principal_owners (object_id, entry_id);
     create index on staged_role_members (object_id, entry_id);
     create index on staged_assignments (object_id, assignment_id);
@@ -172,7 +177,8 @@ pub(super) const INDEX_STAGING: &str = "
     analyze staged_objects, staged_users, staged_groups, staged_service_principals, staged_directory_roles,
         staged_access_packages, staged_user_sponsors, staged_group_members, staged_group_owners, staged_service_principal_owners,
         staged_role_members, staged_eligible_members, staged_assignments, staged_app_roles, staged_channels,
-        staged_channel_members, staged_policies, staged_package_assignments, staged_application_sign_ins;
+        staged_channel_members, staged_policies, staged_package_assignments, staged_group_eligible_owners,
+        staged_application_sign_ins;
 ";
 
 /// The database compares nothing across tenants, so the tenant is part of the name of the lock.
@@ -270,6 +276,8 @@ pub(super) const FIND_REFERENCES: &str = "
                union
                select entry_id from staged_group_owners
                union
+               select entry_id from staged_group_eligible_owners
+               union
                select entry_id from staged_service_principal_owners
                union
                select entry_id from staged_role_members
@@ -311,6 +319,9 @@ pub(super) const BAD_REFERENCES: &str = "
                select object_id, 'members', entry_id, array['user', 'group', 'servicePrincipal'] from staged_group_members
                union all
                select object_id, 'owners', entry_id, array['user', 'servicePrincipal'] from staged_group_owners
+               union all
+               select object_id, 'eligibleOwners', entry_id, array['user', 'servicePrincipal']
+                 from staged_group_eligible_owners
                union all
                select object_id, 'owners', entry_id, array['user', 'servicePrincipal'] from staged_service_principal_owners
                union all
@@ -478,7 +489,8 @@ pub(super) const UPDATE_GROUPS: &str = "
            is_assignable_to_role = coalesce(told.is_assignable_to_role, g.is_assignable_to_role),
            on_premises_sync_enabled = coalesce(told.on_premises_sync_enabled, g.on_premises_sync_enabled),
            mail_enabled = coalesce(told.mail_enabled, g.mail_enabled),
-           security_enabled = coalesce(told.security_enabled, g.security_enabled)
+           security_enabled = coalesce(told.security_enabled, g.security_enabled),
+           privileged_access = coalesce(told.privileged_access, g.privileged_access)
       from staged_groups as told
      where g.tenant_id = $1
        and g.group_id = told.id
@@ -490,18 +502,19 @@ pub(super) const UPDATE_GROUPS: &str = "
                or told.on_premises_sync_enabled <> g.on_premises_sync_enabled
                or told.mail_enabled <> g.mail_enabled
                or told.security_enabled <> g.security_enabled
+               or told.privileged_access <> g.privileged_access
            )
 ";
 
 pub(super) const INSERT_GROUPS: &str = "
     insert into groups (
         tenant_id, group_id, display_name, group_types, resource_provisioning_options, is_assignable_to_role,
-        on_premises_sync_enabled, mail_enabled, security_enabled
+        on_premises_sync_enabled, mail_enabled, security_enabled, privileged_access
     )
     select $1, told.id, told.display_name, coalesce(told.group_types, '{}'),
            coalesce(told.resource_provisioning_options, '{}'), coalesce(told.is_assignable_to_role, false),
            coalesce(told.on_premises_sync_enabled, false), coalesce(told.mail_enabled, false),
-           coalesce(told.security_enabled, true)
+           coalesce(told.security_enabled, true), coalesce(told.privileged_access, false)
       from staged_groups as told
      where not exists (select from groups as g where g.tenant_id = $1 and g.group_id = told.id)
 ";
@@ -579,6 +592,7 @@ pub(super) const COUNT_STAGED: &str = "
            (select count(*) from staged_user_sponsors) as user_sponsors,
            (select count(*) from staged_group_members) as group_members,
            (select count(*) from staged_group_owners) as group_owners,
+           (select count(*) from staged_group_eligible_owners) as group_eligible_owners,
            (select count(*) from staged_service_principal_owners) as service_principal_owners,
            (select count(*) from staged_assignments) as app_role_assignments,
            (select count(*) from staged_application_sign_ins) as application_sign_ins,
