@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use attestry::{domain::decision::Verdict, store::MailKind};
+use attestry::domain::{decision::Verdict, mail::MailKind};
 use chrono::TimeDelta;
 use proptest::prelude::*;
 
@@ -72,9 +72,12 @@ impl fmt::Display for MailKey {
     }
 }
 
-pub const STARTED: &str = MailKind::Started.key();
+pub const REVIEW_STARTED: &str = MailKind::ReviewStarted.key();
+pub const STAGE_STARTED: &str = MailKind::StageStarted.key();
+pub const REVIEWER_ADDED: &str = MailKind::ReviewerAdded.key();
 pub const REMINDER: &str = MailKind::Reminder.key();
-pub const COMPLETED: &str = MailKind::Completed.key();
+pub const MANUAL_REMINDER: &str = MailKind::ManualReminder.key();
+pub const COMPLETED: &str = MailKind::ReviewCompleted.key();
 
 /// Due work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -420,7 +420,7 @@ impl Model {
     }
 
     /// Resolves the reviewers of a stage, from 0, and tells those who were not told. LC-REV-03, LC-REV-12, LC-SUPD-22, N-1 to N-3
-    fn resolve(&mut self, at: At, index: usize) {
+    fn resolve(&mut self, at: At, index: usize, kind: &'static str) {
         let stage = &self.instance(at).unwrap().stages[index];
         let reviewers: BTreeMap<_, _> =
             stage.items.iter().map(|item| (*item, self.reviewers_of(&stage.lists, *item))).collect();
@@ -434,7 +434,7 @@ impl Model {
         contacted.extend(new.iter().map(|person| (*person, now)));
         if mail {
             for to in new {
-                self.due(MailKey { kind: super::command::STARTED, at, stage: index + 1, to, sequence: 0 });
+                self.due(MailKey { kind, at, stage: index + 1, to, sequence: 0 });
             }
         }
     }
@@ -448,7 +448,8 @@ impl Model {
 
     /// ST-03, ST-04
     fn open_stage(&mut self, at: At, index: usize) {
-        self.resolve(at, index);
+        let multi_stage = self.instance(at).unwrap().plan.multi_stage;
+        self.resolve(at, index, if multi_stage { super::command::STAGE_STARTED } else { super::command::REVIEW_STARTED });
         let now = self.now;
         let instance = self.instance_mut(at).unwrap();
         let stage = &mut instance.stages[index];

@@ -5,8 +5,8 @@ pub mod facts;
 use std::collections::{BTreeMap, BTreeSet};
 
 use attestry::{
-    domain::{decision::Verdict, ids::TenantId, status::Status},
-    store::{Job, MailKind},
+    domain::{decision::Verdict, ids::TenantId, mail::MailKind, status::Status},
+    store::Job,
 };
 use chrono::{DateTime, Utc};
 use serde_json::Value;

@@ -33,6 +33,7 @@ use attestry::{
         decision::{Answer as ReviewerAnswer, Verdict},
         definition::Identity,
         ids::{DefinitionId, InstanceId, ItemPrefix, ObjectId, StageId, TenantId},
+        limits::ReviewLimits,
         precondition::Precondition,
         stage_update::StageUpdateRequest,
     },
@@ -108,7 +109,7 @@ impl<'a> World<'a> {
             queue: Arc::new(place.store.clone()),
             mailer: Arc::new(postbox.clone()),
             work: Arc::new(Notify::new()),
-            limits: attestry::domain::limits::ReviewLimits::default(),
+            limits: ReviewLimits::default(),
         };
         let mut world =
             Self { place, tenant, services, postbox, known: Known::default(), hand: Vec::new(), last_event: 0 };

@@ -212,7 +212,7 @@ impl Model {
         let now = self.now;
         self.instance_mut(at).unwrap().reminded = Some((now, sequence));
         for to in contacted {
-            self.due(MailKey { kind: super::super::command::REMINDER, at, stage: running + 1, to, sequence });
+            self.due(MailKey { kind: super::super::command::MANUAL_REMINDER, at, stage: running + 1, to, sequence });
         }
         Ok(())
     }

@@ -174,7 +174,10 @@ impl Model {
         let stage = &instance.stages[index];
         let open = stage.items.iter().any(|item| stage.reviews(key.to, *item) && !stage.decisions.contains_key(item));
         stage.status == Status::InProgress
-            && if key.kind == super::super::command::REMINDER { open } else { stage.is_reviewed_by(key.to) }
+            && match key.kind {
+                super::super::command::REMINDER | super::super::command::MANUAL_REMINDER => open,
+                _ => stage.is_reviewed_by(key.to),
+            }
     }
 
     /// Once or never: one whose sending was interrupted is not sent again. LC-NOTE-08, LC-NOTE-09

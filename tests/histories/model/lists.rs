@@ -33,7 +33,7 @@ impl Model {
             instance.stages[index].lists = after;
             instance.keeps_lists |= index == 0;
             if runs {
-                self.resolve(at, index);
+                self.resolve(at, index, super::super::command::REVIEWER_ADDED);
             }
         }
         Ok(())
