@@ -167,12 +167,14 @@ async fn while_it_is_applied_everything_can_be_read() {
     assert_eq!((&waiting["decision"], &waiting["applyResult"]), (&json!("Deny"), &json!("New")));
     assert_eq!((&settled["decision"], &settled["applyResult"]), (&json!("Approve"), &json!("AppliedSuccessfully")));
     let own = format!("{}/decisions/{}", review.instance_path(), waiting["id"].as_str().unwrap());
-    assert_eq!(admin.get(&own).await.ok().body, waiting);
+    let alone = admin.get(&own).await.ok().body;
+    for member in ["decision", "justification", "reviewedBy", "applyResult", "principal", "resource"] {
+        assert_eq!(alone[member], waiting[member], "{member}");
+    }
 
     admin.act(&format!("{}/stopApplyDecisions", review.instance_path())).await.refused(404, "ResourceNotFound");
     for operation in ["stop", "resetDecisions", "sendReminder", "applyDecisions"] {
-        let refused = admin.act(&format!("{}/{operation}", review.instance_path())).await;
-        assert!(refused.refused(400, "InvalidReviewState").message().contains("Applying"), "{operation}");
+        admin.act(&format!("{}/{operation}", review.instance_path())).await.refused(400, "InvalidReviewState");
     }
     assert_eq!(review.status().await, "Applying");
 }
