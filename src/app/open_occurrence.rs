@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     Refused, Services, ids,
-    run_review::{ReviewRun, new_instance, new_stage},
+    run_review::{ReviewRun, new_instance, new_stage, on_time},
 };
 use crate::{
     domain::{
@@ -125,6 +125,6 @@ fn instance_of(
     let resource = Resource { id: group.id, display_name: group.display_name, kind: ResourceKind::Group, detail: None };
     // LC-INST-03
     let instance = new_instance(definition, ids::instance(), occurrence, start_at, scope, resource);
-    let (first_stage, _) = new_stage(&instance, planned, 1, start_at)?;
+    let (first_stage, _) = new_stage(&instance, planned, 1, on_time(&instance, start_at))?;
     Ok(NewInstance { instance, first_stage })
 }

@@ -14,6 +14,7 @@ use crate::{
 /// Removes an issuer of the caller's tenant; returns what it was.
 pub async fn remove_own_issuer(services: &Services, call: &Call, id: IssuerId) -> Result<TokenIssuer, Refused> {
     may_administer_issuers(&call.caller, IdentityProviderPermission::ReadWrite)?;
+    call.precondition.check_untagged()?;
     remove_issuer(services, call.tenant(), &call.actor(), id).await
 }
 

@@ -16,7 +16,7 @@ use crate::{
         event::{Activity, Event},
         ids::{InstanceId, ReviewerListId},
         instance::{Instance, InstanceError, Resource},
-        lifecycle::{self, Entry, Next, Start},
+        lifecycle::{self, Begun, Entry, Next, Start, TooLate},
         recommendation::inactivity_cutoff,
         recurrence,
         reviewer_scope::{ReviewerLists, ReviewerScope},
@@ -114,7 +114,7 @@ impl<'a> ReviewRun<'a> {
         let planned = PlannedStage::all_of(draft);
         self.uow.stages().plan(instance.id, &planned).await?;
         self.tell_of_instance(&instance);
-        self.create_stage(&instance, &planned, 1, start_at, Entry::All).await?;
+        self.create_stage(&instance, &planned, 1, on_time(&instance, start_at), Entry::All).await?;
         self.open_at(instance.id, start_at);
         Ok(())
     }
@@ -157,10 +157,10 @@ impl<'a> ReviewRun<'a> {
         instance: &Instance,
         planned: &[PlannedStage],
         ordinal: StageOrdinal,
-        start_at: chrono::DateTime<chrono::Utc>,
+        begun: Begun,
         entry: Entry,
     ) -> Result<StageEntry, StoreError> {
-        let (stage, plan) = new_stage(instance, planned, ordinal, start_at)?;
+        let (stage, plan) = new_stage(instance, planned, ordinal, begun)?;
         self.uow.stages().insert(&stage, entry, &plan.reviewer_lists).await?;
         self.tell_of_stage(instance, &stage, plan);
         Ok(StageEntry { stage, entry })
@@ -192,15 +192,24 @@ impl<'a> ReviewRun<'a> {
                 Ok(true)
             }
             Err(too_late) => {
-                instance
-                    .errors
-                    .push(InstanceError { code: "StartedTooLate".to_owned(), message: too_late.to_string() });
-                self.move_instance(instance, Status::Failed)?;
-                self.uow.instances().update(instance).await?;
-                self.materialise(definition, instance.occurrence + 1).await?;
+                self.fail(definition, instance, "StartedTooLate", &too_late).await?;
                 Ok(false)
             }
         }
+    }
+
+    /// IN-15: nothing is decided or applied any more; the series goes on.
+    async fn fail(
+        &mut self,
+        definition: &Definition,
+        instance: &mut Instance,
+        code: &str,
+        too_late: &TooLate,
+    ) -> Result<(), StoreError> {
+        instance.errors.push(InstanceError { code: code.to_owned(), message: too_late.to_string() });
+        self.move_instance(instance, Status::Failed)?;
+        self.uow.instances().update(instance).await?;
+        self.materialise(definition, instance.occurrence + 1).await
     }
 
     /// IN-03 to IN-05, ST-03 to ST-05: gathers principals, reviewers and recommendations, and opens the first stage.
@@ -308,15 +317,28 @@ impl<'a> ReviewRun<'a> {
             if entry == Entry::Listed {
                 self.uow.items().list_moving(instance.id, &previous).await?;
             }
-            let mut opening = self.create_stage(instance, &planned, ordinal, start_at, entry).await?;
-            self.move_stage(instance, &mut opening.stage, Status::Initializing)?;
-            self.uow.stages().update(&mut opening.stage).await?;
             let items = match entry {
                 Entry::All => i64::from(instance.item_count),
                 Entry::Remaining | Entry::Listed => {
                     self.uow.items().count_in_stage(instance.id, ordinal, entry).await?
                 }
             };
+            let begun = match items {
+                0 => on_time(instance, start_at),
+                _ => {
+                    let next_occurrence = definition.occurrence_start(instance.occurrence + 1);
+                    match lifecycle::hand_over(instance, start_at, next_occurrence, self.uow.now()) {
+                        Ok(begun) => begun,
+                        Err(too_late) => {
+                            return Ok(self.fail(definition, instance, "HandedOverTooLate", &too_late).await?);
+                        }
+                    }
+                }
+            };
+            instance.end_at = begun.end_at;
+            let mut opening = self.create_stage(instance, &planned, ordinal, begun, entry).await?;
+            self.move_stage(instance, &mut opening.stage, Status::Initializing)?;
+            self.uow.stages().update(&mut opening.stage).await?;
             if items > 0 {
                 self.open_stage(instance, opening).await?;
                 self.uow.instances().update(instance).await?;
@@ -483,12 +505,17 @@ pub(super) fn new_instance(
     }
 }
 
+/// How a stage begins when nothing is late.
+pub(super) fn on_time(instance: &Instance, start_at: chrono::DateTime<chrono::Utc>) -> Begun {
+    Begun { start_at, end_at: instance.end_at, delay: chrono::TimeDelta::zero() }
+}
+
 /// A stage that was not stored yet, and its plan. ST-01
 pub(super) fn new_stage<'p>(
     instance: &Instance,
     planned: &'p [PlannedStage],
     ordinal: StageOrdinal,
-    start_at: chrono::DateTime<chrono::Utc>,
+    begun: Begun,
 ) -> Result<(Stage, &'p PlannedStage), StoreError> {
     let plan = planned.iter().find(|plan| plan.ordinal == ordinal).ok_or(StoreError::Corrupt {
         table: "planned_stages",
@@ -496,7 +523,7 @@ pub(super) fn new_stage<'p>(
         id: instance.id.to_string(),
     })?;
     let stage_count = StageOrdinal::try_from(planned.len()).unwrap_or(StageOrdinal::MAX);
-    let start = Start { start_at: instance.start_at, end_at: instance.end_at };
+    let start = Start { start_at: instance.start_at + begun.delay, end_at: begun.end_at };
     let stage = Stage {
         id: ids::stage(),
         instance_id: instance.id,
@@ -504,7 +531,7 @@ pub(super) fn new_stage<'p>(
         ordinal,
         stage_count,
         status: Status::NotStarted,
-        start_at,
+        start_at: begun.start_at,
         end_at: lifecycle::stage_end(start, plan, stage_count),
         moves: plan.moves.clone(),
         recommendations_enabled: plan.recommendations_enabled,

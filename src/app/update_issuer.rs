@@ -30,6 +30,7 @@ pub async fn update_own_issuer(
     // The name before the row, as where it is registered.
     let registrants = uow.issuers().lock_name(&before.settings.issuer).await?;
     let before = uow.issuers().lock(id).await?.ok_or(Refused::NotFound)?;
+    call.precondition.check_untagged()?;
     let settings = IssuerSettings { issuer: before.settings.issuer.clone(), ..change(before.settings.clone())? };
     let faults = settings.violations(policy);
     if !faults.is_empty() {

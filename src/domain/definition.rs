@@ -135,7 +135,7 @@ impl Definition {
 }
 
 /// `accessReviewScheduleSettings`, defaults filled in. Section 2.2 of the model.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Settings {
     /// Mail to reviewers at the start and to the owner at the end.
     pub mail_notifications_enabled: bool,
@@ -166,8 +166,9 @@ pub struct Settings {
 }
 
 /// `defaultDecision`. M-06
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum DefaultDecision {
+    #[default]
     None,
     Approve,
     Deny,

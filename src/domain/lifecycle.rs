@@ -43,8 +43,8 @@ const RUNNING: &[Status] = &[Status::InProgress];
 /// Whether a running stage may close now, and what follows. ST-06 to ST-09, LC-STAGE-06, LC-STAGE-20, LC-STAGE-21
 ///
 /// `Ok(None)` when the timer came before its time, which changes nothing. A stage closed by the timer hands over at its
-/// scheduled end, a stopped one at `now`; but a stop that comes after the end, before a late timer, hands over at the end too,
-/// so that no stage begins after its own.
+/// scheduled end, a stopped one at `now`; but a stop that comes after the end, before a late timer, hands over at the end too.
+/// Whether that was long ago is [`hand_over`]'s to judge.
 pub fn close_stage(stage: &Stage, cause: Cause, now: DateTime<Utc>) -> Result<Option<Next>, WrongState> {
     if stage.status != Status::InProgress {
         let operation = match cause {
@@ -172,9 +172,9 @@ pub struct Start {
     pub end_at: DateTime<Utc>,
 }
 
-/// Why an occurrence cannot start any more.
+/// Why an occurrence cannot start, or go on, any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the review started too late: less than a day would be left before the next occurrence")]
+#[error("the review is too late: less than a day would be left before the next occurrence")]
 pub struct TooLate;
 
 /// The dates an instance starts with at `now`: as scheduled when on time, else moved by the delay and capped at the next
@@ -184,16 +184,53 @@ pub fn start(
     next_occurrence: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Result<Start, TooLate> {
-    let delay = now - instance.start_at;
+    let begun = begin(instance.start_at, instance.end_at, next_occurrence, now)?;
+    Ok(Start { start_at: begun.start_at, end_at: begun.end_at })
+}
+
+/// When a stage begins that follows another, and what that does to the rest of the review.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Begun {
+    /// When the stage begins.
+    pub start_at: DateTime<Utc>,
+    /// When the instance ends.
+    pub end_at: DateTime<Utc>,
+    /// By how much what is left of the review was moved; zero when all is on time.
+    pub delay: TimeDelta,
+}
+
+/// The dates with which the review goes on when a stage should have taken over at `scheduled`. LC-INST-15, LC-REC-10
+///
+/// A hand-over that an outage delayed moves what is left of the review by the delay, as a late start does: otherwise the next
+/// stage could be over before anybody was asked, and a default decision would fall on those who could not answer.
+///
+/// # Errors
+/// [`TooLate`] when the next occurrence leaves less than a day for it: nothing is decided or applied then.
+pub fn hand_over(
+    instance: &Instance,
+    scheduled: DateTime<Utc>,
+    next_occurrence: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Result<Begun, TooLate> {
+    begin(scheduled, instance.end_at, next_occurrence, now)
+}
+
+fn begin(
+    scheduled: DateTime<Utc>,
+    end_at: DateTime<Utc>,
+    next_occurrence: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Result<Begun, TooLate> {
+    let delay = now - scheduled;
     if delay < START_TOLERANCE {
-        return Ok(Start { start_at: instance.start_at, end_at: instance.end_at });
+        return Ok(Begun { start_at: scheduled, end_at, delay: TimeDelta::zero() });
     }
-    let moved = instance.end_at + delay;
+    let moved = end_at + delay;
     let end_at = next_occurrence.map_or(moved, |next| moved.min(next));
-    if next_occurrence.is_some() && end_at < moved && end_at - now < SHORTEST_LATE_RUN {
+    if end_at < moved && end_at - now < SHORTEST_LATE_RUN {
         return Err(TooLate);
     }
-    Ok(Start { start_at: now, end_at })
+    Ok(Begun { start_at: now, end_at, delay })
 }
 
 /// The scheduled end of a planned stage: the instance's start plus the durations up to here, the last one the instance's end.

@@ -20,7 +20,7 @@ use crate::domain::{
     examples::{at, instance, object, person, planned, settings, stage},
     ids::{ItemSeq, ObjectId, StageId},
     instance::Instance,
-    lifecycle::{self, Cause, Entry, InstanceProgress, Next, Start},
+    lifecycle::{self, Begun, Cause, Entry, InstanceProgress, Next, Start},
     recommendation::{Recommendation, SignInActivity, from_last_sign_in, inactivity_cutoff},
     reviewer_reach::{Cohort, EVERY_COHORT, ReviewerReach},
     reviewer_scope::{ReviewerForm, ReviewerLists, ReviewerScope},
@@ -220,7 +220,9 @@ impl Review {
             reached: BTreeSet::new(),
             instance,
         };
-        review.create_stage(1, review.instance.start_at, Entry::All, BTreeSet::new());
+        let on_time =
+            Begun { start_at: review.instance.start_at, end_at: review.instance.end_at, delay: TimeDelta::zero() };
+        review.create_stage(1, on_time, Entry::All, BTreeSet::new());
         review
     }
 
@@ -254,21 +256,15 @@ impl Review {
         self.kept(ordinal).stage.status = to;
     }
 
-    fn create_stage(
-        &mut self,
-        ordinal: StageOrdinal,
-        start_at: DateTime<Utc>,
-        entry: Entry,
-        listed: BTreeSet<ItemSeq>,
-    ) {
+    fn create_stage(&mut self, ordinal: StageOrdinal, begun: Begun, entry: Entry, listed: BTreeSet<ItemSeq>) {
         let plan = self.planned.iter().find(|plan| plan.ordinal == ordinal).unwrap();
         let stage_count = StageOrdinal::try_from(self.planned.len()).unwrap();
-        let start = Start { start_at: self.instance.start_at, end_at: self.instance.end_at };
+        let start = Start { start_at: self.instance.start_at + begun.delay, end_at: begun.end_at };
         let stage = Stage {
             id: StageId::new(Uuid::from_u128(200 + u128::from(ordinal.unsigned_abs()))),
             ordinal,
             stage_count,
-            start_at,
+            start_at: begun.start_at,
             end_at: lifecycle::stage_end(start, plan, stage_count),
             moves: plan.moves.clone(),
             recommendations_enabled: plan.recommendations_enabled,
@@ -388,9 +384,26 @@ impl Review {
                 Entry::Listed => self.list_moving(&from),
                 Entry::All | Entry::Remaining => BTreeSet::new(),
             };
-            self.create_stage(ordinal, start_at, entry, listed);
+            let on_time = Begun { start_at, end_at: self.instance.end_at, delay: TimeDelta::zero() };
+            // who is in the stage does not hang on its dates
+            self.create_stage(ordinal, on_time, entry, listed.clone());
+            let has_items = self.seqs().any(|seq| self.holds(ordinal, seq));
+            self.stages.pop();
+            let begun = match has_items {
+                true => lifecycle::hand_over(&self.instance, start_at, self.next_occurrence, self.now),
+                false => Ok(on_time),
+            };
+            let Ok(begun) = begun else {
+                self.reached.insert("failed for being handed over late");
+                return self.move_instance(Status::Failed);
+            };
+            if begun.delay > TimeDelta::zero() {
+                self.reached.insert("handed over late");
+            }
+            self.instance.end_at = begun.end_at;
+            self.create_stage(ordinal, begun, entry, listed);
             self.move_stage(ordinal, Status::Initializing);
-            if self.seqs().any(|seq| self.holds(ordinal, seq)) {
+            if has_items {
                 return self.open_stage(ordinal);
             }
             self.reached.insert("nothing moved");
@@ -849,29 +862,39 @@ impl Review {
         }
     }
 
-    /// LC-STAGE-04, LC-STAGE-06
+    /// LC-STAGE-04, LC-STAGE-06, LC-INST-15
     fn check_dates(&self) {
         let last = self.planned.len() - 1;
         let mut starts = Some(self.instance.start_at);
+        let mut delay = TimeDelta::zero();
         for (index, kept) in self.stages.iter().enumerate() {
             let stage = &kept.stage;
+            let handed_over = starts.expect("a stage follows one that was closed");
+            let late = stage.start_at - handed_over;
+            assert!(
+                late == TimeDelta::zero() || late >= lifecycle::START_TOLERANCE && index > 0,
+                "LC-STAGE-06: stage {} starts where the last ended, or late",
+                stage.ordinal
+            );
+            delay += late;
             let scheduled = match index == last {
                 true => self.instance.end_at,
                 false => {
                     let days = TimeDelta::days(i64::from(self.planned[index].ends_after_days));
-                    (self.instance.start_at + days).min(self.instance.end_at)
+                    (self.instance.start_at + days + delay).min(self.instance.end_at)
                 }
             };
             assert_eq!(stage.end_at, scheduled, "LC-STAGE-04: the end of stage {} is anchored", stage.ordinal);
-            assert_eq!(
-                Some(stage.start_at),
-                starts,
-                "LC-STAGE-06: stage {} starts where the last ended",
-                stage.ordinal
-            );
             assert!(stage.start_at <= stage.end_at, "stage {} ends before it starts", stage.ordinal);
             starts = kept.closed.as_ref().map(|(closed_at, _)| *closed_at);
         }
+        let days = TimeDelta::days(i64::from(self.planned[last].ends_after_days));
+        let moved = self.instance.start_at + days + delay;
+        assert_eq!(
+            self.instance.end_at,
+            self.next_occurrence.map_or(moved, |next| moved.min(next)),
+            "LC-INST-15: the end moves with what is late, up to the next occurrence"
+        );
     }
 
     /// LC-STAGE-30, LC-STAGE-36, LC-INV-10
@@ -1077,7 +1100,9 @@ fn the_random_histories_reach_what_they_are_to_prove() {
         "closed late",
         "decided by default",
         "deleted",
+        "failed for being handed over late",
         "failed for being late",
+        "handed over late",
         "items handed over",
         "left to the fallback",
         "nobody in scope",

@@ -98,6 +98,16 @@ impl Precondition {
         let is_new = self.if_none_match.as_ref().is_none_or(|tags| !tags.names(current));
         if matches && is_new { Ok(()) } else { Err(PreconditionFailed) }
     }
+
+    /// The same for an object that is there and has no tag: no tag that somebody names can be its.
+    ///
+    /// # Errors
+    /// [`PreconditionFailed`] when a certain state is demanded, or that the object be new.
+    pub fn check_untagged(&self) -> Result<(), PreconditionFailed> {
+        let matches = self.if_match.as_ref().is_none_or(|tags| *tags == TagList::Any);
+        let is_new = self.if_none_match.as_ref().is_none_or(|tags| *tags != TagList::Any);
+        if matches && is_new { Ok(()) } else { Err(PreconditionFailed) }
+    }
 }
 
 #[cfg(test)]
@@ -124,6 +134,16 @@ mod tests {
             assert_eq!(negated.check(&current), Ok(()), "{list}");
         }
         assert_eq!(Precondition::default().check(&current), Ok(()));
+    }
+
+    #[test]
+    fn an_object_without_a_tag_is_in_no_state_that_somebody_names() {
+        for (list, may_change) in [("*", true), ("\"7\"", false), ("W/\"\"", false)] {
+            assert_eq!(if_match(list).check_untagged().is_ok(), may_change, "{list}");
+            let negated = Precondition { if_match: None, if_none_match: TagList::parse(list) };
+            assert_eq!(negated.check_untagged().is_ok(), !may_change, "{list}");
+        }
+        assert_eq!(Precondition::default().check_untagged(), Ok(()));
     }
 
     #[test]

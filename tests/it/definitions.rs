@@ -345,6 +345,23 @@ async fn every_fault_of_a_body_is_told_at_once() {
     assert_eq!(targets, ["displayName", "reviewer", "settings.instanceDurationInDays"]);
 }
 
+/// Who mends what a first answer tells is not sent back by a second one.
+#[tokio::test]
+async fn faults_of_form_and_of_value_are_told_together() {
+    let t = Tenant::with_finance().await;
+    let stages = changed(three_stages(), "/1/dependsOn", Some(json!([])));
+    let mut body = t.review().with("stageSettings", stages).body;
+    body["displayName"] = json!(7);
+    body["reviewer"] = json!([]);
+
+    let answer = create(&t, &body).await.refused(400, "BadRequest");
+
+    let details = answer.body["error"]["details"].as_array().unwrap();
+    let mut targets: Vec<_> = details.iter().map(|fault| fault["target"].as_str().unwrap()).collect();
+    targets.sort_unstable();
+    assert_eq!(targets, ["displayName", "reviewer", "stageSettings[1].dependsOn"]);
+}
+
 /// LC-DEF-06
 #[tokio::test]
 async fn stages_form_one_chain_of_at_most_three() {

@@ -4,7 +4,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, MINE, Review, Tenant, stage, user};
+use crate::support::{Answer, Client, MINE, Review, Tenant, history_body, stage, user};
 
 async fn two_stages(t: &Tenant) -> Review {
     t.review()
@@ -54,6 +54,38 @@ async fn an_entity_carries_its_tag_in_the_body_and_the_header_alone_and_in_lists
     let created = t.review().send().await.is(201);
     let read = t.as_admin().get(&format!("/definitions/{}", created.text("id"))).await;
     assert_eq!(created.headers["etag"], read.headers["etag"]);
+}
+
+/// What is shown with an entity changes without it, so its tag cannot vouch for the answer.
+#[tokio::test]
+async fn an_entity_shown_with_others_is_always_sent_again() {
+    let t = Tenant::with_finance().await;
+    let review = two_stages(&t).await;
+    for path in [format!("{}?$expand=instances", review.path()), format!("{}?$expand=stages", review.instance_path())] {
+        let answer = t.as_admin().get(&path).await.ok();
+        let tag = answer.text("@odata.etag");
+        assert!(!answer.headers.contains_key("etag"), "{path}");
+        with(&t.as_admin(), Method::GET, &path, ("if-none-match", &tag), None).await.is(200);
+    }
+}
+
+/// LC-CONC-08
+#[tokio::test]
+async fn no_tag_that_somebody_names_is_that_of_an_object_without_one() {
+    let t = Tenant::with_finance().await;
+    let body = history_body(t.now().await);
+    let id = t.as_admin().post("/historyDefinitions", &body).await.is(201).text("id");
+    let path = format!("/historyDefinitions/{id}");
+    let renamed = json!({ "displayName": "Another" });
+    let named = ("if-match", "W/\"7\"");
+    with(&t.as_admin(), Method::PATCH, &path, named, Some(&renamed)).await.refused(412, "PreconditionFailed");
+    with(&t.as_admin(), Method::DELETE, &path, named, None).await.refused(412, "PreconditionFailed");
+    assert_eq!(t.as_admin().get(&path).await.ok().text("displayName"), body["displayName"]);
+
+    let any = ("if-match", "*");
+    with(&t.as_admin(), Method::PATCH, &path, any, Some(&renamed)).await.ok();
+    assert_eq!(t.as_admin().get(&path).await.ok().text("displayName"), "Another");
+    with(&t.as_admin(), Method::DELETE, &path, any, None).await.is(204);
 }
 
 #[tokio::test]

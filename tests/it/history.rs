@@ -207,6 +207,12 @@ async fn reports_are_paged_filtered_counted_and_expanded() {
         json!(2)
     );
     admin.get("/historyDefinitions?$filter=status eq 'inProgress'").await.is(400);
+    let named = json!({ "displayName": "BETA" });
+    let beta = rows.iter().find(|row| row["displayName"] == "beta").unwrap()["id"].as_str().unwrap();
+    admin.patch(&format!("/historyDefinitions/{beta}"), &named).await;
+    let ordered = admin.all("/historyDefinitions?$orderby=displayName&$top=2").await.0;
+    let names: Vec<_> = ordered.iter().map(|row| row["displayName"].as_str().unwrap()).collect();
+    assert_eq!(names, ["alpha", "BETA", "delta", "gamma"], "names are ordered without regard to letter case");
 
     let expanded = admin.get("/historyDefinitions?$expand=instances&$filter=displayName eq 'alpha'").await.ok();
     let alpha = &expanded.rows()[0];

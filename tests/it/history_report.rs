@@ -82,6 +82,37 @@ async fn a_report_says_what_the_api_says() {
     }
 }
 
+/// LC-HIST-10: who applied what, and when; what was only kept, or could not be removed, was not submitted.
+#[tokio::test]
+async fn a_report_says_what_was_applied_and_by_whom() {
+    let t = Tenant::with_finance().await;
+    let review = decided(&t).await;
+    t.as_admin().act(&format!("{}/stop", review.instance_path())).await.is(204);
+    t.as_admin().act(&format!("{}/applyDecisions", review.instance_path())).await.is(204);
+    t.run_jobs().await;
+
+    let rows = t.rows_of_report(&t.as_admin(), &history_body(t.now().await)).await;
+
+    let rows = by_principal(&rows);
+    let denied = rows["ben"];
+    let item = review.item("ben").await;
+    assert_eq!(item["applyResult"], "AppliedSuccessfully");
+    for (name, expected) in [
+        ("ReviewStatus", "Applied"),
+        ("AppliedByName", "carla"),
+        ("AppliedByUPN", "carla@acme.example"),
+        ("AppliedByEmailAddress", "carla@acme.example"),
+        ("AppliedDate", item["appliedDateTime"].as_str().unwrap()),
+        ("SubmissionResult", "applied"),
+    ] {
+        assert_eq!(denied[name], expected, "{name}");
+    }
+    for name in ["AppliedByName", "AppliedDate"] {
+        assert_eq!(rows["cleo"][name], "", "nothing was done about who was left undecided");
+    }
+    assert_eq!(rows["cleo"]["SubmissionResult"], "not applied");
+}
+
 /// LC-HIST-09
 #[tokio::test]
 async fn the_header_has_thirty_columns_in_their_order() {
@@ -185,6 +216,30 @@ async fn items_whose_reviewers_were_told_are_not_among_the_not_notified() {
     let rows = t.rows_of_report(&t.as_admin(), &body).await;
 
     assert_eq!(column(&rows, "PrincipalName"), ["Gus (guest)", "dan", "fay"]);
+}
+
+/// M-32: somebody who got an item's reviewers of his own in a later stage was told of it in an earlier one all the same.
+#[tokio::test]
+async fn who_was_told_in_one_stage_counts_whatever_became_of_the_next() {
+    let (t, _sink) = Tenant::with_finance_and_mail().await;
+    t.import(&format!("{}\n", json!({ "type": "user", "id": object_id("noor"), "mail": null }))).await;
+    t.review()
+        .stages(&[stage(1, 3, &[user("mia")], &[], &[]), stage(2, 3, &[manager()], &[], &[])])
+        .setting("mailNotificationsEnabled", json!(true))
+        .running()
+        .await;
+    t.run_jobs().await;
+    // his manager in the second stage is another than when the cohorts were made, and has no address
+    t.import(&format!("{}\n", json!({ "type": "user", "id": object_id("ana"), "manager": object_id("noor") }))).await;
+    t.advance("P3D").await;
+    t.run_jobs().await;
+    assert_eq!(t.table("item_overrides").await.len(), 1);
+    let mut body = history_body(t.now().await);
+    body["decisions"] = json!(["notNotified"]);
+
+    let rows = t.rows_of_report(&t.as_admin(), &body).await;
+
+    assert_eq!(column(&rows, "PrincipalName"), [""; 0], "mia was told of all of them in the first stage");
 }
 
 /// LC-HIST-03

@@ -3,10 +3,14 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, Tenant};
+use crate::support::{Answer, Client, Tenant, history_body};
 
 async fn create(client: &Client, headers: &[(&str, &str)], body: &Value) -> Answer {
-    let request = client.request(Method::POST, "/definitions").json(body);
+    create_at("/definitions", client, headers, body).await
+}
+
+async fn create_at(path: &str, client: &Client, headers: &[(&str, &str)], body: &Value) -> Answer {
+    let request = client.request(Method::POST, path).json(body);
     let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
     Answer::of(request.send().await.unwrap()).await
 }
@@ -51,6 +55,25 @@ async fn the_same_key_with_another_body_is_refused_and_makes_nothing() {
     assert_eq!(made(&t).await, 1);
     create(&t.as_admin(), &[("idempotency-key", "l")], other.body()).await.is(201);
     assert_eq!(made(&t).await, 2);
+}
+
+#[tokio::test]
+async fn a_report_asked_for_again_under_its_key_is_made_once() {
+    let t = Tenant::with_finance().await;
+    let body = history_body(t.now().await);
+    let key = [("idempotency-key", "k")];
+    let first = create_at("/historyDefinitions", &t.as_admin(), &key, &body).await.is(201);
+    t.run_jobs().await;
+
+    let again = create_at("/historyDefinitions", &t.as_admin(), &key, &body).await.is(201);
+
+    assert_eq!((&again.body, again.headers["location"].clone()), (&first.body, first.headers["location"].clone()));
+    let mut other = body.clone();
+    other["displayName"] = json!("Another");
+    create_at("/historyDefinitions", &t.as_admin(), &key, &other).await.refused(409, "Conflict");
+    assert_eq!(t.as_admin().get("/historyDefinitions").await.ok().rows().len(), 1);
+    // a key of one kind of create is none of another
+    create(&t.as_admin(), &key, t.review().body()).await.is(201);
 }
 
 #[tokio::test]

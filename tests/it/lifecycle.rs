@@ -854,6 +854,58 @@ async fn an_occurrence_that_would_have_less_than_a_day_left_fails_and_decides_no
     walks(&t).await;
 }
 
+/// LC-INST-15, LC-REC-10: nobody's time to answer passes while the service is away.
+#[tokio::test]
+async fn a_hand_over_that_an_outage_delayed_moves_what_is_left_of_the_review() {
+    let t = Tenant::with_finance().await;
+    let review = default_decision(t.review().stages(&three_stages(&[])), "Deny").running().await;
+    let before = instance(&t, &review).await;
+    let first_ends = instant(&review.stages().await[0], "endDateTime");
+
+    t.advance_without_jobs("P11D").await;
+    t.run_jobs().await;
+
+    let row = instance(&t, &review).await;
+    let stages = review.stages().await;
+    assert_eq!((&row["status"], stages.len()), (&json!("InProgress"), 2));
+    let second_starts = instant(&stages[1], "startDateTime");
+    assert_about(second_starts, first_ends + TimeDelta::days(8));
+    assert_eq!(instant(&stages[0], "endDateTime"), first_ends);
+    assert_eq!(instant(&stages[1], "endDateTime"), second_starts + TimeDelta::days(3));
+    let delay = second_starts - first_ends;
+    assert_eq!(instant(&row, "endDateTime"), instant(&before, "endDateTime") + delay);
+    assert_eq!(t.table("decisions").await.len(), 0);
+
+    t.advance("P3D").await;
+    let third = &review.stages().await[2];
+    assert_eq!(instant(third, "startDateTime"), second_starts + TimeDelta::days(3));
+    assert_eq!(instant(third, "endDateTime"), instant(&row, "endDateTime"));
+    t.advance("P3D").await;
+    assert_eq!(instance(&t, &review).await["status"], "AutoReviewed");
+    walks(&t).await;
+}
+
+/// LC-INST-15, LC-REC-10, IN-15
+#[tokio::test]
+async fn a_hand_over_too_late_for_the_next_stage_fails_and_decides_nothing() {
+    let t = Tenant::with_finance().await;
+    let two = [stage(1, 3, &[user("mia")], &[], &[]), stage(2, 3, &[user("noor")], &[], &[])];
+    let builder = weekly(t.review().stages(&two), t.now().await, 0, 2);
+    let review = default_decision(builder, "Deny").running().await;
+    let first = occurrences(&t, &review).await.remove(0);
+
+    t.advance_without_jobs("P6DT12H").await;
+    t.run_jobs().await;
+
+    let row = instance(&t, &first).await;
+    assert_eq!((&row["status"], &row["errors"][0]["code"]), (&json!("Failed"), &json!("HandedOverTooLate")));
+    assert_eq!(t.table("decisions").await.len(), 0);
+    assert_eq!(statuses(&t, &review).await, ["Failed", "NotStarted"]);
+    t.advance("P1D").await;
+    assert_eq!(statuses(&t, &review).await, ["Failed", "InProgress"]);
+    walks(&t).await;
+}
+
 // ---- deletion ----
 
 /// The tables in which nothing of a deleted review may stay.

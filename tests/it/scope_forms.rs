@@ -489,6 +489,24 @@ fn of(group: &str, names: &[&str]) -> (String, Vec<String>) {
     (group.to_owned(), names.iter().map(|name| (*name).to_owned()).collect())
 }
 
+/// what each instance's stage shows is what the definition's creator sent.
+#[tokio::test]
+async fn reviewers_named_by_type_are_those_of_every_instances_stage() {
+    let t = tenant(many_groups()).await;
+    let typed = json!([{ "query": null, "queryType": null, "queryRoot": null, "scopeType": "user", "reviewerId": id_of("olga") }]);
+    let stages =
+        json!([{ "stageId": "1", "durationInDays": 3, "recommendationsEnabled": false, "reviewers": typed.clone() }]);
+
+    let review = guests_of_every(&t, ALL_MICROSOFT_365_GROUPS).with("stageSettings", stages).create().await;
+    t.run_jobs().await;
+
+    let instances = instances(&t, &review).await;
+    assert_eq!(instances.len(), 3);
+    for instance in instances {
+        assert_eq!(review.occurrence(instance["id"].as_str().unwrap()).stages().await[0]["reviewers"], typed);
+    }
+}
+
 /// S-07, E-01. LC-INST-02, LC-INST-03, LC-INST-08, LC-INST-09
 #[tokio::test]
 async fn every_group_with_guests_gets_an_instance_of_its_own() {

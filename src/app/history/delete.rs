@@ -15,7 +15,9 @@ pub async fn delete_history_definition(
     id: HistoryDefinitionId,
 ) -> Result<(), Refused> {
     let mut uow = services.begin(call.tenant()).await?;
-    let definition = find(&mut *uow, call, Operation::HistoryDelete, id).await?;
+    find(&mut *uow, call, Operation::HistoryDelete, id).await?;
+    let definition = uow.history().lock(id).await?.ok_or(Refused::NotFound)?;
+    call.precondition.check_untagged()?;
     if !uow.history().delete(id).await? {
         return Err(Refused::NotFound);
     }

@@ -1,9 +1,12 @@
 //! The end of a report: the run and its text are deleted, and with the last one the definition. LC-HIST-07
 
+use serde_json::json;
+
+use super::event;
 use crate::{
     app::{Refused, Services},
-    domain::ids::HistoryInstanceId,
-    store::{ClaimedJob, Outcome},
+    domain::{event::Activity, ids::HistoryInstanceId},
+    store::{Actor, ClaimedJob, Outcome},
 };
 
 /// Deletes a run whose time is over.
@@ -25,6 +28,16 @@ pub(in crate::app) async fn expire_report(
             return Ok(uow.commit().await?);
         }
         uow.history().delete_instance(id).await?;
+        if let Some(definition) = &definition {
+            let mut deleted = event(
+                Activity::ReportDeleted,
+                definition,
+                Some(id),
+                json!({ "status": instance.status.as_str(), "reason": "its time is over" }),
+            );
+            deleted.before = deleted.after.take();
+            uow.events().append(&Actor::system(), &[deleted]).await?;
+        }
     }
     if let Some(definition) = definition.filter(|definition| !definition.is_there_at(now))
         && uow.history().instances_of(&[definition.id], now).await?.is_empty()

@@ -41,7 +41,10 @@ pub(in crate::app) async fn run_report(
     }
     match write(services, job, id).await {
         Ok(()) => Ok(()),
-        Err(Refused::Store(error @ (StoreError::LeaseLost | StoreError::Unknown(_)))) => Err(error.into()),
+        // a database that was away or busy says nothing about the report: it is tried as long as that lasts
+        Err(Refused::Store(
+            error @ (StoreError::LeaseLost | StoreError::Unknown(_) | StoreError::Busy(_) | StoreError::Unavailable(_)),
+        )) => Err(error.into()),
         Err(error) if job.attempt >= ATTEMPTS => fail(services, job, id, &error).await,
         Err(error) => Err(error),
     }

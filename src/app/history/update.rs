@@ -23,6 +23,7 @@ pub async fn update_history_definition(
     let mut uow = services.begin(call.tenant()).await?;
     find(&mut *uow, call, Operation::HistoryUpdate, id).await?;
     let mut definition = uow.history().lock(id).await?.ok_or(Refused::NotFound)?;
+    call.precondition.check_untagged()?;
     let Some(display_name) = display_name.filter(|name| *name != definition.draft.display_name) else {
         return Ok(definition);
     };

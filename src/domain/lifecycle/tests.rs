@@ -219,6 +219,26 @@ fn the_last_stage_ends_with_its_instance_and_none_ends_later() {
     assert_eq!(stage_end(never, &planned(1, 3), 3), never.end_at, "beyond the calendar");
 }
 
+/// LC-INST-15, LC-REC-10
+#[test]
+fn a_hand_over_that_an_outage_delayed_moves_the_rest_and_one_that_is_on_time_does_not() {
+    let instance = instance(Status::InProgress);
+    let scheduled = instance.start_at + TimeDelta::days(3);
+    let late = |delay, next| hand_over(&instance, scheduled, next, scheduled + delay);
+
+    let on_time = Begun { start_at: scheduled, end_at: instance.end_at, delay: TimeDelta::zero() };
+    for delay in [TimeDelta::zero(), START_TOLERANCE - TimeDelta::microseconds(1)] {
+        assert_eq!(late(delay, None), Ok(on_time));
+    }
+    let delay = TimeDelta::days(30);
+    let moved = Begun { start_at: scheduled + delay, end_at: instance.end_at + delay, delay };
+    assert_eq!(late(delay, None), Ok(moved));
+    assert_eq!(late(delay, Some(moved.end_at)), Ok(moved));
+    let capped = moved.start_at + SHORTEST_LATE_RUN;
+    assert_eq!(late(delay, Some(capped)), Ok(Begun { end_at: capped, ..moved }));
+    assert_eq!(late(delay, Some(capped - TimeDelta::microseconds(1))), Err(TooLate));
+}
+
 /// LC-INST-15
 #[test]
 fn a_start_within_the_tolerance_moves_nothing() {

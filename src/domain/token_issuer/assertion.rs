@@ -170,7 +170,8 @@ fn kind_of(claims: &Map<String, Value>, settings: &IssuerSettings) -> Result<Cal
 fn user_key(claims: &Map<String, Value>, claim: &ClaimName, matches: UserMatch) -> Result<UserKey, ClaimFault> {
     let named = text(claims, claim)?.ok_or(ClaimFault::CallerMissing)?;
     // Where anybody may call his address what he likes, a provider says that it did not check.
-    if claim.as_str() == "email" && claims.get("email_verified").is_some_and(|verified| !is_true(verified)) {
+    let is_address = matches == UserMatch::Mail || claim.as_str().trim_start_matches('/') == "email";
+    if is_address && claims.get("email_verified").is_some_and(|verified| !is_true(verified)) {
         return Err(ClaimFault::MailNotVerified);
     }
     Ok(match matches {

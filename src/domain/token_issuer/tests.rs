@@ -129,13 +129,24 @@ fn a_user_is_named_by_the_claim_that_the_registration_says() {
 
 #[test]
 fn a_mail_address_that_the_provider_did_not_check_names_nobody() {
-    let settings = openid("email", UserMatch::Mail);
-    for (verified, refused) in
-        [(json!(false), true), (json!("false"), true), (json!(1), true), (json!(true), false), (json!("true"), false)]
+    for (claim, matches) in
+        [("email", UserMatch::Mail), ("/email", UserMatch::UserPrincipalName), ("preferred_username", UserMatch::Mail)]
     {
-        let claims = json!({ "sub": "x", "email": "ada@acme.example", "email_verified": verified });
-        assert_eq!(asserted(&settings, claims) == Err(ClaimFault::MailNotVerified), refused, "{verified}");
+        let settings = openid(claim, matches);
+        for (verified, refused) in [
+            (json!(false), true),
+            (json!("false"), true),
+            (json!(1), true),
+            (json!(true), false),
+            (json!("true"), false),
+        ] {
+            let claims = json!({ "sub": "x", "email": "ada@acme.example", "preferred_username": "ada@acme.example",
+                "email_verified": verified });
+            let answer = asserted(&settings, claims);
+            assert_eq!(answer == Err(ClaimFault::MailNotVerified), refused, "{claim}: {verified}");
+        }
     }
+    let settings = openid("email", UserMatch::Mail);
     assert!(asserted(&settings, json!({ "sub": "x", "email": "ada@acme.example" })).is_ok());
 }
 

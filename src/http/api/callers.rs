@@ -1,7 +1,6 @@
 //! From whom a token names to a caller: what the directory says, remembered for a short while.
 
 use std::{
-    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -15,18 +14,26 @@ use crate::{
         ids::TenantId,
         token_issuer::assertion::{AssertedCaller, Subject},
     },
-    http::{authentication::AuthenticationError, error::ApiError},
+    http::{
+        authentication::{AuthenticationError, generations::Generations},
+        error::ApiError,
+    },
 };
 
 /// So long a role taken away, or an account disabled, may still count.
 const KNOWN_FOR: Duration = Duration::from_secs(10);
-/// Callers remembered at a time.
-const KNOWN_LIMIT: usize = 10_000;
+/// Callers remembered at a time, in each of two generations.
+const KNOWN_LIMIT: usize = 5_000;
 
 /// Recent callers as the directory knows them.
-#[derive(Default)]
 pub struct Callers {
-    known: Mutex<HashMap<Key, Known>>,
+    known: Mutex<Generations<Key, Known>>,
+}
+
+impl Default for Callers {
+    fn default() -> Self {
+        Self { known: Mutex::new(Generations::new(KNOWN_LIMIT)) }
+    }
 }
 
 type Key = (TenantId, Subject);
@@ -76,12 +83,7 @@ impl Callers {
 
     fn remember(&self, key: Key, found: &Caller) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= KNOWN_LIMIT {
-            known.retain(|_, known| known.since.elapsed() < KNOWN_FOR);
-        }
-        if known.len() < KNOWN_LIMIT {
-            known.insert(key, Known { since: Instant::now(), identity: found.identity.clone(), roles: found.roles });
-        }
+        known.insert(key, Known { since: Instant::now(), identity: found.identity.clone(), roles: found.roles });
     }
 }
 

@@ -34,7 +34,7 @@ use crate::{
         odata::{
             collections::{Allowed, DEFINITION_EXPANDABLE, DEFINITIONS},
             options::{Expand, QueryOptions},
-            render::{entity, entity_context, json_response, project},
+            render::{entity, entity_context, json_response, project, untagged},
         },
     },
     store::{DefinitionCursor, filter::DefinitionProperty},
@@ -177,7 +177,8 @@ pub(super) async fn get(
         }
     };
     let context = entity_context(&edge.public_url, &[], "definitions", options.context_names().as_deref());
-    Ok(json_response(StatusCode::OK, &entity(context, project(shown, options.members().as_deref()))))
+    let response = json_response(StatusCode::OK, &entity(context, project(shown, options.members().as_deref())));
+    Ok(if options.expand.is_empty() { response } else { untagged(response) })
 }
 
 /// Replace a definition

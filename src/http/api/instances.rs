@@ -32,7 +32,7 @@ use crate::{
         odata::{
             collections::{Allowed, INSTANCE_EXPANDABLE, INSTANCES, INSTANCES_EXPANDABLE},
             options::{Expand, QueryOptions},
-            render::{entity, entity_context, json_response, project},
+            render::{entity, entity_context, json_response, project, untagged},
         },
     },
     store::{InstanceCursor, filter::InstanceProperty},
@@ -196,7 +196,8 @@ pub(super) async fn get(
     };
     let parents = [("definitions", path.0.as_str())];
     let context = entity_context(&edge.public_url, &parents, "instances", options.context_names().as_deref());
-    Ok(json_response(StatusCode::OK, &entity(context, project(shown, options.members().as_deref()))))
+    let response = json_response(StatusCode::OK, &entity(context, project(shown, options.members().as_deref())));
+    Ok(if options.expand.is_empty() { response } else { untagged(response) })
 }
 
 fn instance_answer(edge: &Edge, definition: &str, found: &InstanceView, select: Option<&[String]>) -> HttpResponse {

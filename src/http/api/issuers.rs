@@ -61,9 +61,13 @@ pub(super) async fn add(
     CallerWithBody(call, body): CallerWithBody,
 ) -> Result<HttpResponse, ApiError> {
     let settings = parse_new(&body).map_err(ApiError::bad_request)?;
-    let (services, policy) = (edge.services.clone(), edge.address_policy);
-    let issuer = run(async move { add_own_issuer(&services, &call, settings, policy).await }).await?;
-    edge.tokens.forget(&issuer.settings.issuer);
+    let worker = edge.clone();
+    let issuer = run(async move {
+        let issuer = add_own_issuer(&worker.services, &call, settings, worker.address_policy).await?;
+        worker.tokens.forget(&issuer.settings.issuer);
+        Ok(issuer)
+    })
+    .await?;
     let location = format!("{}/attestry/v1/issuers/{}", edge.public_url, issuer.id);
     let mut response = json_response(StatusCode::CREATED, &render(&issuer));
     response.headers_mut().insert(LOCATION, location.try_into().map_err(ApiError::internal)?);
@@ -109,10 +113,13 @@ pub(super) async fn update(
     path: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let issuer = id(&path)?;
-    let (services, policy) = (edge.services.clone(), edge.address_policy);
     let change = move |before| parse_change(&body, before).map_err(Refused::Invalid);
-    let issuer = run(async move { update_own_issuer(&services, &call, issuer, change, policy).await }).await?;
-    edge.tokens.forget(&issuer.settings.issuer);
+    let issuer = run(async move {
+        let issuer = update_own_issuer(&edge.services, &call, issuer, change, edge.address_policy).await?;
+        edge.tokens.forget(&issuer.settings.issuer);
+        Ok(issuer)
+    })
+    .await?;
     Ok(json_response(StatusCode::OK, &render(&issuer)))
 }
 
@@ -129,8 +136,11 @@ pub(super) async fn remove(
     path: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let issuer = id(&path)?;
-    let services = edge.services.clone();
-    let removed = run(async move { remove_own_issuer(&services, &call, issuer).await }).await?;
-    edge.tokens.forget(&removed.settings.issuer);
+    run(async move {
+        let removed = remove_own_issuer(&edge.services, &call, issuer).await?;
+        edge.tokens.forget(&removed.settings.issuer);
+        Ok(())
+    })
+    .await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -4,7 +4,7 @@ use std::{collections::HashMap, hash::Hash, mem};
 
 /// A map in two generations of at most `limit` entries each. When the young one is full the old one is dropped whole and
 /// they move on, so an insert costs the same always and an entry outlives at least `limit` others.
-pub(super) struct Generations<K, V> {
+pub(in crate::http) struct Generations<K, V> {
     young: HashMap<K, V>,
     old: HashMap<K, V>,
     limit: usize,
@@ -12,12 +12,12 @@ pub(super) struct Generations<K, V> {
 
 impl<K: Eq + Hash, V> Generations<K, V> {
     /// An empty map of at most twice `limit` entries.
-    pub(super) fn new(limit: usize) -> Self {
+    pub(in crate::http) fn new(limit: usize) -> Self {
         Self { young: HashMap::new(), old: HashMap::new(), limit }
     }
 
     /// The value, unless it was never there or has been forgotten.
-    pub(super) fn get<Q>(&self, key: &Q) -> Option<&V>
+    pub(in crate::http) fn get<Q>(&self, key: &Q) -> Option<&V>
     where
         K: std::borrow::Borrow<Q>,
         Q: Eq + Hash + ?Sized,
@@ -26,7 +26,7 @@ impl<K: Eq + Hash, V> Generations<K, V> {
     }
 
     /// Remembers the value in place of an earlier one.
-    pub(super) fn insert(&mut self, key: K, value: V) {
+    pub(in crate::http) fn insert(&mut self, key: K, value: V) {
         if self.young.len() >= self.limit && !self.young.contains_key(&key) {
             self.old = mem::take(&mut self.young);
         }
@@ -34,7 +34,7 @@ impl<K: Eq + Hash, V> Generations<K, V> {
     }
 
     /// Forgets the value.
-    pub(super) fn remove<Q>(&mut self, key: &Q)
+    pub(in crate::http) fn remove<Q>(&mut self, key: &Q)
     where
         K: std::borrow::Borrow<Q>,
         Q: Eq + Hash + ?Sized,

@@ -129,6 +129,24 @@ struct Slot {
     failed_at: Mutex<Option<Instant>>,
 }
 
+/// Somebody who asks for a name. When the last of them goes without an answer, because the source failed or he was cancelled,
+/// nothing is left behind: anybody can name as many as he likes.
+struct Asked<'a, S: IssuerSource> {
+    cache: &'a IssuerCache<S>,
+    issuer: &'a str,
+    slot: Arc<Slot>,
+    is_known: bool,
+}
+
+impl<S: IssuerSource> Drop for Asked<'_, S> {
+    fn drop(&mut self) {
+        // the map's, the asker's own and this one
+        if !self.is_known && Arc::strong_count(&self.slot) <= 3 {
+            self.cache.remove_slot(self.issuer, &self.slot);
+        }
+    }
+}
+
 struct Told {
     since: DateTime<Utc>,
     registrations: Registrations,
@@ -154,10 +172,11 @@ impl<S: IssuerSource> IssuerCache<S> {
         {
             return Ok(none());
         }
-        let slot =
-            Arc::clone(self.known.lock().unwrap_or_else(PoisonError::into_inner).entry(issuer.to_owned()).or_default());
+        let slot = self.slot(issuer);
+        let mut asked = Asked { cache: self, issuer, slot: Arc::clone(&slot), is_known: false };
         let came = Instant::now();
         let mut told = slot.told.lock().await;
+        asked.is_known = told.is_some();
         if let Some(told) = &*told
             && fresh(told.since, KNOWN_FOR, now)
         {
@@ -174,12 +193,33 @@ impl<S: IssuerSource> IssuerCache<S> {
         let addresses: Vec<_> = registrations.iter().filter_map(|ready| address_of(&ready.trusted)).collect();
         self.rings.keep_only(issuer, &addresses.iter().collect::<Vec<_>>());
         if registrations.is_empty() {
-            self.unknown.lock().unwrap_or_else(PoisonError::into_inner).insert(issuer.to_owned(), now);
-            self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(issuer);
+            // Not when it was forgotten meanwhile: it may have been registered after the source was asked.
+            if self.remove_slot(issuer, &slot) {
+                self.unknown.lock().unwrap_or_else(PoisonError::into_inner).insert(issuer.to_owned(), now);
+            }
         } else {
             *told = Some(Told { since: now, registrations: Arc::clone(&registrations) });
+            asked.is_known = true;
         }
         Ok(registrations)
+    }
+
+    fn slot(&self, issuer: &str) -> Arc<Slot> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.get(issuer) {
+            Some(slot) => Arc::clone(slot),
+            None => Arc::clone(known.entry(issuer.to_owned()).or_default()),
+        }
+    }
+
+    /// Whether the slot was there still.
+    fn remove_slot(&self, issuer: &str, slot: &Arc<Slot>) -> bool {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_there = known.get(issuer).is_some_and(|known| Arc::ptr_eq(known, slot));
+        if is_there {
+            known.remove(issuer);
+        }
+        is_there
     }
 
     /// Makes a registration ready, or finds it ready as it was before.
@@ -218,4 +258,77 @@ fn address_of(trusted: &TrustedIssuer) -> Option<KeyAddress> {
 /// Whether what was learnt at `since` still counts. A clock that was set back makes it stale, not eternal.
 pub(super) fn fresh(since: DateTime<Utc>, lifetime: TimeDelta, now: DateTime<Utc>) -> bool {
     (TimeDelta::zero()..lifetime).contains(&(now - since))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::http::authentication::keys::Pace;
+    use crate::openid::{FetchError, FetchedKeys, KeySource};
+
+    /// Knows nobody, once it answers at all.
+    #[derive(Default)]
+    struct Source {
+        answers: AtomicBool,
+    }
+
+    #[async_trait]
+    impl IssuerSource for Source {
+        async fn issuers(&self, _: &str) -> Result<Vec<TrustedIssuer>, SourceUnavailable> {
+            tokio::task::yield_now().await;
+            match self.answers.load(Ordering::SeqCst) {
+                true => Ok(Vec::new()),
+                false => Err(SourceUnavailable("the database is not reachable".into())),
+            }
+        }
+    }
+
+    struct NoProvider;
+
+    #[async_trait]
+    impl KeySource for NoProvider {
+        async fn keys(&self, _: &KeyAddress) -> Result<FetchedKeys, FetchError> {
+            Err(FetchError::OtherIssuer)
+        }
+    }
+
+    /// Anybody can name as many issuers as he likes, also while nobody can say which of them exist.
+    #[tokio::test]
+    async fn names_that_nobody_answered_for_are_not_kept() {
+        let cache = IssuerCache::new(Source::default(), KeyRings::new(Arc::new(NoProvider), Pace::USUAL));
+        let now = Utc::now();
+        let cache = &cache;
+        let ask = |name: String| async move { cache.registrations(&name, now).await.map(|found| found.len()) };
+
+        for number in 0..100 {
+            let name = format!("https://{number}.example");
+            let (one, other) = tokio::join!(ask(name.clone()), ask(name.clone()));
+            assert!(one.is_err() && other.is_err());
+            // and one who goes before he is answered
+            assert!(ask(name).now_or_never().is_none());
+        }
+        assert_eq!(cache.known.lock().unwrap().len(), 0);
+
+        cache.source.answers.store(true, Ordering::SeqCst);
+        assert_eq!(ask("https://1.example".to_owned()).await.unwrap(), 0);
+        assert_eq!(cache.known.lock().unwrap().len(), 0);
+    }
+
+    /// What the source was asked before somebody registered the name says nothing about it.
+    #[tokio::test]
+    async fn a_name_forgotten_while_the_source_was_asked_is_asked_for_again() {
+        let source = Source { answers: AtomicBool::new(true) };
+        let cache = IssuerCache::new(source, KeyRings::new(Arc::new(NoProvider), Pace::USUAL));
+        let mut asking = Box::pin(cache.registrations("https://a.example", Utc::now()));
+        assert!((&mut asking).now_or_never().is_none());
+
+        cache.forget("https://a.example");
+
+        assert_eq!(asking.await.unwrap().len(), 0);
+        assert!(cache.unknown.lock().unwrap().get("https://a.example").is_none());
+    }
 }

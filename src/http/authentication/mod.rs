@@ -6,7 +6,7 @@
 //! of this module contains one.
 
 mod claims;
-mod generations;
+pub(in crate::http) mod generations;
 mod issuers;
 mod keys;
 mod refusal;

@@ -1,20 +1,22 @@
 //! Bodies that describe a definition, read into a [`DefinitionDraft`]. DEF-CREATE; sections 2, 3 and 6 of the model.
 //!
-//! All faults of form are collected; only a body without any is then judged by the rules of values.
+//! All faults are collected, those of form and, of what could be read, those of value too, so that one answer tells them together.
 
 use serde_json::Value;
 
 use crate::{
     domain::{
         definition::{
-            ApplyAction, DefaultDecision, DefinitionDraft, InsightSetting, MAX_INSIGHT_SETTINGS,
+            self, ApplyAction, DefaultDecision, DefinitionDraft, InsightSetting, MAX_INSIGHT_SETTINGS,
             MAX_NOTIFICATION_RECIPIENTS, MAX_SCOPES_PER_LIST, MAX_STAGES, MovingDecision, NotificationRecipient,
             PatternKind, RangeKind, Recurrence, RecurrencePattern, RecurrenceRange, Settings, SignInScope,
             StageSettings,
         },
+        ids::ObjectId,
         reviewer_scope::{
             MICROSOFT_GRAPH, OwnerFilter, ReviewerForm, ReviewerLists, ReviewerScope, ReviewerScopeType, TypedReviewer,
         },
+        scope::{MemberKind, ReviewScope, ScopeForm, SentScope},
         violation::Violation,
     },
     http::definitions::scopes,
@@ -30,46 +32,125 @@ const MAX_TIME_ZONE: usize = 128;
 /// Most entries of a short list of words, such as `dependsOn`.
 const MAX_WORDS: usize = 16;
 
-/// Reads the body of a create: a draft, or everything that is wrong with the body's form.
+/// Reads the body of a create: a draft, or everything that is wrong with it. What the directory does not hold is found out later.
 ///
-/// Read-only members are ignored, members that do not exist are faults, absent ones take their defaults (LC-DEF-03). The rules
-/// of values are asked where the directory is at hand too, so that what they refuse is told together.
+/// Read-only members are ignored, members that do not exist are faults, absent ones take their defaults (LC-DEF-03).
 pub fn parse_create(body: &Value) -> Result<DefinitionDraft, Vec<Violation>> {
-    let faults = Faults::default();
-    let draft = ObjectReader::new("", body, &faults).and_then(read_draft);
-    match draft {
-        Some(draft) if faults.is_empty() => Ok(draft),
-        Some(_) | None => Err(faults.into_violations()),
+    read_draft(body, Faults::default())
+}
+
+/// Reads a whole definition; `faults` holds what is wrong already. A draft without any fault of form is not judged by the rules of
+/// values here: who uses it asks them where the directory is at hand too.
+pub(super) fn read_draft(body: &Value, faults: Faults) -> Result<DefinitionDraft, Vec<Violation>> {
+    let Some(read) = ObjectReader::new("", body, &faults).map(ReadMembers::read) else {
+        return Err(faults.into_violations());
+    };
+    if faults.is_empty()
+        && let Some(draft) = read.clone().whole()
+    {
+        return Ok(draft);
+    }
+    let mut violations = faults.into_violations();
+    let stages_are_whole = violations.iter().all(|known| !overlap(&known.path, "stageSettings"));
+    let further = definition::validate(&read.with_stand_ins(stages_are_whole));
+    let is_new = |found: &Violation| violations.iter().all(|known| !overlap(&known.path, &found.path));
+    let further: Vec<_> = further.into_iter().filter(is_new).collect();
+    violations.extend(further);
+    Err(violations)
+}
+
+/// Whether one path is the other's, or leads to it.
+fn overlap(one: &str, other: &str) -> bool {
+    let (short, long) = if one.len() <= other.len() { (one, other) } else { (other, one) };
+    long.strip_prefix(short).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+/// What of a definition could be read; `None` where the form is at fault.
+#[derive(Clone)]
+struct ReadMembers {
+    display_name: Option<String>,
+    description_for_admins: Option<String>,
+    description_for_reviewers: Option<String>,
+    scope: Option<ReviewScope>,
+    instance_enumeration_scope: Option<String>,
+    reviewer_lists: ReviewerLists,
+    settings: Option<Settings>,
+    stages: Option<Vec<StageSettings>>,
+    additional_notification_recipients: Vec<NotificationRecipient>,
+}
+
+impl ReadMembers {
+    fn read(mut reader: ObjectReader<'_>) -> Self {
+        reader.expect_type("accessReviewScheduleDefinition");
+        reader.ignore(&READ_ONLY);
+        let display_name = reader.required_text("displayName").map(str::to_owned);
+        let description_for_admins = reader.nullable_text("descriptionForAdmins").map(str::to_owned);
+        let description_for_reviewers = reader.nullable_text("descriptionForReviewers").map(str::to_owned);
+        let scope = reader.required_object("scope").and_then(scopes::read_scope);
+        let enumeration = reader.object("instanceEnumerationScope").map(scopes::read_enumeration);
+        let scope = scopes::combine(&reader, scope, &enumeration);
+        let reviewer_lists = read_reviewer_lists(&mut reader);
+        let settings = reader.required_object("settings").map(read_settings);
+        let stages = reader.objects("stageSettings", MAX_STAGES).unwrap_or_default();
+        // every stage is read before the first one at fault is given up on
+        let stages: Vec<Option<StageSettings>> = stages.into_iter().map(read_stage).collect();
+        let additional_notification_recipients = read_recipients(&mut reader);
+        reader.finish();
+        Self {
+            display_name,
+            description_for_admins,
+            description_for_reviewers,
+            scope,
+            instance_enumeration_scope: enumeration.value().flatten(),
+            reviewer_lists,
+            settings,
+            stages: stages.into_iter().collect(),
+            additional_notification_recipients,
+        }
+    }
+
+    fn whole(self) -> Option<DefinitionDraft> {
+        Some(DefinitionDraft {
+            display_name: self.display_name?,
+            description_for_admins: self.description_for_admins,
+            description_for_reviewers: self.description_for_reviewers,
+            scope: self.scope?,
+            instance_enumeration_scope: self.instance_enumeration_scope,
+            reviewer_lists: self.reviewer_lists,
+            settings: self.settings?,
+            stages: self.stages?,
+            additional_notification_recipients: self.additional_notification_recipients,
+        })
+    }
+
+    /// With something that breaks no rule in place of what could not be read. For judging only.
+    fn with_stand_ins(self, stages_are_whole: bool) -> DefinitionDraft {
+        let mut settings = self.settings.unwrap_or_default();
+        // How long a review lasts is judged by its stages and its recurrence; where one of them is unread, by neither.
+        let may_be_recurrence = settings.recurrence.is_none() && settings.instance_duration_in_days == 0;
+        let stages = self.stages.filter(|_| stages_are_whole);
+        if (stages.is_none() || may_be_recurrence) && settings.instance_duration_in_days >= 0 {
+            settings.instance_duration_in_days = 1;
+        }
+        DefinitionDraft {
+            display_name: self.display_name.unwrap_or_else(|| "unread".to_owned()),
+            description_for_admins: self.description_for_admins,
+            description_for_reviewers: self.description_for_reviewers,
+            scope: self.scope.unwrap_or_else(guests_of_a_group),
+            instance_enumeration_scope: self.instance_enumeration_scope,
+            reviewer_lists: self.reviewer_lists,
+            settings,
+            stages: stages.unwrap_or_default(),
+            additional_notification_recipients: self.additional_notification_recipients,
+        }
     }
 }
 
-/// Every member is read before the first absence is given up on, so that all faults come to light.
-pub(super) fn read_draft(mut reader: ObjectReader<'_>) -> Option<DefinitionDraft> {
-    reader.expect_type("accessReviewScheduleDefinition");
-    reader.ignore(&READ_ONLY);
-    let display_name = reader.required_text("displayName").map(str::to_owned);
-    let description_for_admins = reader.nullable_text("descriptionForAdmins").map(str::to_owned);
-    let description_for_reviewers = reader.nullable_text("descriptionForReviewers").map(str::to_owned);
-    let scope = reader.required_object("scope").and_then(scopes::read_scope);
-    let enumeration = reader.object("instanceEnumerationScope").map(scopes::read_enumeration);
-    let scope = scopes::combine(&reader, scope, &enumeration);
-    let reviewer_lists = read_reviewer_lists(&mut reader);
-    let settings = reader.required_object("settings").and_then(read_settings);
-    let stages = reader.objects("stageSettings", MAX_STAGES).unwrap_or_default();
-    let stages: Option<Vec<StageSettings>> = stages.into_iter().map(read_stage).collect();
-    let recipients = read_recipients(&mut reader);
-    reader.finish();
-    Some(DefinitionDraft {
-        display_name: display_name?,
-        description_for_admins,
-        description_for_reviewers,
-        scope: scope?,
-        instance_enumeration_scope: enumeration.value().flatten(),
-        reviewer_lists,
-        settings: settings?,
-        stages: stages?,
-        additional_notification_recipients: recipients,
-    })
+/// Of all scopes the one that forbids least.
+fn guests_of_a_group() -> ReviewScope {
+    let group = ObjectId::new(uuid::Uuid::nil());
+    let form = ScopeForm::GroupMembers { group, transitive: true, members: MemberKind::Guests };
+    ReviewScope { sent: SentScope::query("", None), form, inactivity: None }
 }
 
 fn report_query_error(reader: &ObjectReader<'_>, member: &str, unsupported: bool, reason: String) {
@@ -200,7 +281,7 @@ fn typed_form(
 }
 
 /// Section 2.2 of the model, LC-DEF-03
-fn read_settings(mut reader: ObjectReader<'_>) -> Option<Settings> {
+fn read_settings(mut reader: ObjectReader<'_>) -> Settings {
     let default_decision = reader.choice("defaultDecision", &DefaultDecision::ALL, DefaultDecision::as_str).value();
     let recommendation_insight_settings =
         reader.objects("recommendationInsightSettings", MAX_INSIGHT_SETTINGS).unwrap_or_default();
@@ -227,7 +308,7 @@ fn read_settings(mut reader: ObjectReader<'_>) -> Option<Settings> {
         apply_actions: apply_actions.into_iter().filter_map(read_apply_action).collect(),
     };
     reader.finish();
-    Some(settings)
+    settings
 }
 
 /// Section 2.5 of the model

@@ -8,10 +8,7 @@ use crate::{
         definition::{Definition, DefinitionDraft},
         violation::Violation,
     },
-    http::{
-        echo,
-        json_reader::{Faults, ObjectReader},
-    },
+    http::{echo, json_reader::Faults},
 };
 
 /// Members of a definition that no client writes.
@@ -70,9 +67,5 @@ fn shown(stored: &Definition) -> Map<String, Value> {
 fn read(body: &Value, wanted: &Value, shown: &Map<String, Value>) -> Result<DefinitionDraft, Vec<Violation>> {
     let faults = Faults::default();
     echo::check(&faults, body, shown, &READ_ONLY);
-    let draft = ObjectReader::new("", wanted, &faults).and_then(read_draft);
-    match draft {
-        Some(draft) if faults.is_empty() => Ok(draft),
-        Some(_) | None => Err(faults.into_violations()),
-    }
+    read_draft(wanted, faults)
 }

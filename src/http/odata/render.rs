@@ -23,6 +23,12 @@ pub fn json_response(status: StatusCode, value: &Value) -> HttpResponse {
     response.body(value.to_string())
 }
 
+/// The answer without a tag: what is shown with the entity changes without it.
+pub fn untagged(mut response: HttpResponse) -> HttpResponse {
+    response.headers_mut().remove(ETAG);
+    response
+}
+
 /// A collection: `value` is always there; no link means that this is the last page. CL-24
 pub fn collection(context: String, values: Vec<Value>, count: Option<i64>, next_link: Option<String>) -> Value {
     let mut body = Map::new();

@@ -294,7 +294,7 @@ impl HistoryRepository for PgUnitOfWork {
         page: &Page<HistoryCursor>,
     ) -> Result<Slice<HistoryDefinition, HistoryCursor>, StoreError> {
         let own = filters::SortKey { column: column(HistoryDefinitionProperty::CreatedDateTime), descending: true };
-        let keys = filters::sort_keys(&filter.order, column, &[own]);
+        let keys = filters::sort_keys(&filter.order, sort_column, &[own]);
         let mut query = QueryBuilder::<Postgres>::new("select ");
         query.push(COLUMNS).push(", ");
         filters::push_sort_keys(&mut query, &keys);
@@ -520,6 +520,16 @@ const fn column(property: HistoryDefinitionProperty) -> Column {
         HistoryDefinitionProperty::Status => Column::text("h.status"),
         HistoryDefinitionProperty::DisplayName => Column::text("h.display_name"),
         HistoryDefinitionProperty::CreatedDateTime => Column::instant("h.created_at"),
+    }
+}
+
+/// Names are ordered without regard to letter case.
+const fn sort_column(property: HistoryDefinitionProperty) -> Column {
+    match property {
+        HistoryDefinitionProperty::DisplayName => Column::text("lower(h.display_name)"),
+        HistoryDefinitionProperty::Id
+        | HistoryDefinitionProperty::Status
+        | HistoryDefinitionProperty::CreatedDateTime => column(property),
     }
 }
 

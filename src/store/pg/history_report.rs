@@ -185,7 +185,11 @@ fn push_report(sql: &mut QueryBuilder<Postgres>, tenant: Uuid, query: &ReportQue
     if wanted(HistoryDecision::NotReviewed) {
         sql.push(" or d.decision is null");
     } else if told_matters {
-        sql.push(" or d.decision is null and not coalesce(o.told, t.cohort is not null or e.cohort is not null)");
+        // A stage in which the item has reviewers of its own is not told by its cohort's.
+        sql.push(
+            " or d.decision is null and not (e.cohort is not null or coalesce(o.told, false) \
+             or t.cohort is not null and not coalesce(t.ordinals <@ o.ordinals, false))",
+        );
     }
     sql.push(" order by s.start_at, s.instance_id, i.seq");
 }
@@ -226,7 +230,7 @@ fn push_selected(sql: &mut QueryBuilder<Postgres>, tenant: Uuid, query: &ReportQ
     sql.push_bind(kinds).push(")))");
 }
 
-/// Cohorts (0: all), and items with reviewers of their own, that somebody was told of. M-32
+/// Cohorts (0: all), and items with reviewers of their own, that somebody was told of, and in which stages. M-32
 fn push_told(sql: &mut QueryBuilder<Postgres>, tenant: Uuid) {
     sql.push(
         ", told as materialized (select c.instance_id, c.ordinal, c.reviewer_id from contacted_reviewers c \
@@ -235,20 +239,21 @@ fn push_told(sql: &mut QueryBuilder<Postgres>, tenant: Uuid) {
     sql.push_bind(tenant);
     sql.push(
         "), told_cohorts as materialized (\
-         select r.instance_id, r.cohort from told c join stage_reviewers r on r.instance_id = c.instance_id \
+         select instance_id, cohort, array_agg(ordinal) as ordinals from (\
+         select r.instance_id, r.cohort, r.ordinal from told c join stage_reviewers r on r.instance_id = c.instance_id \
          and r.ordinal = c.ordinal and r.reviewer_id = c.reviewer_id and r.tenant_id = ",
     );
     sql.push_bind(tenant);
     sql.push(
-        " union select n.instance_id, n.cohort from told c join stage_fallbacks f on f.instance_id = c.instance_id \
+        " union select n.instance_id, n.cohort, n.ordinal from told c join stage_fallbacks f on f.instance_id = c.instance_id \
          and f.ordinal = c.ordinal and f.reviewer_id = c.reviewer_id join stage_unassigned_cohorts n \
          on n.tenant_id = f.tenant_id and n.instance_id = f.instance_id and n.ordinal = f.ordinal \
          and f.cohort in (0, n.cohort) where f.tenant_id = ",
     );
     sql.push_bind(tenant);
     sql.push(
-        "), told_items as materialized (\
-         select v.instance_id, v.seq, bool_or(c.reviewer_id is not null) as told from item_overrides v left join told c \
+        ") as cohort_stages group by instance_id, cohort), told_items as materialized (\
+         select v.instance_id, v.seq, bool_or(c.reviewer_id is not null) as told, array_agg(v.ordinal) as ordinals from item_overrides v left join told c \
          on c.instance_id = v.instance_id and c.ordinal = v.ordinal and c.reviewer_id = v.reviewer_id \
          where v.instance_id in (select instance_id from selected) and v.tenant_id = ",
     );

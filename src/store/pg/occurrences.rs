@@ -33,9 +33,9 @@ impl PgUnitOfWork {
             r#"
             insert into reviewer_scopes
                 (tenant_id, reviewer_list_id, role, ordinal, query, query_type, query_root, normalised_form, form,
-                 object_id, owner_user_type, owner_country)
+                 object_id, owner_user_type, owner_country, scope_type, reviewer_id, query_sent)
             select s.tenant_id, target, s.role, s.ordinal, s.query, s.query_type, s.query_root, s.normalised_form, s.form,
-                   s.object_id, s.owner_user_type, s.owner_country
+                   s.object_id, s.owner_user_type, s.owner_country, s.scope_type, s.reviewer_id, s.query_sent
               from reviewer_scopes s
              cross join unnest($3::uuid[]) as target
              where s.tenant_id = $1
