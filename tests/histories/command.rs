@@ -508,6 +508,35 @@ fn any_deed() -> impl Strategy<Value = Deed> {
     ]
 }
 
+/// Two that have to do with each other, more often than any two: an answer and what ends its stage, two that
+/// end it, two changes of reviewers.
+fn any_two() -> impl Strategy<Value = (Deed, Deed)> {
+    let target = || (any::<u8>(), Just(None)).prop_map(|(instance, stage)| Target { instance, stage });
+    let end = || {
+        prop_oneof![
+            3 => target().prop_map(|target| Deed::StopStage { by: Caller::Admin, target }),
+            3 => target().prop_map(|target| Deed::StopInstance { by: Caller::Admin, target }),
+            3 => any::<u8>().prop_map(Deed::Work),
+            1 => target().prop_map(|target| Deed::Reset { by: Caller::Admin, target }),
+            1 => target().prop_map(|target| Deed::Delete { by: Caller::Admin, target }),
+        ]
+    };
+    let growth = || {
+        (target(), any_reviewers()).prop_map(|(target, fallbacks)| Deed::Update {
+            by: Caller::Admin,
+            target,
+            reviewers: NewList::Omit,
+            fallbacks: NewList::Grow(fallbacks),
+        })
+    };
+    prop_oneof![
+        4 => (any_deed(), any_deed()),
+        6 => (any_decision(), end()),
+        4 => (end(), end()),
+        2 => (growth(), growth()),
+    ]
+}
+
 fn any_span() -> impl Strategy<Value = Span> {
     prop_oneof![
         3 => (0_i64..30).prop_map(Span::Hours),
@@ -521,10 +550,9 @@ fn any_command() -> impl Strategy<Value = Command> {
         44 => any_deed().prop_map(Command::Do),
         10 => (any_deed(), 1_usize..70, any::<bool>())
             .prop_map(|(deed, polls, at_once)| Command::Crash { deed, polls, at_once }),
-        8 => (any_deed(), any_deed(), 0_usize..50)
-            .prop_map(|(first, second, lead)| Command::Race { first, second, lead }),
+        12 => (any_two(), 0_usize..50).prop_map(|((first, second), lead)| Command::Race { first, second, lead }),
         3 => (any::<u8>(), 0_usize..50).prop_map(|(which, lead)| Command::Twice { which, lead }),
-        5 => any_span().prop_map(Command::Wait),
+        8 => any_span().prop_map(Command::Wait),
         14 => any_span().prop_map(Command::Live),
         9 => any_change().prop_map(Command::Change),
     ]
@@ -538,7 +566,10 @@ pub fn any_history() -> impl Strategy<Value = Vec<Command>> {
         1 => Just(Vec::new()),
     ];
     // In this order they are made smaller.
-    (prop::collection::vec(any_command(), 0..26), start, any_draft()).prop_map(|(rest, start, draft)| {
-        std::iter::once(Command::Do(Deed::Create(draft))).chain(start).chain(rest).collect()
+    let death = prop::option::weighted(0.1, (1_usize..90, any::<bool>()));
+    (prop::collection::vec(any_command(), 0..26), start, death, any_draft()).prop_map(|(rest, start, death, draft)| {
+        let create = Deed::Create(draft);
+        let died = death.map(|(polls, at_once)| Command::Crash { deed: create.clone(), polls, at_once });
+        died.into_iter().chain([Command::Do(create.clone())]).chain(start).chain(rest).collect()
     })
 }

@@ -121,7 +121,7 @@ select json_build_object(
   'definitions', array(select to_json(x) from (
       select definition_id, display_name, status from definitions where tenant_id = $1) x),
   'instances', array(select to_json(x) from (
-      select instance_id, definition_id, occurrence, status, start_at, end_at, item_prefix
+      select instance_id, definition_id, occurrence, status, start_at, end_at, item_prefix, reminded_at, reminders
         from instances where tenant_id = $1 order by definition_id, occurrence) x),
   'stages', array(select to_json(x) from (
       select instance_id, stage_id, ordinal, status, start_at, end_at, reviewer_list_id
@@ -323,6 +323,9 @@ impl Observed {
             known.prefixes.insert(at, id(row, "item_prefix"));
             let (status, start_at, end_at) = (status(row), instant(row, "start_at"), instant(row, "end_at"));
             facts::instance(facts, at, status, start_at, end_at);
+            if let Some(last) = row["reminded_at"].as_str() {
+                facts::reminded(facts, at, last.parse().unwrap(), number(row, "reminders"));
+            }
             instances.push(SeenInstance {
                 at,
                 status,

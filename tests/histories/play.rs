@@ -192,7 +192,8 @@ impl Play<'_> {
 
     /// Two at once are as if one had been after the other, transaction by transaction. LC-CONC-01 to 07
     async fn racing(&mut self, first: Prepared, second: Prepared, lead: usize) -> Result<(), String> {
-        let (one, other) = race(self.perform(&first), self.perform(&second), lead).await;
+        let (one, other) = (self.perform(&first), self.perform(&second));
+        let (one, other) = race(one, other, lead, async || self.world.somebody_waits().await).await;
         self.world.settle().await?;
         let acts = [first.0, second.0];
         self.note(format!("{} -> {one}", acts[0]));
@@ -200,6 +201,8 @@ impl Play<'_> {
         let answers = [one.answer, other.answer];
         let mut ends = Vec::new();
         interleave(&self.model, &acts, [0, 0], [None, None], &mut ends);
+        ends.extend(too_late(&self.model, &acts, 0));
+        ends.extend(too_late(&self.model, &acts, 1));
         let possible = ends.iter().filter(|(_, ended)| *ended == answers).map(|(model, _)| model.clone());
         let possible: Vec<_> = possible.collect();
         if possible.is_empty() {
@@ -601,4 +604,23 @@ fn interleave(
         }
         interleave(&next, acts, taken, ended, ends);
     }
+}
+
+/// An answer on the instance path that came while its stage was running, and waited while that was closed, is refused, also when
+/// another stage runs by then. LC-CONC-02
+fn too_late(model: &Model, acts: &[Act; 2], loser: usize) -> Option<(Model, [Answer; 2])> {
+    let at = match &acts[loser] {
+        Act::Decide { at, stage: None, .. }
+        | Act::Batch { at, stage: None, .. }
+        | Act::Accept { at, stage: None, .. }
+        | Act::Reset { at, .. } => *at,
+        _ => return None,
+    };
+    let running = model.instance(at)?.running()?;
+    let mut after = model.clone();
+    let winner = after.act(&acts[1 - loser]);
+    let closed = after.instance(at)?.stages[running].status != Status::InProgress;
+    let mut answers = [Answer::WrongState, Answer::WrongState];
+    answers[1 - loser] = winner;
+    closed.then_some((after, answers))
 }
