@@ -449,7 +449,11 @@ impl Model {
     /// ST-03, ST-04
     fn open_stage(&mut self, at: At, index: usize) {
         let multi_stage = self.instance(at).unwrap().plan.multi_stage;
-        self.resolve(at, index, if multi_stage { super::command::STAGE_STARTED } else { super::command::REVIEW_STARTED });
+        self.resolve(
+            at,
+            index,
+            if multi_stage { super::command::STAGE_STARTED } else { super::command::REVIEW_STARTED },
+        );
         let now = self.now;
         let instance = self.instance_mut(at).unwrap();
         let stage = &mut instance.stages[index];

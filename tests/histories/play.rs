@@ -294,7 +294,7 @@ impl Play<'_> {
         }
         let round = self.reached.steps;
         let instance = &self.seen.instances[round / 3 % instances];
-        if round % 3 == 0 {
+        if round.is_multiple_of(3) {
             return Ok(());
         }
         if round % 3 == 1 {
@@ -307,7 +307,7 @@ impl Play<'_> {
             return invariants::the_effective_decision_is_the_newest(instance, &shown);
         }
         let person = everybody().nth(round / 3 % 9).unwrap();
-        let path = (round / 3 % 2 == 0).then(|| round / 6 % instance.stages.len() + 1);
+        let path = (round / 3).is_multiple_of(2).then(|| round / 6 % instance.stages.len() + 1);
         let plan = &self.model.instance(instance.at).unwrap().plan;
         let found = self.world.found_by(person, instance.at, path).await;
         invariants::a_reviewer_reads_what_he_reviews(instance, person, path, plan.multi_stage, plan.histories, &found)
@@ -435,7 +435,7 @@ impl Play<'_> {
         let rests = |instance: &Instance| matches!(instance.status, Status::Completed | Status::AutoReviewed);
         let all: Vec<_> = self.model.instances().filter(|(_, _, instance)| rests(instance)).collect();
         let (review, occurrence, _) = all.get(usize::from(pick) % all.len().max(1))?;
-        (pick % 5 > 0).then_some(At { review: *review, occurrence: *occurrence })
+        (!pick.is_multiple_of(5)).then_some(At { review: *review, occurrence: *occurrence })
     }
 
     fn path(&self, at: At, stage: Option<u8>) -> Option<usize> {
