@@ -85,6 +85,8 @@ pub enum Work {
     Apply(At),
     DeleteBlocked(At),
     Mail(MailKey),
+    /// About what came and went while nobody looked.
+    Gone,
 }
 
 impl fmt::Display for Work {
@@ -96,6 +98,7 @@ impl fmt::Display for Work {
             Self::Apply(at) => write!(f, "applying {at}"),
             Self::DeleteBlocked(at) => write!(f, "deleting who was blocked by {at}"),
             Self::Mail(key) => write!(f, "the mail {key}"),
+            Self::Gone => f.write_str("something of what is gone"),
         }
     }
 }
@@ -538,6 +541,8 @@ fn any_span() -> impl Strategy<Value = Span> {
     prop_oneof![
         3 => (0_i64..30).prop_map(Span::Hours),
         1 => (30_i64..24 * 20).prop_map(Span::Hours),
+        // Long enough for a blocked account to be deleted.
+        1 => (24_i64 * 30..24 * 32).prop_map(Span::Hours),
         3 => (-1_i64..=1).prop_map(Span::ToNext),
     ]
 }

@@ -1,9 +1,10 @@
 //! Plays a history: each command is done by the application and by the model, and both are compared.
 
-use std::collections::BTreeSet;
+use std::{any::Any, collections::BTreeSet, panic::AssertUnwindSafe};
 
 use attestry::{domain::status::Status, store::ClaimedJob};
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::FutureExt;
 
 use super::{
     command::{Act, Answer, At, By, Caller, Command, Deed, DraftChange, ListChange, NewList, Span, Target, Work},
@@ -54,12 +55,19 @@ pub async fn play(place: &mut Place, directory: &Directory, history: &[Command])
     };
     for (number, command) in history.iter().enumerate() {
         play.script.push(format!("{:>3}. {command}", number + 1));
-        if let Err(failure) = play.command(command).await {
+        // A panic is a failure like any other, with its script.
+        let played = AssertUnwindSafe(play.command(command)).catch_unwind().await;
+        if let Err(failure) = played.unwrap_or_else(|panic| Err(panic_text(&*panic))) {
             let directory = play.directory_as_text(directory);
             return Err(format!("{failure}\n\nThe history:\n{directory}\n{}\n", play.script.join("\n")));
         }
     }
     Ok(play.reached)
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("a panic: {}", text.unwrap_or("without words"))
 }
 
 /// An act, and the job it is when it is one.
@@ -552,6 +560,7 @@ impl Play<'_> {
                 Work::Apply(_) => "applied",
                 Work::DeleteBlocked(_) => "deleted after thirty days",
                 Work::Mail(_) => "mailed",
+                Work::Gone => "found nothing",
             },
         };
         self.reached.what.insert(what);
