@@ -11,6 +11,7 @@ mod database;
 
 mod command;
 mod company;
+mod draw;
 mod invariants;
 mod model;
 mod observed;
@@ -29,9 +30,10 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use command::{Command, any_history};
+use command::Command;
 use company::{Directory, any_directory};
 use database::Database;
+use draw::any_history;
 use play::play;
 use proptest::{
     strategy::{Strategy, ValueTree},
