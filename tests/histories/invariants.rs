@@ -29,10 +29,11 @@ pub struct Statuses(BTreeMap<Uuid, String>);
 type Verdictum = Result<(), String>;
 
 /// Rows of table 2.2, IN-01 to IN-15.
-const INSTANCE_ROWS: [(&str, &str); 13] = [
+const INSTANCE_ROWS: [(&str, &str); 14] = [
     ("", "NotStarted"),
     ("NotStarted", "Initializing"),
     ("NotStarted", "Failed"),
+    ("InProgress", "Failed"),
     ("Initializing", "Starting"),
     ("Initializing", "Completing"),
     ("Starting", "InProgress"),

@@ -449,7 +449,11 @@ impl Model {
     /// ST-03, ST-04
     fn open_stage(&mut self, at: At, index: usize) {
         let multi_stage = self.instance(at).unwrap().plan.multi_stage;
-        self.resolve(at, index, if multi_stage { super::command::STAGE_STARTED } else { super::command::REVIEW_STARTED });
+        self.resolve(
+            at,
+            index,
+            if multi_stage { super::command::STAGE_STARTED } else { super::command::REVIEW_STARTED },
+        );
         let now = self.now;
         let instance = self.instance_mut(at).unwrap();
         let stage = &mut instance.stages[index];
@@ -462,6 +466,8 @@ impl Model {
 
     /// ST-06 to ST-09 and what follows: IN-06, IN-07
     fn close_stage(&mut self, at: At, index: usize, handed_over_at: DateTime<Utc>) {
+        let now = self.now;
+        let next_occurrence = self.reviews[&at.review].occurrence_start(at.occurrence + 1);
         let instance = self.instance_mut(at).unwrap();
         instance.stages[index].status = Status::Completed;
         let next = index + 1;
@@ -480,14 +486,23 @@ impl Model {
                 plan.lets_move(verdict, instance.shown_recommendation(index, *item))
             })
             .collect();
-        let scheduled = instance.start_at + TimeDelta::days(instance.plan.days_through(next + 1));
         let last = next + 1 == instance.plan.stages.len();
         let nobody_moves = moving.is_empty();
+        let mut begins = (handed_over_at, instance.end_at, TimeDelta::zero());
+        if !nobody_moves && now - handed_over_at >= LATE {
+            // A hand-over that an outage delayed moves what is left, as a late start does. LC-INST-15, LC-REC-10
+            let delay = now - handed_over_at;
+            let Some(end_at) = moved(instance.end_at, delay, next_occurrence, now) else { return self.fail(at) };
+            begins = (now, end_at, delay);
+        }
+        let (start_at, end_at, delay) = begins;
+        instance.end_at = end_at;
+        let scheduled = instance.start_at + delay + TimeDelta::days(instance.plan.days_through(next + 1));
         instance.stages.push(Stage {
             status: Status::Initializing,
-            start_at: handed_over_at,
+            start_at,
             // LC-STAGE-04
-            end_at: if last { instance.end_at } else { scheduled.min(instance.end_at) },
+            end_at: if last { end_at } else { scheduled.min(end_at) },
             lists: instance.plan.stages[next].lists.clone(),
             items: moving,
             reviewers: BTreeMap::new(),
@@ -496,6 +511,12 @@ impl Model {
         });
         // ST-05, LC-STAGE-37
         if nobody_moves { self.close_stage(at, next, handed_over_at) } else { self.open_stage(at, next) }
+    }
+
+    /// IN-15: nothing is decided or applied any more, and the series goes on.
+    fn fail(&mut self, at: At) {
+        self.instance_mut(at).unwrap().status = Status::Failed;
+        self.materialise(At { occurrence: at.occurrence + 1, ..at });
     }
 
     /// IN-07 to IN-13, LC-CMP-01 to 07
@@ -530,4 +551,17 @@ impl Model {
         }
         self.materialise(At { occurrence: at.occurrence + 1, ..at });
     }
+}
+
+/// The end of a review that goes on so much later: not beyond the next occurrence; `None` when that leaves less than a day.
+/// LC-INST-15
+fn moved(
+    end_at: DateTime<Utc>,
+    delay: TimeDelta,
+    next_occurrence: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    let later = end_at + delay;
+    let end_at = next_occurrence.map_or(later, |next| later.min(next));
+    (end_at == later || end_at - now >= TimeDelta::days(1)).then_some(end_at)
 }

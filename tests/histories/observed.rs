@@ -5,7 +5,12 @@ pub mod facts;
 use std::collections::{BTreeMap, BTreeSet};
 
 use attestry::{
-    domain::{decision::Verdict, ids::TenantId, mail::MailKind, status::Status},
+    domain::{
+        decision::Verdict,
+        ids::{InstanceId, StageId, TenantId},
+        mail::MailKind,
+        status::Status,
+    },
     store::Job,
 };
 use chrono::{DateTime, Utc};
@@ -52,23 +57,26 @@ impl Known {
 
     /// What a job is about.
     pub fn work(&self, job: &Job) -> Work {
-        let instance = |id: &attestry::domain::ids::InstanceId| self.instances[&id.as_uuid()];
-        let stage = |id: &attestry::domain::ids::StageId| self.stages[&id.as_uuid()];
-        match job {
-            Job::OpenInstance { instance: id } => Work::Open(instance(id)),
-            Job::CloseStage { stage: id, .. } => Work::Close(stage(id).0, stage(id).1),
-            Job::RemindStage { stage: id, .. } => Work::Remind(stage(id).0, stage(id).1),
-            Job::ApplyDecisions { instance: id } => Work::Apply(instance(id)),
-            Job::DeleteBlockedUsers { instance: id } => Work::DeleteBlocked(instance(id)),
-            Job::SendMail { mail, instance: id, ordinal, recipient, sequence } => Work::Mail(MailKey {
-                kind: MailKind::key(*mail),
-                at: instance(id),
-                stage: usize::try_from(*ordinal).unwrap(),
-                to: Name::of(recipient.as_uuid()),
-                sequence: *sequence,
+        let instance = |id: &InstanceId| self.instances.get(&id.as_uuid()).copied();
+        let stage = |id: &StageId| self.stages.get(&id.as_uuid()).copied();
+        let known = match job {
+            Job::OpenInstance { instance: id } => instance(id).map(Work::Open),
+            Job::CloseStage { stage: id, .. } => stage(id).map(|(at, stage)| Work::Close(at, stage)),
+            Job::RemindStage { stage: id, .. } => stage(id).map(|(at, stage)| Work::Remind(at, stage)),
+            Job::ApplyDecisions { instance: id } => instance(id).map(Work::Apply),
+            Job::DeleteBlockedUsers { instance: id } => instance(id).map(Work::DeleteBlocked),
+            Job::SendMail { mail, instance: id, ordinal, recipient, sequence } => instance(id).map(|at| {
+                Work::Mail(MailKey {
+                    kind: MailKind::key(*mail),
+                    at,
+                    stage: usize::try_from(*ordinal).unwrap(),
+                    to: Name::of(recipient.as_uuid()),
+                    sequence: *sequence,
+                })
             }),
             other => panic!("no history has a job {other:?}"),
-        }
+        };
+        known.unwrap_or(Work::Gone)
     }
 }
 
@@ -121,7 +129,7 @@ select json_build_object(
   'definitions', array(select to_json(x) from (
       select definition_id, display_name, status from definitions where tenant_id = $1) x),
   'instances', array(select to_json(x) from (
-      select instance_id, definition_id, occurrence, status, start_at, end_at, item_prefix
+      select instance_id, definition_id, occurrence, status, start_at, end_at, item_prefix, reminded_at, reminders
         from instances where tenant_id = $1 order by definition_id, occurrence) x),
   'stages', array(select to_json(x) from (
       select instance_id, stage_id, ordinal, status, start_at, end_at, reviewer_list_id
@@ -323,6 +331,9 @@ impl Observed {
             known.prefixes.insert(at, id(row, "item_prefix"));
             let (status, start_at, end_at) = (status(row), instant(row, "start_at"), instant(row, "end_at"));
             facts::instance(facts, at, status, start_at, end_at);
+            if let Some(last) = row["reminded_at"].as_str() {
+                facts::reminded(facts, at, last.parse().unwrap(), number(row, "reminders"));
+            }
             instances.push(SeenInstance {
                 at,
                 status,

@@ -7,8 +7,8 @@ use std::{
     time::Duration,
 };
 
-/// How long the second of two runs alone before it counts as waiting for the first.
-const BLOCKED: Duration = Duration::from_millis(6);
+/// How often is looked whether the second of two waits for the first.
+const GLANCE: Duration = Duration::from_millis(4);
 
 /// Polls a future so many times and drops it: a process that dies at whatever it was waiting for. With `at_once` it dies without
 /// having got what the last step asked for, else when that has come. `None` when it died.
@@ -34,15 +34,24 @@ async fn advance<F: Future>(future: &mut Pin<Box<F>>, polls: usize, at_once: boo
     .await
 }
 
-/// Runs two at once: the first alone for so many steps, then the second alone until it is done or waits for the first, then both.
-pub async fn race<F: Future, G: Future>(first: F, second: G, lead: usize) -> (F::Output, G::Output) {
+/// Runs two at once: the first alone for so many steps, then the second alone until it is done or waits for a lock, which
+/// `waits` tells, then both.
+pub async fn race<F: Future, G: Future>(
+    first: F,
+    second: G,
+    lead: usize,
+    mut waits: impl AsyncFnMut() -> bool,
+) -> (F::Output, G::Output) {
     let mut first = Box::pin(first);
     let mut second = Box::pin(second);
     if let Some(output) = advance(&mut first, lead, true).await {
         return (output, second.await);
     }
-    match tokio::time::timeout(BLOCKED, &mut second).await {
-        Ok(output) => (first.await, output),
-        Err(_) => futures_util::future::join(first, second).await,
+    loop {
+        match tokio::time::timeout(GLANCE, &mut second).await {
+            Ok(output) => return (first.await, output),
+            Err(_) if waits().await => return futures_util::future::join(first, second).await,
+            Err(_) => {}
+        }
     }
 }

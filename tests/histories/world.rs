@@ -174,6 +174,13 @@ impl<'a> World<'a> {
         same.pop().expect("a job whose lease has ended is there to be taken")
     }
 
+    /// Whether somebody waits for a lock; another thread's histories count, too, which only makes two run together sooner.
+    pub async fn somebody_waits(&mut self) -> bool {
+        let waiting = "select exists (select from pg_stat_activity
+                                       where datname = current_database() and wait_event_type = 'Lock')";
+        sqlx::query_scalar(waiting).fetch_one(&mut self.place.owner).await.unwrap()
+    }
+
     /// Returns when no connection is in use any more: what was cancelled has been rolled back.
     pub async fn settle(&self) -> Result<(), String> {
         let began = Instant::now();

@@ -141,7 +141,7 @@ async fn owners_and_sponsors_that_an_item_has_for_itself_count_too() {
     t.import(&format!("{}\n", json!({ "type": "user", "id": id_of(GUEST), "sponsors": sponsors }))).await;
     let sponsor = json!({ "@odata.type": "#microsoft.graph.accessReviewReviewerScope", "scopeType": "sponsor" });
 
-    let four = t.review().reviewers(&[sponsor.clone()]).fallbacks(&[user("sam")]).running().await;
+    let four = t.review().reviewers(std::slice::from_ref(&sponsor)).fallbacks(&[user("sam")]).running().await;
     assert_eq!(four.status().await, "InProgress");
     let five = t.review().reviewers(&[sponsor, user("carla")]).running().await;
     assert_eq!(five.status().await, "Failed");

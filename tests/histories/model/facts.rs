@@ -15,6 +15,9 @@ impl Model {
         for (review, occurrence, instance) in self.instances() {
             let at = At { review, occurrence };
             facts::instance(&mut told, at, instance.status, instance.start_at, instance.end_at);
+            if let Some((last, times)) = instance.reminded {
+                facts::reminded(&mut told, at, last, i64::from(times));
+            }
             for (index, stage) in instance.stages.iter().enumerate() {
                 facts::stage(&mut told, at, index + 1, stage.status, stage.start_at, stage.end_at, &stage.lists);
                 for item in &stage.items {

@@ -11,6 +11,7 @@ impl Model {
             Work::Apply(at) => self.carry_out(at),
             Work::DeleteBlocked(at) => return self.delete_blocked(at),
             Work::Mail(key) => return self.mail(key, interrupted, taken),
+            Work::Gone => {}
         }
         Step::Done(Answer::Done)
     }
@@ -26,13 +27,10 @@ impl Model {
                 let now = self.now;
                 let instance = self.instance_mut(at).unwrap();
                 if delay >= LATE {
-                    let moved = instance.end_at + delay;
-                    let end_at = next.map_or(moved, |next| moved.min(next));
-                    if end_at < moved && end_at - now < TimeDelta::days(1) {
-                        instance.status = Status::Failed;
-                        self.materialise(At { occurrence: at.occurrence + 1, ..at });
+                    let Some(end_at) = moved(instance.end_at, delay, next, now) else {
+                        self.fail(at);
                         return done;
-                    }
+                    };
                     instance.start_at = now;
                     instance.end_at = end_at;
                     let single = instance.plan.stages.len() == 1;

@@ -55,6 +55,10 @@ pub fn instance(facts: &mut Facts, at: At, status: Status, start_at: DateTime<Ut
     facts.tell(at.to_string(), format!("{status} from {} to {}", time(start_at), time(end_at)));
 }
 
+pub fn reminded(facts: &mut Facts, at: At, last: DateTime<Utc>, times: i64) {
+    facts.tell(format!("{at} reminded by hand"), format!("{times} times, last at {}", time(last)));
+}
+
 pub fn stage(
     facts: &mut Facts,
     at: At,

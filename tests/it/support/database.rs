@@ -34,7 +34,7 @@ impl Database {
 
     /// A database in which the server's clock stands still for good: only tenants' own clocks move.
     ///
-    /// Names are looked up in `standing` first, also those of the server's own functions.
+    /// Who connects with its address has names looked up in `standing` first, also those of the server's own functions.
     #[allow(dead_code, reason = "shared source: only one of the test programs needs it")]
     pub async fn with_a_standing_clock(at: &str) -> Self {
         let name = format!("attestry_standing_{}", fingerprint());
@@ -54,11 +54,10 @@ impl Database {
                  create schema if not exists standing;
                  grant usage on schema standing to attestry_service, attestry_worker;
                  {functions}
-                 alter database {name} set search_path = standing, public, pg_catalog;
                  select pg_advisory_unlock(20260101)"
             ))
             .await;
-        database
+        Self { url: format!("{}?options=-c%20search_path%3Dstanding%2Cpublic%2Cpg_catalog", database.url) }
     }
 
     /// An empty database without migrations.
