@@ -35,7 +35,7 @@ impl Database {
     /// A database in which the server's clock stands still for good: only tenants' own clocks move.
     ///
     /// Who connects with its address has names looked up in `standing` first, also those of the server's own functions.
-    #[allow(dead_code, reason = "shared source: only one of the test programs needs it")]
+    #[allow(dead_code, reason = "the histories use it")]
     pub async fn with_a_standing_clock(at: &str) -> Self {
         let name = format!("attestry_standing_{}", fingerprint());
         let database = Self::named(&name).await;
