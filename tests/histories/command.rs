@@ -399,6 +399,8 @@ pub enum Command {
     /// The clock moves and everything due on the way happens.
     Live(Span),
     Change(Change),
+    /// Somebody who was blocked and waits for his deletion is let in again. LC-APPLY-10
+    Spare(u8),
 }
 
 impl fmt::Display for Command {
@@ -417,6 +419,7 @@ impl fmt::Display for Command {
             Self::Live(Span::Hours(hours)) => write!(f, "{hours} hours pass"),
             Self::Live(Span::ToNext(off)) => write!(f, "time passes to the next due instant {off:+} µs"),
             Self::Change(change) => write!(f, "{change}"),
+            Self::Spare(_) => f.write_str("somebody who was blocked is let in again"),
         }
     }
 }

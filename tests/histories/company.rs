@@ -312,14 +312,17 @@ pub fn any_directory() -> impl Strategy<Value = Directory> {
     let user = (any_manager(), prop::bool::weighted(0.9), sign_in);
     let users = prop::collection::vec(user, PEOPLE.len());
     let members = prop_oneof![1 => any_people(0), 12 => prop::collection::btree_set(any_person(), 2..=6)];
-    (users, members, any_people(4), prop::bool::weighted(0.5), any_people(3)).prop_map(
-        |(users, mut members, nested, contractors, owners)| {
+    (users, members, any_people(4), prop::bool::weighted(0.5), prop::bool::weighted(0.3), any_people(3)).prop_map(
+        |(users, mut members, nested, contractors, guests, owners)| {
             let mut users: BTreeMap<_, _> = PEOPLE
                 .into_iter()
                 .zip(users)
                 .map(|(name, (manager, enabled, sign_in))| (name, User { manager, enabled, sign_in }))
                 .collect();
             users.insert(CARLA, User { manager: None, enabled: true, sign_in: SignIn::NoInformation });
+            if guests {
+                members.extend(GUESTS);
+            }
             if contractors {
                 members.insert(CONTRACTORS);
             }

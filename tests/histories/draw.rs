@@ -126,12 +126,17 @@ fn any_two() -> impl Strategy<Value = (Deed, Deed)> {
     ]
 }
 
+/// Most acts take some twenty steps, half of them before they write.
+fn any_lead() -> impl Strategy<Value = usize> {
+    prop_oneof![3 => 2_usize..22, 1 => 0_usize..60]
+}
+
 fn any_span() -> impl Strategy<Value = Span> {
     prop_oneof![
         3 => (0_i64..30).prop_map(Span::Hours),
         1 => (30_i64..24 * 20).prop_map(Span::Hours),
         // Long enough for a blocked account to be deleted.
-        1 => (24_i64 * 30..24 * 32).prop_map(Span::Hours),
+        1 => (24_i64 * 29..24 * 32).prop_map(Span::Hours),
         3 => (-1_i64..=1).prop_map(Span::ToNext),
     ]
 }
@@ -141,11 +146,12 @@ fn any_command() -> impl Strategy<Value = Command> {
         44 => any_deed().prop_map(Command::Do),
         10 => (any_deed(), 1_usize..70, any::<bool>())
             .prop_map(|(deed, polls, at_once)| Command::Crash { deed, polls, at_once }),
-        12 => (any_two(), 0_usize..50).prop_map(|((first, second), lead)| Command::Race { first, second, lead }),
-        3 => (any::<u8>(), 0_usize..50).prop_map(|(which, lead)| Command::Twice { which, lead }),
+        14 => (any_two(), any_lead()).prop_map(|((first, second), lead)| Command::Race { first, second, lead }),
+        3 => (any::<u8>(), any_lead()).prop_map(|(which, lead)| Command::Twice { which, lead }),
         8 => any_span().prop_map(Command::Wait),
         14 => any_span().prop_map(Command::Live),
         9 => any_change().prop_map(Command::Change),
+        2 => any::<u8>().prop_map(Command::Spare),
     ]
 }
 

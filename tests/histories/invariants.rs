@@ -9,7 +9,7 @@ use super::{
     command::{Act, Answer, At, Work},
     company::{Name, SYNC, SYSTEM},
     model::{Applied, Decision},
-    observed::{Observed, SeenInstance},
+    observed::{Observed, SeenEvent, SeenInstance},
 };
 
 /// What a step did, and what there was before and after it.
@@ -79,6 +79,7 @@ fn status_changes_follow_the_tables(
     ids: &BTreeMap<Uuid, At>,
 ) -> Verdictum {
     for event in &transition.after.events {
+        only_open_stages_change(event, statuses)?;
         let (subject, table) = match event.activity.as_str() {
             "Instance status changed" => (event.instance, &INSTANCE_ROWS[..]),
             "Stage created" | "Stage status changed" => (event.stage, &STAGE_ROWS[..]),
@@ -102,6 +103,23 @@ fn status_changes_follow_the_tables(
         }
     }
     Ok(())
+}
+
+/// LC-CONC-02, LC-SUPD-02: in the order in which things were written, nobody decides in a stage after it began to close, and
+/// nobody changes who reviews there.
+fn only_open_stages_change(event: &SeenEvent, statuses: &Statuses) -> Verdictum {
+    let allowed: &[&str] = match event.activity.as_str() {
+        "Reviewers changed" => &["NotStarted", "Initializing", "InProgress"],
+        "Recommendations accepted" | "Decision overwritten" => &["InProgress"],
+        activity if activity.ends_with(" decision") && activity != "Apply decision" => &["InProgress"],
+        activity if activity.starts_with("Bulk ") => &["InProgress"],
+        _ => return Ok(()),
+    };
+    let status = event.stage.and_then(|stage| statuses.0.get(&stage));
+    match status.is_some_and(|status| allowed.contains(&status.as_str())) {
+        true => Ok(()),
+        false => Err(format!("LC-CONC-02: `{}` was written when the stage was {status:?}", event.activity)),
+    }
 }
 
 /// LC-INV-02

@@ -131,6 +131,14 @@ impl Play<'_> {
             }
             Command::Live(span) => self.live(self.target(*span)).await,
             Command::Change(change) => self.change(*change).await,
+            Command::Spare(which) => match self.blocked(*which) {
+                Some(of) => {
+                    self.note(format!("it is {of}"));
+                    self.reached.what.insert("spared");
+                    self.change(Change::Account { of, enabled: true }).await
+                }
+                None => Ok(()),
+            },
         }
     }
 

@@ -323,7 +323,7 @@ pub fn any_draft() -> impl Strategy<Value = Draft> {
     let ahead = prop_oneof![3 => Just(0), 1 => 1_i64..4];
     let flags = (
         prop::bool::weighted(0.5),
-        prop::bool::weighted(0.5),
+        prop::bool::weighted(0.6),
         prop::bool::weighted(0.25),
         prop::bool::weighted(0.5),
         prop::bool::weighted(0.4),

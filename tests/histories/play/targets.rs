@@ -130,6 +130,13 @@ impl Play<'_> {
         running.or_else(|| choose(those(&|_| true)))
     }
 
+    /// Somebody who waits for his deletion.
+    pub(super) fn blocked(&self, pick: u8) -> Option<Name> {
+        let items = self.model.instances().flat_map(|(_, _, instance)| &instance.items);
+        let waiting: Vec<_> = items.filter(|(_, item)| item.deletion.is_some()).map(|(name, _)| *name).collect();
+        waiting.get(usize::from(pick) % waiting.len().max(1)).copied()
+    }
+
     /// One whose decisions can be applied.
     fn finished(&self, pick: u8) -> Option<At> {
         let rests = |instance: &Instance| matches!(instance.status, Status::Completed | Status::AutoReviewed);
