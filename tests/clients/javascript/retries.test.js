@@ -7,8 +7,10 @@ import { client, openReview, place, post, refusals, reviewer, root, staged } fro
 
 test("throttled requests are asked again", async () => {
   const throttled = client("carla", place.throttledUrl);
-  for (let number = 0; number < place.throttledAfter + 2; number += 1) {
-    assert.ok((await throttled.api(`${root}/definitions`).get()).value);
+  // at once, so that they come within the quota's ten seconds however slow the machine is
+  const many = Array.from({ length: place.throttledAfter + 3 }, () => throttled.api(`${root}/definitions`).get());
+  for (const answer of await Promise.all(many)) {
+    assert.ok(answer.value);
   }
   assert.ok((await refusals(place.throttledUrl, 429)) > 0, "nobody was throttled, so nothing was survived");
 });
