@@ -78,7 +78,8 @@ fn settings_are_shown_and_set_for_one_tenant() {
     assert_eq!(shown(&ours), "{\"groupOwnersMayReview\":true}\n");
     assert_eq!(shown(&theirs), off);
     attestry(&["settings", "show", "--tenant", "nobody"]).fails();
-    let Ended(perhaps) = attestry(&["settings", "set", "--tenant", &ours, "--group-owners-may-review", "perhaps"]).runs();
+    let Ended(perhaps) =
+        attestry(&["settings", "set", "--tenant", &ours, "--group-owners-may-review", "perhaps"]).runs();
     assert_eq!(perhaps.status.code(), Some(2), "neither true nor false");
 }
 

@@ -61,8 +61,14 @@ async fn two_workers_with_hundreds_of_due_jobs_of_several_tenants_do_each_once()
         number(&database, "select count(*) from instances where status = 'InProgress'").await == all
     })
     .await;
-    for t in &tenants {
-        t.advance_without_jobs("P30D").await;
+    for (step, closed) in [("P3D", all), ("P3D", 2 * all), ("P4D", 3 * all)] {
+        for t in &tenants {
+            t.advance_without_jobs(step).await;
+        }
+        eventually("every stage whose time is over is closed", async || {
+            number(&database, "select count(*) from stages where status = 'Completed'").await == closed
+        })
+        .await;
     }
     eventually("every review is over", async || {
         number(&database, "select count(*) from instances where status = 'Completed'").await == all
