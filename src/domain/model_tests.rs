@@ -1075,7 +1075,12 @@ fn any_history() -> impl Strategy<Value = Vec<Command>> {
         .prop_map(|(beginning, commands, deletion)| beginning.into_iter().chain(commands).chain(deletion).collect())
 }
 
+/// At least so many histories; `PROPTEST_CASES` asks for more.
+const HISTORIES: u32 = 4_000;
+
 proptest! {
+    #![proptest_config(Config { cases: Config::default().cases.max(HISTORIES), ..Config::default() })]
+
     /// LC-INV-01 to 03, LC-INV-05, LC-INV-07, LC-INV-10, LC-STAGE-04, LC-STAGE-06, LC-STAGE-37, LC-CMP-03
     #[test]
     fn whatever_people_and_timers_do_a_review_keeps_its_rules(setup in any_setup(), commands in any_history()) {
