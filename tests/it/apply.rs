@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    Client, Company, GUEST, MINE, Review, Tenant, account, applied, apply_path, assert_one_chain_of_statuses_each,
-    ended, id_of, members, object_id, of_guests, results, stage, user, with_guests,
+    Client, Company, GUEST, MINE, Review, Tenant, account, alone, applied, apply_path,
+    assert_one_chain_of_statuses_each, ended, id_of, members, object_id, of_guests, refuse, results, stage, user,
+    with_guests,
 };
 
 /// IN-12, IN-14, LC-APPLY-01, LC-APPLY-03, LC-APPLY-05, LC-APPLY-06, LC-INV-04
@@ -369,21 +370,12 @@ async fn deleting_the_review_spares_the_blocked_accounts_which_stay_blocked() {
 /// LC-APPLY-07: Ana's membership cannot be removed, whatever is tried.
 #[tokio::test]
 async fn an_item_that_cannot_be_applied_is_given_up_and_holds_nobody_up() {
-    let database = crate::support::Database::own().await;
-    let t = Tenant::on(database.clone(), std::sync::Arc::new(attestry::mail::NoMailer), true).await;
-    Company::finance().import(&t).await;
-    database
-        .execute(&format!(
-            "create function refuse() returns trigger language plpgsql as $$ begin raise exception 'never'; end $$;
-             create trigger refuse before delete on group_members for each row
-             when (old.member_id = '{}') execute function refuse()",
-            id_of("ana")
-        ))
-        .await;
+    let t = alone(&Company::finance()).await;
+    refuse(&t, "delete", "group_members", "member_id", &["ana"], "P0001").await;
     let review = ended(&t, t.review(), &[("ana", "Deny"), ("ben", "Deny"), ("cleo", "Deny")]).await;
     t.as_admin().act(&apply_path(&review)).await.is(204);
     for _ in 0..4 {
-        database.execute("update jobs set run_at = now() where finished_at is null and last_error is not null").await;
+        t.end_backoff().await;
         attestry::jobs::run_due_jobs(&t.services, Some(t.id), "https://reviews.example").await.unwrap();
     }
 

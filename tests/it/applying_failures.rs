@@ -2,39 +2,18 @@
 
 use std::sync::Arc;
 
-use attestry::{app::run_job::run_job, mail::NoMailer};
+use attestry::app::run_job::run_job;
 use serde_json::{Value, json};
 
 use crate::{
     scope_forms::{application, payroll},
     support::{
-        Blocker, Company, Database, GUEST, Review, Tenant, account, apply_path, assert_one_chain_of_statuses_each,
-        ended, id_of, members, object_id, of_guests, results, user, with_guests,
+        Blocker, Company, GUEST, Review, Tenant, account, alone, apply_path, assert_one_chain_of_statuses_each, ended,
+        id_of, members, object_id, of_guests, refuse, results, user, with_guests,
     },
 };
 
 const URL: &str = "https://reviews.example";
-
-/// A tenant alone in its database, so that triggers meet nobody else.
-async fn alone(company: &Company) -> Tenant {
-    let t = Tenant::on(Database::own().await, Arc::new(NoMailer), true).await;
-    company.import(&t).await;
-    t
-}
-
-/// From now on `operation` on rows of `table` whose `column` is one of these people's ids fails with this SQLSTATE.
-async fn refuse(t: &Tenant, operation: &str, table: &str, column: &str, names: &[&str], code: &str) {
-    let ids: Vec<_> = names.iter().map(|name| format!("'{}'", id_of(name))).collect();
-    t.database
-        .execute(&format!(
-            "create or replace function refuse() returns trigger language plpgsql
-             as $$ begin raise exception 'not now' using errcode = '{code}'; end $$;
-             create trigger refuse before {operation} on {table} for each row
-             when (old.{column} in ({})) execute function refuse()",
-            ids.join(", ")
-        ))
-        .await;
-}
 
 async fn relent(t: &Tenant, table: &str) {
     t.database.execute(&format!("drop trigger refuse on {table}")).await;

@@ -1,12 +1,9 @@
 //! The clock of a sandbox tenant over HTTP. Section 6 of the design
 
-use std::sync::Arc;
-
-use attestry::mail::NoMailer;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, Company, Database, Tenant, object_id, stage, user};
+use crate::support::{Answer, Client, Company, Tenant, alone, refuse, stage, user};
 
 async fn advance(client: &Client, by: Value) -> Answer {
     client.post("//attestry/v1/sandbox/clock", &json!({ "advance": by })).await
@@ -50,17 +47,8 @@ async fn everything_due_on_the_way_has_happened_when_the_answer_comes() {
 /// LC-APPLY-07: what has to be tried again is tried again before the answer comes, however long it was to rest.
 #[tokio::test]
 async fn what_fails_on_the_way_is_tried_until_it_is_done() {
-    let database = Database::own().await;
-    let t = Tenant::on(database.clone(), Arc::new(NoMailer), true).await;
-    Company::finance().import(&t).await;
-    database
-        .execute(&format!(
-            "create function refuse() returns trigger language plpgsql as $$ begin raise exception 'never'; end $$;
-             create trigger refuse before delete on group_members for each row
-             when (old.member_id = '{}') execute function refuse()",
-            object_id("ana")
-        ))
-        .await;
+    let t = alone(&Company::finance()).await;
+    refuse(&t, "delete", "group_members", "member_id", &["ana"], "P0001").await;
     let review = t.review().reviewers(&[user("mia")]).setting("autoApplyDecisionsEnabled", json!(true)).running().await;
     for principal in ["ana", "ben"] {
         review.decide(&t.as_user("mia"), principal, "Deny").await.is(204);

@@ -1,10 +1,11 @@
 //! What tests of applying look at: a review that ended, what became of its items, and the directory afterwards.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
+use attestry::mail::NoMailer;
 use serde_json::Value;
 
-use super::{Company, Review, ReviewBuilder, Tenant, object_id};
+use super::{Company, Database, Review, ReviewBuilder, Tenant, object_id};
 
 /// `…/applyDecisions`
 pub fn apply_path(review: &Review) -> String {
@@ -75,4 +76,25 @@ pub fn of_guests(t: &Tenant) -> ReviewBuilder<'_> {
     );
     let delete = serde_json::json!([{ "@odata.type": "#microsoft.graph.disableAndDeleteUserApplyAction" }]);
     t.review().scope(&scope).setting("applyActions", delete)
+}
+
+/// A tenant alone in its database, so that triggers meet nobody else.
+pub async fn alone(company: &Company) -> Tenant {
+    let t = Tenant::on(Database::own().await, Arc::new(NoMailer), true).await;
+    company.import(&t).await;
+    t
+}
+
+/// From now on `operation` on rows of `table` whose `column` is one of these people's ids fails with this SQLSTATE.
+pub async fn refuse(t: &Tenant, operation: &str, table: &str, column: &str, names: &[&str], code: &str) {
+    let ids: Vec<_> = names.iter().map(|name| format!("'{}'", object_id(name))).collect();
+    t.database
+        .execute(&format!(
+            "create or replace function refuse() returns trigger language plpgsql
+             as $$ begin raise exception 'not now' using errcode = '{code}'; end $$;
+             create trigger refuse before {operation} on {table} for each row
+             when (old.{column} in ({})) execute function refuse()",
+            ids.join(", ")
+        ))
+        .await;
 }

@@ -47,7 +47,9 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 use tokio::sync::Notify;
 
-pub use applying::{account, applied, apply_path, column_where, ended, members, of_guests, results, with_guests};
+pub use applying::{
+    account, alone, applied, apply_path, column_where, ended, members, of_guests, refuse, results, with_guests,
+};
 pub use chains::assert_one_chain_of_statuses_each;
 pub use client::{Answer, Client};
 pub use company::{Company, GUEST, id_of};
