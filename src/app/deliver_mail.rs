@@ -1,6 +1,6 @@
 //! Handing a mail over and recording what became of it: at most once (LC-NOTE-08), best effort (LC-NOTE-09).
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
 use serde_json::json;
 
@@ -18,6 +18,9 @@ use crate::{
 
 /// How often a mail is tried before it is given up; the backoff doubles from 30 s.
 const ATTEMPTS: i32 = 8;
+
+/// Pauses between the tries to record what became of a mail: it is not sent again, so this is worth more than one.
+const RECORD_AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
 
 /// What became of a job's mail.
 pub(super) enum Sent {
@@ -62,7 +65,7 @@ pub(super) async fn deliver(services: &Services, job: &ClaimedJob, mut letter: L
         // The try before may have got through; twice is worse than never.
         (_, true) => End::Failed(Outcome::GivenUp, "an earlier try was interrupted"),
         (None, false) => End::Failed(Outcome::Obsolete, "there is no mail address"),
-        (Some(address), false) => match hand_over(services, job, &mut letter, address).await {
+        (Some(address), false) => match hand_over(services, job, &mut letter, address).await? {
             Ok(passed_over) => End::Sent(passed_over),
             Err(error @ MailError::Temporary(_)) if job.attempt < ATTEMPTS => return Ok(Sent::Again(error)),
             Err(error) => {
@@ -83,8 +86,16 @@ pub(super) async fn deliver(services: &Services, job: &ClaimedJob, mut letter: L
             }
         },
     };
-    record(services, job, letter, end).await?;
-    Ok(Sent::Finished)
+    let mut pauses = RECORD_AGAIN_AFTER.iter();
+    loop {
+        match (record(services, job, &letter, &end).await, pauses.next()) {
+            (Ok(()), _) => return Ok(Sent::Finished),
+            (Err(Refused::Store(error)), Some(pause)) if !matches!(error, StoreError::LeaseLost) => {
+                tokio::time::sleep(*pause).await;
+            }
+            (Err(error), _) => return Err(error),
+        }
+    }
 }
 
 /// What was wrong with the tenant's own template, if it was passed over.
@@ -93,10 +104,12 @@ async fn hand_over(
     job: &ClaimedJob,
     letter: &mut Letter,
     address: MailAddress,
-) -> Result<Option<String>, MailError> {
+) -> Result<Result<Option<String>, MailError>, Refused> {
     letter.facts.recipient.clone_from(&address.display_name);
-    let (parts, passed_over) = render(letter.kind, &letter.facts, letter.own.as_ref())
-        .map_err(|fault| MailError::Permanent(Box::new(fault)))?;
+    let (parts, passed_over) = match render(letter.kind, &letter.facts, letter.own.as_ref()) {
+        Ok(rendered) => rendered,
+        Err(fault) => return Ok(Err(MailError::Permanent(Box::new(fault)))),
+    };
     let mail = Mail {
         message_id: format!("<{}@attestry>", job.id),
         to_name: address.display_name,
@@ -105,18 +118,29 @@ async fn hand_over(
         text: parts.text,
         html: parts.html,
     };
-    services.mailer.send(&mail).await?;
-    Ok(passed_over.map(|fault| fault.to_string()))
+    let prepared = match services.mailer.prepare(&mail).await {
+        Ok(prepared) => prepared,
+        Err(error) => return Ok(Err(error)),
+    };
+    // Under the lease: whoever was too slow for it finds that somebody else has the mail, and nothing was sent yet.
+    if !services.queue.hand_over(job).await? {
+        return Err(StoreError::LeaseLost.into());
+    }
+    let handed = prepared.hand_over().await;
+    if let Err(MailError::Temporary(_)) = handed {
+        services.queue.take_back(job).await?;
+    }
+    Ok(handed.map(|()| passed_over.map(|fault| fault.to_string())))
 }
 
-async fn record(services: &Services, job: &ClaimedJob, letter: Letter, end: End) -> Result<(), Refused> {
+async fn record(services: &Services, job: &ClaimedJob, letter: &Letter, end: &End) -> Result<(), Refused> {
     let mut uow = services.begin(job.tenant).await?;
     let mut after = letter.about.after.clone().unwrap_or_else(|| json!({}));
     after["mail"] = json!(letter.kind.name());
     after["recipient"] = json!(letter.recipient);
     let (activity, outcome) = match end {
         End::Sent(passed_over) => {
-            mark(&mut *uow, &letter).await?;
+            mark(&mut *uow, letter).await?;
             if let Some(fault) = passed_over {
                 after["template"] = json!("built-in");
                 after["templateFault"] = json!(fault);
@@ -125,10 +149,10 @@ async fn record(services: &Services, job: &ClaimedJob, letter: Letter, end: End)
         }
         End::Failed(outcome, reason) => {
             after["reason"] = json!(reason);
-            (Activity::MailFailed, outcome)
+            (Activity::MailFailed, *outcome)
         }
     };
-    let event = Event { activity, after: Some(after), ..letter.about };
+    let event = Event { activity, after: Some(after), ..letter.about.clone() };
     uow.events().append(&Actor::system(), &[event]).await?;
     uow.jobs().finish(job, outcome).await?;
     Ok(uow.commit().await?)

@@ -175,6 +175,14 @@ impl JobQueue for Stage {
         Ok(self.lease_holds)
     }
 
+    async fn hand_over(&self, _: &ClaimedJob) -> Result<bool, StoreError> {
+        Ok(self.lease_holds)
+    }
+
+    async fn take_back(&self, _: &ClaimedJob) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn release(&self, _: &ClaimedJob, delay_seconds: i32, error: &str) -> Result<(), StoreError> {
         self.released.lock().unwrap().push((delay_seconds, error.to_owned()));
         self.progress.notify_one();

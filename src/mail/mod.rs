@@ -44,11 +44,18 @@ pub enum MailError {
 /// What went wrong below.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// Sends mail.
+/// Sends mail, in two steps, so that the caller can put on record in between that it may have gone out. LC-NOTE-08
 #[async_trait]
 pub trait Mailer: Send + Sync {
-    /// Hands one mail over.
-    async fn send(&self, mail: &Mail) -> Result<(), MailError>;
+    /// Does everything up to the mail's text; until then nothing was sent. [`MailError::Uncertain`] is no answer here.
+    async fn prepare(&self, mail: &Mail) -> Result<Box<dyn PreparedMail>, MailError>;
+}
+
+/// A mail for which everything is ready. Dropping it sends nothing.
+#[async_trait]
+pub trait PreparedMail: Send {
+    /// Hands it over.
+    async fn hand_over(self: Box<Self>) -> Result<(), MailError>;
 }
 
 /// No mail server is configured: mail is dropped, which the log says once per start, not once per mail.
@@ -57,7 +64,14 @@ pub struct NoMailer;
 
 #[async_trait]
 impl Mailer for NoMailer {
-    async fn send(&self, _: &Mail) -> Result<(), MailError> {
+    async fn prepare(&self, _: &Mail) -> Result<Box<dyn PreparedMail>, MailError> {
+        Ok(Box::new(Self))
+    }
+}
+
+#[async_trait]
+impl PreparedMail for NoMailer {
+    async fn hand_over(self: Box<Self>) -> Result<(), MailError> {
         Ok(())
     }
 }

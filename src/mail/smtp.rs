@@ -1,6 +1,6 @@
 //! Mail over SMTP, with TLS and a password where the address says so.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use lettre::{
@@ -22,7 +22,7 @@ use percent_encoding::percent_decode_str;
 use tokio::{sync::Mutex, time::timeout};
 use url::{Host, Url};
 
-use super::{Mail, MailError, Mailer};
+use super::{Mail, MailError, Mailer, PreparedMail};
 
 /// How long the server may take to be ready for a mail, and again to take it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -37,7 +37,7 @@ pub struct SmtpMailer {
     hello: ClientId,
     credentials: Option<Credentials>,
     from: Mailbox,
-    idle: Mutex<Vec<AsyncSmtpConnection>>,
+    idle: Arc<Mutex<Vec<AsyncSmtpConnection>>>,
 }
 
 /// When a connection is encrypted.
@@ -121,7 +121,7 @@ impl SmtpMailer {
             hello,
             credentials,
             from: from.parse().map_err(MailConfigError::From)?,
-            idle: Mutex::new(Vec::new()),
+            idle: Arc::default(),
         })
     }
 
@@ -156,7 +156,7 @@ impl SmtpMailer {
     }
 
     /// Has the server say that it waits for the mail's text. Until then nothing was sent.
-    async fn prepare(&self, envelope: &Envelope, text: &[u8]) -> Result<AsyncSmtpConnection, SmtpError> {
+    async fn announce(&self, envelope: &Envelope, text: &[u8]) -> Result<AsyncSmtpConnection, SmtpError> {
         let mut connection = self.connection().await?;
         let mut parameters = Vec::new();
         let mut addresses = envelope.to().iter().chain(envelope.from());
@@ -211,15 +211,30 @@ fn before_the_text(error: SmtpError) -> MailError {
 
 #[async_trait]
 impl Mailer for SmtpMailer {
-    async fn send(&self, mail: &Mail) -> Result<(), MailError> {
+    async fn prepare(&self, mail: &Mail) -> Result<Box<dyn PreparedMail>, MailError> {
         let message = self.message(mail)?;
         let text = message.formatted();
-        let prepared = timeout(PATIENCE, self.prepare(message.envelope(), &text)).await;
-        let mut connection =
-            prepared.map_err(|elapsed| MailError::Temporary(Box::new(elapsed)))?.map_err(before_the_text)?;
+        let announced = timeout(PATIENCE, self.announce(message.envelope(), &text)).await;
+        let connection =
+            announced.map_err(|elapsed| MailError::Temporary(Box::new(elapsed)))?.map_err(before_the_text)?;
+        Ok(Box::new(Announced { connection, text, idle: Arc::clone(&self.idle) }))
+    }
+}
+
+/// A mail whose text the server waits for. A server that gets none forgets the mail with the connection.
+struct Announced {
+    connection: AsyncSmtpConnection,
+    text: Vec<u8>,
+    idle: Arc<Mutex<Vec<AsyncSmtpConnection>>>,
+}
+
+#[async_trait]
+impl PreparedMail for Announced {
+    async fn hand_over(self: Box<Self>) -> Result<(), MailError> {
+        let Self { mut connection, text, idle } = *self;
         match timeout(PATIENCE, connection.message(&text)).await {
             Ok(Ok(_)) => {
-                let mut idle = self.idle.lock().await;
+                let mut idle = idle.lock().await;
                 if idle.len() < MOST_IDLE {
                     idle.push(connection);
                 }

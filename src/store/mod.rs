@@ -742,7 +742,7 @@ pub struct ClaimedJob {
     pub due_at: DateTime<Utc>,
     /// 1 on the first try.
     pub attempt: i32,
-    /// Whether the try before this one ended without a word: its worker died, or is slower than its lease.
+    /// Whether an earlier try of a mail handed it over and did not come to record what became of it. LC-NOTE-08
     pub interrupted: bool,
     /// For how long it had been due, or rested enough for another try, when it was claimed. Seconds.
     pub late_by: f64,
@@ -800,6 +800,11 @@ pub trait JobQueue: Send + Sync {
     async fn claim_resting(&self, tenant: TenantId, lease_seconds: i32) -> Result<Option<ClaimedJob>, StoreError>;
     /// Keeps the lease for another `lease_seconds`; `false` when somebody else has the job by now.
     async fn renew(&self, job: &ClaimedJob, lease_seconds: i32) -> Result<bool, StoreError>;
+    /// Records that a mail is handed over from now on, which makes every later try of it [`ClaimedJob::interrupted`]; `false` when
+    /// somebody else has the job by now. LC-NOTE-08
+    async fn hand_over(&self, job: &ClaimedJob) -> Result<bool, StoreError>;
+    /// Takes that back: the mail was not taken, and may be tried again.
+    async fn take_back(&self, job: &ClaimedJob) -> Result<(), StoreError>;
     /// Gives a failed job back, to be tried again after `delay_seconds`.
     async fn release(&self, job: &ClaimedJob, delay_seconds: i32, error: &str) -> Result<(), StoreError>;
     /// When the earliest unfinished job of a tenant falls due, in its time, those waiting for another try aside; `None` when

@@ -38,7 +38,7 @@ use attestry::{
         stage_update::StageUpdateRequest,
     },
     http::definitions::{body::parse_create, update::replace},
-    mail::{Mail, MailError, Mailer},
+    mail::{Mail, MailError, Mailer, PreparedMail},
     store::{ClaimedJob, StoreError, pg::PgStore},
 };
 use chrono::{DateTime, Utc};
@@ -67,10 +67,24 @@ struct Postbox(Arc<Mutex<Vec<Mail>>>);
 
 #[async_trait]
 impl Mailer for Postbox {
-    async fn send(&self, mail: &Mail) -> Result<(), MailError> {
-        // A mail server takes its time: here a worker can die with the mail gone and its job open.
+    async fn prepare(&self, mail: &Mail) -> Result<Box<dyn PreparedMail>, MailError> {
+        // A mail server takes its time: here a worker can die before anything was sent.
         tokio::task::yield_now().await;
-        self.0.lock().unwrap().push(mail.clone());
+        Ok(Box::new(Prepared { postbox: self.clone(), mail: mail.clone() }))
+    }
+}
+
+struct Prepared {
+    postbox: Postbox,
+    mail: Mail,
+}
+
+#[async_trait]
+impl PreparedMail for Prepared {
+    async fn hand_over(self: Box<Self>) -> Result<(), MailError> {
+        // And here with the mail gone and its job open.
+        tokio::task::yield_now().await;
+        self.postbox.0.lock().unwrap().push(self.mail);
         tokio::task::yield_now().await;
         Ok(())
     }

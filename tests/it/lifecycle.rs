@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use attestry::domain::status::Status;
+use attestry::{app::Refused, domain::status::Status, store::StoreError};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
@@ -1330,7 +1330,9 @@ async fn a_mail_whose_sending_was_interrupted_is_not_sent_twice() {
     let jobs = t.services.queue.claim(Some(t.id), 1, 60).await.unwrap();
     attestry::app::run_job::run_job(&t.services, &jobs[0], "https://reviews.example").await.unwrap();
     // A worker claims the mail, hands it over and dies before it can say so.
-    assert_eq!(t.services.queue.claim(Some(t.id), 100, 60).await.unwrap().len(), 1);
+    let claimed = t.services.queue.claim(Some(t.id), 100, 60).await.unwrap();
+    assert_eq!(claimed.len(), 1);
+    assert!(t.services.queue.hand_over(&claimed[0]).await.unwrap());
     let expire =
         "update jobs set leased_until = clock_timestamp() - interval '1 second' where leased_until is not null";
     t.database.execute(&format!("{expire} and tenant_id = '{}'", t.id)).await;
@@ -1342,6 +1344,27 @@ async fn a_mail_whose_sending_was_interrupted_is_not_sent_twice() {
     assert_eq!(failures.len(), 1);
     assert_eq!(failures[0]["after"]["recipient"], json!(id_of("mia")));
     assert_eq!(t.run_jobs().await, 0);
+}
+
+/// LC-NOTE-08, LC-NOTE-09
+#[tokio::test]
+async fn a_mail_whose_worker_died_before_it_was_handed_over_is_sent_by_the_next_and_by_nobody_else() {
+    let (t, sink) = Tenant::with_finance_and_mail().await;
+    t.review().setting("mailNotificationsEnabled", json!(true)).create().await;
+    let jobs = t.services.queue.claim(Some(t.id), 1, 60).await.unwrap();
+    attestry::app::run_job::run_job(&t.services, &jobs[0], "https://reviews.example").await.unwrap();
+    let slow = t.services.queue.claim(Some(t.id), 1, 0).await.unwrap().pop().unwrap();
+    let next = t.services.queue.claim(Some(t.id), 1, 60).await.unwrap().pop().unwrap();
+    assert_eq!(next.id, slow.id);
+
+    // The first was not dead at all, only slow.
+    let late = attestry::app::run_job::run_job(&t.services, &slow, "https://reviews.example").await;
+    assert!(matches!(late, Err(Refused::Store(StoreError::LeaseLost))), "{late:?}");
+    assert_eq!(mailed(&sink), [""; 0]);
+    attestry::app::run_job::run_job(&t.services, &next, "https://reviews.example").await.unwrap();
+
+    assert_eq!(mailed(&sink), ["mia"]);
+    assert_eq!(t.events_of("Mail sent").await.len(), 1);
 }
 
 /// LC-NOTE-08, LC-CONC-06

@@ -1,14 +1,16 @@
 //! The seven mails: what each says, who gets it and who does not. N-1 to N-7, LC-NOTE
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
+use attestry::{jobs::run_due_jobs, mail::SmtpMailer};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::{
     smtp_sink::{Mail, SmtpSink},
     support::{
-        Blocker, Company, GUEST, Review, Tenant, id_of, mailed, manager, object_id, resource_owners, stage, user,
+        Blocker, Company, Database, GUEST, Review, Tenant, id_of, mailed, manager, object_id, resource_owners, stage,
+        user,
     },
 };
 
@@ -457,6 +459,42 @@ async fn no_mail_is_sent_twice_for_one_key() {
     keys.sort_by_key(ToString::to_string);
     keys.dedup();
     assert_eq!((keys.len(), t.events_of("Mail sent").await.len()), (all, all));
+}
+
+/// LC-NOTE-08, LC-INV-08: the mail left, and the database refuses so many times to hear of it.
+#[tokio::test]
+async fn a_mail_that_left_is_not_sent_again_when_that_cannot_be_recorded() {
+    for (refusals, recorded) in [(1, "Mail sent"), (100, "Mail failed")] {
+        let sink = SmtpSink::start().await.unwrap();
+        let mailer = SmtpMailer::new(&format!("smtp://{}", sink.address()), "reviews@attestry.example").unwrap();
+        let t = Tenant::on(Database::own().await, Arc::new(mailer), true).await;
+        Company::finance().import(&t).await;
+        t.database
+            .execute(&format!(
+                "create sequence refusals;
+                 grant usage on sequence refusals to attestry_service;
+                 create function refuse() returns trigger language plpgsql as $$
+                 begin
+                     if nextval('refusals') <= {refusals} then raise exception 'not now'; end if;
+                     return new;
+                 end $$;
+                 create trigger refuse before insert on events for each row
+                 when (new.activity = 'Mail sent') execute function refuse()"
+            ))
+            .await;
+        t.review().setting("mailNotificationsEnabled", json!(true)).create().await;
+
+        for _ in 0..3 {
+            run_due_jobs(&t.services, Some(t.id), "https://reviews.example").await.unwrap();
+            t.end_backoff().await;
+        }
+
+        assert_eq!(mailed(&sink), ["mia"], "{recorded}");
+        let events = t.events().await;
+        let told = |event: &&Value| event["activity"].as_str().unwrap().starts_with("Mail");
+        let told: Vec<_> = events.iter().filter(told).map(|event| event["activity"].clone()).collect();
+        assert_eq!(told, [recorded]);
+    }
 }
 
 /// LC-NOTE-09: a mail waits for no transition, and none for a mail.

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use attestry::mail::{Mail, MailError, Mailer};
+use attestry::mail::{Mail, MailError, Mailer, PreparedMail};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -180,13 +180,25 @@ async fn an_update_that_waited_for_the_close_is_refused_and_changes_nothing() {
 }
 
 /// Remembers to whom mail went.
-#[derive(Default)]
-struct Remembering(Mutex<Vec<String>>);
+#[derive(Clone, Default)]
+struct Remembering(Arc<Mutex<Vec<String>>>);
 
 #[async_trait]
 impl Mailer for Remembering {
-    async fn send(&self, mail: &Mail) -> Result<(), MailError> {
-        self.0.lock().unwrap().push(mail.to_address.clone());
+    async fn prepare(&self, mail: &Mail) -> Result<Box<dyn PreparedMail>, MailError> {
+        Ok(Box::new(Prepared { remembering: self.clone(), to: mail.to_address.clone() }))
+    }
+}
+
+struct Prepared {
+    remembering: Remembering,
+    to: String,
+}
+
+#[async_trait]
+impl PreparedMail for Prepared {
+    async fn hand_over(self: Box<Self>) -> Result<(), MailError> {
+        self.remembering.0.lock().unwrap().push(self.to);
         Ok(())
     }
 }
@@ -194,8 +206,8 @@ impl Mailer for Remembering {
 /// LC-SUPD-20, LC-NOTE-07
 #[tokio::test]
 async fn a_close_that_waited_for_an_update_keeps_it_and_nobody_is_called_to_a_closed_stage() {
-    let mailer = Arc::new(Remembering::default());
-    let t = Tenant::with_mailer(mailer.clone()).await;
+    let mailer = Remembering::default();
+    let t = Tenant::with_mailer(Arc::new(mailer.clone())).await;
     crate::support::Company::finance().import(&t).await;
     let review = t
         .review()

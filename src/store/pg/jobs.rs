@@ -174,8 +174,7 @@ struct ClaimedRow {
     due_at: DateTime<Utc>,
     attempts: i32,
     lease_id: Uuid,
-    /// Of the try before.
-    last_error: Option<String>,
+    handed_over: bool,
     late_by: f64,
 }
 
@@ -187,7 +186,7 @@ impl From<ClaimedRow> for ClaimedJob {
             job: row.payload.0,
             due_at: row.due_at,
             attempt: row.attempts,
-            interrupted: row.attempts > 1 && row.last_error.is_none(),
+            interrupted: row.handed_over,
             late_by: row.late_by,
             lease: row.lease_id,
         }
@@ -221,7 +220,7 @@ impl JobQueue for PgStore {
             ClaimedRow,
             r#"
             with due as (
-                select tenant_id, job_id, last_error, run_at
+                select tenant_id, job_id, run_at
                   from jobs
                  where finished_at is null
                    and run_at <= clock_timestamp()
@@ -240,7 +239,7 @@ impl JobQueue for PgStore {
              where j.tenant_id = due.tenant_id
                and j.job_id = due.job_id
             returning j.tenant_id, j.job_id, j.payload as "payload: Json<Job>", j.due_at, j.attempts, j.lease_id as "lease_id!",
-                      due.last_error as "last_error?",
+                      j.handed_over_at is not null as "handed_over!",
                       extract(epoch from clock_timestamp() - due.run_at)::double precision as "late_by!"
             "#,
             limit,
@@ -261,7 +260,7 @@ impl JobQueue for PgStore {
             ClaimedRow,
             r#"
             with resting as (
-                select tenant_id, job_id, last_error
+                select tenant_id, job_id
                   from jobs
                  where finished_at is null
                    and last_error is not null
@@ -281,7 +280,7 @@ impl JobQueue for PgStore {
              where j.tenant_id = resting.tenant_id
                and j.job_id = resting.job_id
             returning j.tenant_id, j.job_id, j.payload as "payload: Json<Job>", j.due_at, j.attempts, j.lease_id as "lease_id!",
-                      resting.last_error as "last_error?",
+                      j.handed_over_at is not null as "handed_over!",
                       0::double precision as "late_by!"
             "#,
             tenant.as_uuid(),
@@ -313,6 +312,48 @@ impl JobQueue for PgStore {
         .await?;
         transaction.commit().await?;
         Ok(done.rows_affected() == 1)
+    }
+
+    async fn hand_over(&self, job: &ClaimedJob) -> Result<bool, StoreError> {
+        let mut transaction = self.begin_as_worker().await?;
+        let done = sqlx::query!(
+            r#"
+            update jobs
+               set handed_over_at = clock_timestamp()
+             where tenant_id = $1
+               and job_id = $2
+               and lease_id = $3
+               and finished_at is null
+            "#,
+            job.tenant.as_uuid(),
+            job.id.as_uuid(),
+            job.lease,
+        )
+        .execute(transaction.connection()?)
+        .await?;
+        transaction.commit().await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn take_back(&self, job: &ClaimedJob) -> Result<(), StoreError> {
+        let mut transaction = self.begin_as_worker().await?;
+        sqlx::query!(
+            r#"
+            update jobs
+               set handed_over_at = null
+             where tenant_id = $1
+               and job_id = $2
+               and lease_id = $3
+               and finished_at is null
+            "#,
+            job.tenant.as_uuid(),
+            job.id.as_uuid(),
+            job.lease,
+        )
+        .execute(transaction.connection()?)
+        .await?;
+        transaction.commit().await?;
+        Ok(())
     }
 
     async fn release(&self, job: &ClaimedJob, delay_seconds: i32, error: &str) -> Result<(), StoreError> {
