@@ -110,6 +110,8 @@ pub enum JobResult {
     Failed,
     /// Somebody else has it.
     LeaseLost,
+    /// Put back as it was: what it needs does not answer.
+    NotTried,
 }
 
 impl JobResult {
@@ -118,6 +120,7 @@ impl JobResult {
             Self::Finished => "finished",
             Self::Failed => "failed",
             Self::LeaseLost => "lease_lost",
+            Self::NotTried => "not_tried",
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Moving a sandbox tenant's clock: everything that falls due on the way happens in order, each at its own instant.
 //! Section 6 of the design
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
@@ -17,7 +19,7 @@ use crate::{
         ids::TenantId,
         violation::Violation,
     },
-    store::{Actor, StoreError},
+    store::{Actor, ClaimedJob, JobKinds, StoreError},
 };
 
 /// Longest step of one call.
@@ -28,6 +30,15 @@ const LEASE_SECONDS: i32 = 60;
 
 /// Jobs taken at a time.
 const BATCH: i64 = 100;
+
+/// How long one step waits in all for mail that another worker is sending.
+const MAIL_PATIENCE: Duration = Duration::from_secs(15);
+
+/// How long mail rests that could not be sent, in real time.
+const MAIL_REST_SECONDS: i32 = 30;
+
+/// Between two looks at what others hold.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// After so many tries of a job the step ends with what is wrong: more than those after which an item is given up. LC-APPLY-07
 const TRIES: i32 = 12;
@@ -74,15 +85,16 @@ pub async fn advance_clock(
     uow.events().append(actor, &[event]).await?;
     uow.commit().await?;
 
+    let mut step = Step { services, tenant, public_url, leaves_mail: false, waited_for_mail: Duration::ZERO };
     loop {
-        run_due(services, tenant, public_url).await?;
+        step.run_due().await?;
         match services.queue.next_due(tenant).await? {
             Some(due) if due <= target => set_clock(services, tenant, due).await?,
             Some(_) | None => break,
         };
     }
     let now = set_clock(services, tenant, target).await?;
-    run_due(services, tenant, public_url).await?;
+    step.run_due().await?;
     Ok(now)
 }
 
@@ -93,33 +105,65 @@ async fn set_clock(services: &Services, tenant: TenantId, instant: DateTime<Utc>
     Ok(now)
 }
 
-/// Runs what is due now, until nothing is: also what another worker holds is waited for, and what failed does not rest.
-async fn run_due(services: &Services, tenant: TenantId, public_url: &str) -> Result<(), Refused> {
-    loop {
-        let mut jobs = services.queue.claim(Some(tenant), BATCH, LEASE_SECONDS).await?;
-        if jobs.is_empty() {
-            jobs.extend(services.queue.claim_resting(tenant, LEASE_SECONDS).await?);
-        }
-        if jobs.is_empty() {
-            if !services.queue.due_elsewhere(tenant).await? {
-                return Ok(());
+/// One step of the clock under way.
+struct Step<'a> {
+    services: &'a Services,
+    tenant: TenantId,
+    public_url: &'a str,
+    /// The mail server does not answer: mail is left to be tried in real time. LC-NOTE-09
+    leaves_mail: bool,
+    /// For mail that others are sending.
+    waited_for_mail: Duration,
+}
+
+impl Step<'_> {
+    /// Runs what is due now, until nothing is: also what another worker holds is waited for, and what failed does not rest.
+    async fn run_due(&mut self) -> Result<(), Refused> {
+        let (queue, tenant) = (&self.services.queue, self.tenant);
+        loop {
+            let mut jobs = queue.claim(Some(tenant), BATCH, LEASE_SECONDS).await?;
+            if jobs.is_empty() {
+                jobs.extend(queue.claim_resting(tenant, LEASE_SECONDS).await?);
             }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            continue;
-        }
-        for job in jobs {
-            match run_job(services, &job, public_url).await {
-                Ok(Ran::Finished) => {}
-                // A mail server that is down does not stop the clock (LC-NOTE-09).
-                Ok(Ran::MailAgain(error)) => services.queue.release(&job, 30, &error.to_string()).await?,
-                Err(Refused::Store(StoreError::LeaseLost)) => {}
-                Err(error) => {
-                    services.queue.release(&job, 1, &error.to_string()).await?;
-                    if job.attempt >= TRIES {
-                        return Err(error);
-                    }
+            if jobs.is_empty() {
+                let others = queue.due_elsewhere(JobKinds::ButMail, tenant).await?;
+                if !others && (self.is_mail_left() || !queue.due_elsewhere(JobKinds::Mail, tenant).await?) {
+                    return Ok(());
                 }
+                tokio::time::sleep(PAUSE).await;
+                if !others {
+                    self.waited_for_mail += PAUSE;
+                }
+                continue;
+            }
+            for job in jobs {
+                self.run(&job).await?;
             }
         }
+    }
+
+    async fn run(&mut self, job: &ClaimedJob) -> Result<(), Refused> {
+        let queue = &self.services.queue;
+        if job.job.is_mail() && self.is_mail_left() {
+            return Ok(queue.put_back(job, MAIL_REST_SECONDS, "the mail server does not answer").await?);
+        }
+        match run_job(self.services, job, self.public_url).await {
+            Ok(Ran::Finished) | Err(Refused::Store(StoreError::LeaseLost)) => Ok(()),
+            // A mail server that is down does not stop the clock.
+            Ok(Ran::MailAgain(error)) => Ok(queue.release(job, MAIL_REST_SECONDS, &error.to_string()).await?),
+            Ok(Ran::MailNotTried(_)) => {
+                Ok(queue.put_back(job, MAIL_REST_SECONDS, "the mail server does not answer").await?)
+            }
+            Err(error) => {
+                queue.release(job, 1, &error.to_string()).await?;
+                if job.attempt >= TRIES { Err(error) } else { Ok(()) }
+            }
+        }
+    }
+
+    /// Once is enough: a server that did not answer during a step has no other mail of this step wait for it.
+    fn is_mail_left(&mut self) -> bool {
+        self.leaves_mail |= self.services.mailer.rests_for().is_some() || self.waited_for_mail >= MAIL_PATIENCE;
+        self.leaves_mail
     }
 }

@@ -28,6 +28,8 @@ pub(super) enum Sent {
     Finished,
     /// To be tried again.
     Again(MailError),
+    /// Not tried: the server rests for so long.
+    NotTried(Duration),
 }
 
 /// A mail to be written and sent, as read from the store.
@@ -67,6 +69,7 @@ pub(super) async fn deliver(services: &Services, job: &ClaimedJob, mut letter: L
         (None, false) => End::Failed(Outcome::Obsolete, "there is no mail address"),
         (Some(address), false) => match hand_over(services, job, &mut letter, address).await? {
             Ok(passed_over) => End::Sent(passed_over),
+            Err(MailError::Resting(rest)) => return Ok(Sent::NotTried(rest)),
             Err(error @ MailError::Temporary(_)) if job.attempt < ATTEMPTS => return Ok(Sent::Again(error)),
             Err(error) => {
                 tracing::warn!(
@@ -78,7 +81,9 @@ pub(super) async fn deliver(services: &Services, job: &ClaimedJob, mut letter: L
                 End::Failed(
                     Outcome::GivenUp,
                     match error {
-                        MailError::Temporary(_) => "the mail server could not be reached or was busy",
+                        MailError::Temporary(_) | MailError::Resting(_) => {
+                            "the mail server could not be reached or was busy"
+                        }
                         MailError::Permanent(_) => "the mail server refused it",
                         MailError::Uncertain(_) => "the mail server did not say whether it took it",
                     },

@@ -1,5 +1,7 @@
 //! What a worker does with a claimed job. Each transition happens once, whoever runs it and whoever dies in it. LC-CONC-06
 
+use std::time::Duration;
+
 use super::{
     Refused, Services,
     carry_out_decisions::{Work, carry_out},
@@ -29,6 +31,8 @@ pub enum Ran {
     Finished,
     /// A mail that is to be tried again.
     MailAgain(MailError),
+    /// A mail that was not tried, for its server was silent a moment ago and rests for so long: to be put back.
+    MailNotTried(Duration),
 }
 
 impl From<Sent> for Ran {
@@ -36,12 +40,19 @@ impl From<Sent> for Ran {
         match sent {
             Sent::Finished => Self::Finished,
             Sent::Again(error) => Self::MailAgain(error),
+            Sent::NotTried(rest) => Self::MailNotTried(rest),
         }
     }
 }
 
 /// Runs a claimed job and ends it. On an error nothing was changed and the job is to be released.
 pub async fn run_job(services: &Services, job: &ClaimedJob, public_url: &str) -> Result<Ran, Refused> {
+    // Before anything is read for it.
+    if job.job.is_mail()
+        && let Some(rest) = services.mailer.rests_for()
+    {
+        return Ok(Ran::MailNotTried(rest));
+    }
     match &job.job {
         Job::OpenInstance { instance } => open_instance(services, job, *instance).await?,
         Job::OpenOccurrence { definition, occurrence, start_at } => {

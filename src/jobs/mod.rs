@@ -18,7 +18,7 @@ use crate::{
         run_job::{Ran, run_job},
     },
     domain::ids::TenantId,
-    store::{ClaimedJob, Job, StoreError},
+    store::{ClaimedJob, JobKinds, StoreError},
     telemetry::{self, JobResult},
 };
 
@@ -36,8 +36,10 @@ const MEASURE_EVERY: Duration = Duration::from_secs(15);
 /// How a worker works.
 #[derive(Clone, Copy, Debug)]
 pub struct WorkerSettings {
-    /// Jobs at the same time.
+    /// Jobs at the same time, mail aside.
     pub concurrency: usize,
+    /// Mails at the same time, in places of their own: they wait for their server, and nothing else waits for them. LC-NOTE-09
+    pub mail_concurrency: usize,
     /// For how long a job is claimed; renewed every third of it while the job runs.
     pub lease_seconds: i32,
     /// How long to wait when nothing was due and nobody called; up to half as much again, at random.
@@ -46,7 +48,7 @@ pub struct WorkerSettings {
 
 impl Default for WorkerSettings {
     fn default() -> Self {
-        Self { concurrency: 4, lease_seconds: 9, poll: Duration::from_millis(500) }
+        Self { concurrency: 4, mail_concurrency: 4, lease_seconds: 9, poll: Duration::from_millis(500) }
     }
 }
 
@@ -81,9 +83,33 @@ impl Worker {
 }
 
 async fn work(services: Services, public_url: Arc<str>, settings: WorkerSettings, stop: CancellationToken) {
-    let places = Arc::new(Semaphore::new(settings.concurrency));
+    let begin = |kinds, places| {
+        let public_url = Arc::clone(&public_url);
+        tokio::spawn(keep_working(services.clone(), public_url, kinds, places, settings, stop.clone()))
+    };
+    let parts = [
+        begin(JobKinds::ButMail, settings.concurrency),
+        begin(JobKinds::Mail, settings.mail_concurrency),
+        tokio::spawn(measure_backlog(services.clone(), stop.clone())),
+    ];
+    for part in parts {
+        if let Err(error) = part.await {
+            tracing::error!(%error, "a part of the worker ended by itself");
+        }
+    }
+}
+
+/// Claims and runs jobs of these kinds, so many at a time.
+async fn keep_working(
+    services: Services,
+    public_url: Arc<str>,
+    kinds: JobKinds,
+    places: usize,
+    settings: WorkerSettings,
+    stop: CancellationToken,
+) {
+    let places = Arc::new(Semaphore::new(places));
     let running = TaskTracker::new();
-    let measuring = tokio::spawn(measure_backlog(services.clone(), stop.clone()));
     let mut failures = 0;
     loop {
         // One place first: what is claimed must be run at once, or its lease ends before its turn.
@@ -100,7 +126,13 @@ async fn work(services: Services, public_url: Arc<str>, settings: WorkerSettings
         // Asked for before looking, so that no call between looking and waiting is missed.
         let called = services.work.notified();
         let limit = i64::try_from(free.len()).unwrap_or(i64::MAX);
-        let pause = match services.queue.claim(None, limit, settings.lease_seconds).await {
+        // Mail that cannot be tried is left where it is.
+        let rests = kinds == JobKinds::Mail && services.mailer.rests_for().is_some();
+        let claimed = match rests {
+            true => Ok(Vec::new()),
+            false => services.queue.claim_kinds(kinds, None, limit, settings.lease_seconds).await,
+        };
+        let pause = match claimed {
             Ok(jobs) if !jobs.is_empty() => {
                 failures = 0;
                 for (job, place) in jobs.into_iter().zip(free) {
@@ -135,9 +167,6 @@ async fn work(services: Services, public_url: Arc<str>, settings: WorkerSettings
     }
     running.close();
     running.wait().await;
-    if let Err(error) = measuring.await {
-        tracing::error!(%error, "measuring the backlog ended by itself");
-    }
 }
 
 /// Between `pause` and half as much again: workers that began together do not ask together for ever.
@@ -195,9 +224,11 @@ async fn attend(services: &Services, job: ClaimedJob, public_url: Arc<str>, leas
     };
     let (result, rest) = match ended {
         Ok(Ok(Ran::Finished)) => (JobResult::Finished, None),
-        Ok(Ok(Ran::MailAgain(error))) => {
-            let rest = backoff(FIRST_MAIL_BACKOFF_SECONDS, LONGEST_MAIL_BACKOFF_SECONDS, job.attempt);
-            (JobResult::Failed, Some((rest, chain(&error))))
+        Ok(Ok(Ran::MailAgain(error))) => (JobResult::Failed, Some((rest_of(&job), chain(&error)))),
+        Ok(Ok(Ran::MailNotTried(rest))) => {
+            telemetry::job_ran(job.job.kind(), JobResult::NotTried, began.elapsed());
+            put_back(services, &job, rest).await;
+            return JobResult::NotTried;
         }
         Ok(Err(Refused::Store(StoreError::LeaseLost))) => (JobResult::LeaseLost, None),
         Ok(Err(error)) => (JobResult::Failed, Some((rest_of(&job), chain(&error)))),
@@ -221,20 +252,18 @@ async fn attend(services: &Services, job: ClaimedJob, public_url: Arc<str>, leas
     result
 }
 
+/// Gives a mail back that was not tried, for its server rests.
+async fn put_back(services: &Services, job: &ClaimedJob, rest: Duration) {
+    let seconds = i32::try_from(rest.as_secs()).unwrap_or(i32::MAX).saturating_add(1);
+    if let Err(error) = services.queue.put_back(job, seconds, "the mail server does not answer").await {
+        tracing::warn!(job.id = %job.id, cause = chain(&error), "a mail could not be put back; its lease will end");
+    }
+}
+
 fn rest_of(job: &ClaimedJob) -> i32 {
-    match job.job {
-        Job::SendMail { .. } | Job::SendCombinedMail { .. } => {
-            backoff(FIRST_MAIL_BACKOFF_SECONDS, LONGEST_MAIL_BACKOFF_SECONDS, job.attempt)
-        }
-        Job::OpenOccurrence { .. }
-        | Job::OpenInstance { .. }
-        | Job::CloseStage { .. }
-        | Job::RemindStage { .. }
-        | Job::TellReviewers { .. }
-        | Job::ApplyDecisions { .. }
-        | Job::DeleteBlockedUsers { .. }
-        | Job::RunReport { .. }
-        | Job::ExpireReport { .. } => backoff(FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS, job.attempt),
+    match job.job.is_mail() {
+        true => backoff(FIRST_MAIL_BACKOFF_SECONDS, LONGEST_MAIL_BACKOFF_SECONDS, job.attempt),
+        false => backoff(FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS, job.attempt),
     }
 }
 

@@ -18,7 +18,7 @@ use super::*;
 use crate::{
     domain::ids::{InstanceId, JobId},
     mail::NoMailer,
-    store::{Backlog, JobQueue, Readiness, Store, UnitOfWork, issuers::StoredIssuer},
+    store::{Backlog, Job, JobQueue, Readiness, Store, UnitOfWork, issuers::StoredIssuer},
 };
 
 #[test]
@@ -158,10 +158,19 @@ impl Store for Stage {
 
 #[async_trait]
 impl JobQueue for Stage {
-    async fn claim(&self, _: Option<TenantId>, limit: i64, _: i32) -> Result<Vec<ClaimedJob>, StoreError> {
+    async fn claim_kinds(
+        &self,
+        kinds: JobKinds,
+        _: Option<TenantId>,
+        limit: i64,
+        _: i32,
+    ) -> Result<Vec<ClaimedJob>, StoreError> {
         let mut waiting = self.waiting.lock().unwrap();
-        let count = usize::try_from(limit).unwrap().min(waiting.len());
-        Ok(waiting.drain(..count).collect())
+        let limit = usize::try_from(limit).unwrap();
+        let (wanted, others): (Vec<_>, Vec<_>) = waiting.drain(..).partition(|waiting| kinds.include(&waiting.job));
+        waiting.extend(others);
+        waiting.extend(wanted.iter().skip(limit).cloned());
+        Ok(wanted.into_iter().take(limit).collect())
     }
 
     async fn claim_resting(&self, _: TenantId, _: i32) -> Result<Option<ClaimedJob>, StoreError> {
@@ -189,11 +198,15 @@ impl JobQueue for Stage {
         Ok(())
     }
 
+    async fn put_back(&self, _: &ClaimedJob, _: i32, _: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn next_due(&self, _: TenantId) -> Result<Option<DateTime<Utc>>, StoreError> {
         Ok(None)
     }
 
-    async fn due_elsewhere(&self, _: TenantId) -> Result<bool, StoreError> {
+    async fn due_elsewhere(&self, _: JobKinds, _: TenantId) -> Result<bool, StoreError> {
         Ok(false)
     }
 

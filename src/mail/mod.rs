@@ -2,15 +2,18 @@
 
 mod facts;
 mod language;
+mod rest;
 mod smtp;
 mod templates;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 pub use facts::{MOST_RESOURCES, MailFacts, Matter, Request, Variable, variables};
-pub use smtp::{MailConfigError, SmtpMailer};
+pub use smtp::{MailConfigError, Patience, SmtpMailer};
 pub use templates::{MailParts, TemplateFault, built_in, check, render};
 
 /// A mail ready to go out.
@@ -36,6 +39,9 @@ pub enum MailError {
     /// Trying again does not help.
     #[error("the mail cannot be delivered")]
     Permanent(#[source] Cause),
+    /// It was not tried, for the server was silent a moment ago; the time until it is asked again.
+    #[error("the mail server does not answer")]
+    Resting(Duration),
     /// It was handed over and the answer never came: it may have gone out. LC-NOTE-08
     #[error("the mail server did not say whether it took the mail")]
     Uncertain(#[source] Cause),
@@ -49,6 +55,11 @@ pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 pub trait Mailer: Send + Sync {
     /// Does everything up to the mail's text; until then nothing was sent. [`MailError::Uncertain`] is no answer here.
     async fn prepare(&self, mail: &Mail) -> Result<Box<dyn PreparedMail>, MailError>;
+    /// For how long mail is better not tried: its server did not answer a moment ago. Whatever is tried meanwhile is
+    /// [`MailError::Resting`].
+    fn rests_for(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// A mail for which everything is ready. Dropping it sends nothing.

@@ -19,15 +19,42 @@ use lettre::{
     },
 };
 use percent_encoding::percent_decode_str;
-use tokio::{sync::Mutex, time::timeout};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
 use url::{Host, Url};
 
-use super::{Mail, MailError, Mailer, PreparedMail};
+use super::{Mail, MailError, Mailer, PreparedMail, rest::Rest};
 
-/// How long the server may take to be ready for a mail, and again to take it.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a server is waited for, step by step.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For a connection: made, greeted, encrypted, logged in.
+    pub connection: Duration,
+    /// Until it waits for a mail's text.
+    pub envelope: Duration,
+    /// Until it has taken it.
+    pub text: Duration,
+    /// How long it is left alone when it did not answer in time; longer when it does not the next time.
+    pub rest: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            connection: Duration::from_secs(15),
+            envelope: Duration::from_secs(15),
+            text: Duration::from_secs(30),
+            rest: Duration::from_secs(15),
+        }
+    }
+}
+
 /// Connections kept for the next mail.
 const MOST_IDLE: usize = 4;
+/// How long a connection that was kept may take to say that it is still there.
+const KEPT_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Sends through one SMTP server over connections that are used again.
 pub struct SmtpMailer {
@@ -38,6 +65,8 @@ pub struct SmtpMailer {
     credentials: Option<Credentials>,
     from: Mailbox,
     idle: Arc<Mutex<Vec<AsyncSmtpConnection>>>,
+    patience: Patience,
+    rest: Arc<Rest>,
 }
 
 /// When a connection is encrypted.
@@ -122,7 +151,14 @@ impl SmtpMailer {
             credentials,
             from: from.parse().map_err(MailConfigError::From)?,
             idle: Arc::default(),
+            patience: Patience::default(),
+            rest: Arc::new(rest(Patience::default())),
         })
+    }
+
+    /// The same with another patience.
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { patience, rest: Arc::new(rest(patience)), ..self }
     }
 
     /// A connection that is ready for a mail.
@@ -131,7 +167,7 @@ impl SmtpMailer {
             let kept = self.idle.lock().await.pop();
             let Some(mut kept) = kept else { break };
             // The server may have had enough of it meanwhile.
-            if kept.test_connected().await {
+            if timeout(KEPT_PATIENCE, kept.test_connected()).await.unwrap_or(false) {
                 return Ok(kept);
             }
         }
@@ -141,7 +177,7 @@ impl SmtpMailer {
         };
         let server = (self.host.as_str(), self.port);
         let mut connection =
-            AsyncSmtpConnection::connect_tokio1(server, Some(PATIENCE), &self.hello, from_the_start, None).await?;
+            AsyncSmtpConnection::connect_tokio1(server, None, &self.hello, from_the_start, None).await?;
         match &self.security {
             Security::Required(parameters) => connection.starttls(parameters.clone(), &self.hello).await?,
             Security::Offered(parameters) if connection.can_starttls() => {
@@ -156,8 +192,12 @@ impl SmtpMailer {
     }
 
     /// Has the server say that it waits for the mail's text. Until then nothing was sent.
-    async fn announce(&self, envelope: &Envelope, text: &[u8]) -> Result<AsyncSmtpConnection, SmtpError> {
-        let mut connection = self.connection().await?;
+    async fn announce(
+        &self,
+        mut connection: AsyncSmtpConnection,
+        envelope: &Envelope,
+        text: &[u8],
+    ) -> Result<AsyncSmtpConnection, SmtpError> {
         let mut parameters = Vec::new();
         let mut addresses = envelope.to().iter().chain(envelope.from());
         if addresses.any(|address| !AsRef::<str>::as_ref(address).is_ascii()) {
@@ -201,11 +241,33 @@ fn tls_parameters(host: &str, authority_pem: Option<&[u8]>) -> Result<TlsParamet
     builder.build_rustls().map_err(MailConfigError::Tls)
 }
 
-/// Before the text was sent everything but the server's final word may be tried again.
-fn before_the_text(error: SmtpError) -> MailError {
-    match error.is_permanent() {
-        true => MailError::Permanent(Box::new(error)),
-        false => MailError::Temporary(Box::new(error)),
+fn rest(Patience { connection, envelope, text, rest }: Patience) -> Rest {
+    Rest::new(rest, connection + envelope + text)
+}
+
+/// The step, or why it did not come to its end in time. Until the text was sent everything but the server's final word may be tried
+/// again.
+async fn in_time<T>(
+    rest: &Rest,
+    patience: Duration,
+    step: impl Future<Output = Result<T, SmtpError>>,
+) -> Result<T, MailError> {
+    match timeout(patience, step).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => {
+            match error.is_timeout() {
+                true => rest.silent(Instant::now()),
+                false => rest.answered(),
+            }
+            match error.is_permanent() {
+                true => Err(MailError::Permanent(Box::new(error))),
+                false => Err(MailError::Temporary(Box::new(error))),
+            }
+        }
+        Err(elapsed) => {
+            rest.silent(Instant::now());
+            Err(MailError::Temporary(Box::new(elapsed)))
+        }
     }
 }
 
@@ -214,10 +276,16 @@ impl Mailer for SmtpMailer {
     async fn prepare(&self, mail: &Mail) -> Result<Box<dyn PreparedMail>, MailError> {
         let message = self.message(mail)?;
         let text = message.formatted();
-        let announced = timeout(PATIENCE, self.announce(message.envelope(), &text)).await;
-        let connection =
-            announced.map_err(|elapsed| MailError::Temporary(Box::new(elapsed)))?.map_err(before_the_text)?;
-        Ok(Box::new(Announced { connection, text, idle: Arc::clone(&self.idle) }))
+        self.rest.admit(Instant::now()).map_err(MailError::Resting)?;
+        let connection = in_time(&self.rest, self.patience.connection, self.connection()).await?;
+        let announced = self.announce(connection, message.envelope(), &text);
+        let connection = in_time(&self.rest, self.patience.envelope, announced).await?;
+        let (idle, rest) = (Arc::clone(&self.idle), Arc::clone(&self.rest));
+        Ok(Box::new(Announced { connection, text, idle, rest, patience: self.patience.text }))
+    }
+
+    fn rests_for(&self) -> Option<Duration> {
+        self.rest.lasts(Instant::now())
     }
 }
 
@@ -226,24 +294,34 @@ struct Announced {
     connection: AsyncSmtpConnection,
     text: Vec<u8>,
     idle: Arc<Mutex<Vec<AsyncSmtpConnection>>>,
+    rest: Arc<Rest>,
+    patience: Duration,
 }
 
 #[async_trait]
 impl PreparedMail for Announced {
     async fn hand_over(self: Box<Self>) -> Result<(), MailError> {
-        let Self { mut connection, text, idle } = *self;
-        match timeout(PATIENCE, connection.message(&text)).await {
-            Ok(Ok(_)) => {
-                let mut idle = idle.lock().await;
-                if idle.len() < MOST_IDLE {
-                    idle.push(connection);
+        let Self { mut connection, text, idle, rest, patience } = *self;
+        match timeout(patience, connection.message(&text)).await {
+            Ok(taken) => {
+                rest.answered();
+                match taken {
+                    Ok(_) => {
+                        let mut idle = idle.lock().await;
+                        if idle.len() < MOST_IDLE {
+                            idle.push(connection);
+                        }
+                        Ok(())
+                    }
+                    Err(error) if error.is_permanent() => Err(MailError::Permanent(Box::new(error))),
+                    Err(error) if error.is_transient() => Err(MailError::Temporary(Box::new(error))),
+                    Err(error) => Err(MailError::Uncertain(Box::new(error))),
                 }
-                Ok(())
             }
-            Ok(Err(error)) if error.is_permanent() => Err(MailError::Permanent(Box::new(error))),
-            Ok(Err(error)) if error.is_transient() => Err(MailError::Temporary(Box::new(error))),
-            Ok(Err(error)) => Err(MailError::Uncertain(Box::new(error))),
-            Err(elapsed) => Err(MailError::Uncertain(Box::new(elapsed))),
+            Err(elapsed) => {
+                rest.silent(Instant::now());
+                Err(MailError::Uncertain(Box::new(elapsed)))
+            }
         }
     }
 }

@@ -698,6 +698,22 @@ impl Job {
         }
     }
 
+    /// Whether it waits for a mail server.
+    pub const fn is_mail(&self) -> bool {
+        match self {
+            Self::SendCombinedMail { .. } | Self::SendMail { .. } => true,
+            Self::OpenOccurrence { .. }
+            | Self::OpenInstance { .. }
+            | Self::CloseStage { .. }
+            | Self::ApplyDecisions { .. }
+            | Self::DeleteBlockedUsers { .. }
+            | Self::RemindStage { .. }
+            | Self::TellReviewers { .. }
+            | Self::RunReport { .. }
+            | Self::ExpireReport { .. } => false,
+        }
+    }
+
     /// What makes it unique within its kind.
     pub fn key(&self) -> String {
         match self {
@@ -719,6 +735,25 @@ impl Job {
             Self::SendMail { mail, instance, ordinal, recipient, sequence } => {
                 format!("{}/{instance}/{ordinal}/{recipient}/{sequence}", mail.key())
             }
+        }
+    }
+}
+
+/// Which jobs are meant: mail waits for its server, and nothing else waits for mail. LC-NOTE-09
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobKinds {
+    All,
+    Mail,
+    ButMail,
+}
+
+impl JobKinds {
+    /// Whether this job is one of them.
+    pub const fn include(self, job: &Job) -> bool {
+        match self {
+            Self::All => true,
+            Self::Mail => job.is_mail(),
+            Self::ButMail => !job.is_mail(),
         }
     }
 }
@@ -794,6 +829,16 @@ pub trait JobQueue: Send + Sync {
         tenant: Option<TenantId>,
         limit: i64,
         lease_seconds: i32,
+    ) -> Result<Vec<ClaimedJob>, StoreError> {
+        self.claim_kinds(JobKinds::All, tenant, limit, lease_seconds).await
+    }
+    /// The same of these kinds only.
+    async fn claim_kinds(
+        &self,
+        kinds: JobKinds,
+        tenant: Option<TenantId>,
+        limit: i64,
+        lease_seconds: i32,
     ) -> Result<Vec<ClaimedJob>, StoreError>;
     /// Takes the job of a tenant that failed and has rested longest, before it was to be tried again; mail aside, which waits for its
     /// server.
@@ -807,11 +852,13 @@ pub trait JobQueue: Send + Sync {
     async fn take_back(&self, job: &ClaimedJob) -> Result<(), StoreError>;
     /// Gives a failed job back, to be tried again after `delay_seconds`.
     async fn release(&self, job: &ClaimedJob, delay_seconds: i32, error: &str) -> Result<(), StoreError>;
+    /// Gives a job back that could not be tried, for `delay_seconds`; it has its tries still before it.
+    async fn put_back(&self, job: &ClaimedJob, delay_seconds: i32, reason: &str) -> Result<(), StoreError>;
     /// When the earliest unfinished job of a tenant falls due, in its time, those waiting for another try aside; `None` when
     /// nothing is pending.
     async fn next_due(&self, tenant: TenantId) -> Result<Option<DateTime<Utc>>, StoreError>;
-    /// Whether another worker holds a due job of this tenant.
-    async fn due_elsewhere(&self, tenant: TenantId) -> Result<bool, StoreError>;
+    /// Whether another worker holds a due job of this tenant, of these kinds.
+    async fn due_elsewhere(&self, kinds: JobKinds, tenant: TenantId) -> Result<bool, StoreError>;
     /// How many jobs are due and unfinished, and how late the latest is, in seconds; for metrics.
     async fn backlog(&self) -> Result<Backlog, StoreError>;
 }

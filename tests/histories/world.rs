@@ -370,6 +370,7 @@ impl<'a> World<'a> {
             match run_job(&services, &job, "https://reviews.example").await {
                 Ok(Ran::Finished) => told(Ok(())),
                 Ok(Ran::MailAgain(error)) => Told { answer: Answer::Failure, text: error.to_string() },
+                Ok(Ran::MailNotTried(rest)) => Told { answer: Answer::Failure, text: format!("{rest:?}") },
                 Err(refused) => told(Err(refused)),
             }
         }

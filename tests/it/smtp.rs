@@ -3,7 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use attestry::mail::{Mail, MailError, Mailer, SmtpMailer};
+use attestry::{
+    jobs::{Worker, WorkerSettings},
+    mail::{Mail, MailError, Mailer, Patience, SmtpMailer},
+};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{
     ServerConfig,
@@ -14,7 +17,7 @@ use serde_json::json;
 
 use crate::{
     smtp_sink::{Encryption, Guard, Password, SmtpSink},
-    support::{Company, Tenant, mailed},
+    support::{Company, Database, Tenant, eventually, mailed, stage, user},
 };
 
 /// An authority of a company, and a server's certificate from it.
@@ -164,6 +167,105 @@ async fn a_mail_whose_answer_got_lost_is_not_sent_again() {
     let failed = t.events_of("Mail failed").await;
     assert_eq!(failed.len(), 1);
     assert_eq!(failed[0]["after"]["reason"], "the mail server did not say whether it took it");
+}
+
+/// Longer than any test.
+const AGES: Duration = Duration::from_secs(3_600);
+
+/// LC-NOTE-09: a place for every mail that waits, and as many again for what is due.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_says_nothing_keeps_no_stage_from_closing() {
+    let sink = SmtpSink::start().await.unwrap();
+    sink.fall_silent();
+    let patience = Patience { connection: AGES, envelope: AGES, text: AGES, rest: AGES };
+    let mailer = mailer(&format!("smtp://{}", sink.address()), None).with_patience(patience);
+    let t = Tenant::on(Database::own().await, Arc::new(mailer), true).await;
+    Company::finance().import(&t).await;
+    let settings = WorkerSettings::default();
+    let stages = [stage(1, 3, &[user("mia")], &[], &[]), stage(2, 3, &[user("noor")], &[], &[])];
+    let review = t.review().stages(&stages).setting("mailNotificationsEnabled", json!(true)).create().await;
+    // More mails than places of both kinds.
+    for _ in 0..settings.concurrency + settings.mail_concurrency {
+        t.review().setting("mailNotificationsEnabled", json!(true)).create().await;
+    }
+    let worker = Worker::spawn(t.services.clone(), "https://reviews.example".to_owned(), settings);
+    let places = u32::try_from(settings.mail_concurrency).unwrap();
+    eventually("mail waits in every place it has", async || sink.connections() == places).await;
+
+    t.advance_without_jobs("P3D").await;
+    eventually("the stage closes", async || review.stage_statuses().await == ["Completed", "InProgress"]).await;
+    t.advance_without_jobs("P3D").await;
+    eventually("the review is over", async || review.status().await == "Completed").await;
+
+    assert_eq!(sink.connections(), places, "no mail took another's place");
+    sink.speak();
+    worker.shutdown().await;
+}
+
+/// LC-NOTE-09
+#[tokio::test]
+async fn a_server_that_says_nothing_is_left_alone_for_a_while() {
+    let sink = SmtpSink::start().await.unwrap();
+    sink.fall_silent();
+    let brief = Duration::from_millis(50);
+    let patience = |rest| Patience { connection: brief, envelope: AGES, text: AGES, rest };
+    let url = format!("smtp://{}", sink.address());
+
+    let resting = mailer(&url, None).with_patience(patience(AGES));
+    assert_eq!(resting.rests_for(), None);
+    assert!(matches!(send(&resting).await, Err(MailError::Temporary(_))));
+    assert!(matches!(send(&resting).await, Err(MailError::Resting(_))));
+    assert!(resting.rests_for().is_some());
+    assert_eq!(sink.connections(), 1);
+
+    let rested = mailer(&url, None).with_patience(patience(Duration::ZERO));
+    assert!(matches!(send(&rested).await, Err(MailError::Temporary(_))));
+    assert!(matches!(send(&rested).await, Err(MailError::Temporary(_))), "it is asked again");
+    sink.speak();
+    let rested = rested.with_patience(Patience::default());
+    send(&rested).await.unwrap();
+    assert_eq!((rested.rests_for(), sink.mails().len()), (None, 1));
+}
+
+/// LC-NOTE-09: mail waits in real time, whatever the clock of a sandbox does, and loses none of its tries.
+#[tokio::test]
+async fn a_server_that_says_nothing_holds_up_the_clock_of_a_sandbox_once_at_most() {
+    let sink = SmtpSink::start().await.unwrap();
+    sink.fall_silent();
+    let patience = Patience { connection: Duration::from_millis(50), envelope: AGES, text: AGES, rest: AGES };
+    let mailer = mailer(&format!("smtp://{}", sink.address()), None).with_patience(patience);
+    let mut t = Tenant::with_mailer(Arc::new(mailer)).await;
+    Company::finance().import(&t).await;
+    let stages = [stage(1, 3, &[user("mia")], &[], &[]), stage(2, 3, &[user("noor")], &[], &[])];
+    let review = t
+        .review()
+        .stages(&stages)
+        .setting("mailNotificationsEnabled", json!(true))
+        .setting("reminderNotificationsEnabled", json!(true))
+        .create()
+        .await;
+
+    t.advance("P10D").await;
+
+    assert_eq!(review.status().await, "Completed");
+    assert_eq!(sink.connections(), 1, "one mail found out, and the others did not wait");
+    let jobs = t.table("jobs").await;
+    let mails = jobs.iter().filter(|job| job["kind"] == "send_mail");
+    let mut tries: Vec<_> = mails.map(|job| (job["attempts"].as_i64().unwrap(), job["outcome"].clone())).collect();
+    tries.sort_by_key(|tries| tries.0);
+    let waiting = json!(null);
+    assert_eq!(
+        tries,
+        [(0, waiting.clone()), (0, waiting.clone()), (0, waiting.clone()), (0, waiting.clone()), (1, waiting)]
+    );
+
+    // What is still wanted follows when the server speaks again.
+    sink.speak();
+    t.services.mailer =
+        Arc::new(SmtpMailer::new(&format!("smtp://{}", sink.address()), "reviews@attestry.example").unwrap());
+    t.end_backoff().await;
+    t.run_jobs().await;
+    assert_eq!(mailed(&sink), ["carla"]);
 }
 
 /// LC-NOTE-09

@@ -54,7 +54,12 @@ async fn two_workers_with_hundreds_of_due_jobs_of_several_tenants_do_each_once()
         }
         tenants.push(t);
     }
-    let settings = WorkerSettings { concurrency: 3, lease_seconds: 30, poll: Duration::from_millis(20) };
+    let settings = WorkerSettings {
+        concurrency: 3,
+        lease_seconds: 30,
+        poll: Duration::from_millis(20),
+        ..WorkerSettings::default()
+    };
     let workers: Vec<_> = (0..2).map(|_| Worker::spawn(services(&database), URL.to_owned(), settings)).collect();
     let all = i64::try_from(TENANTS * REVIEWS).unwrap();
     eventually("every review runs", async || {

@@ -120,6 +120,7 @@ struct Kept {
     refusals: AtomicU32,
     losses: AtomicU32,
     connections: AtomicU32,
+    silent: watch::Sender<bool>,
     guard: Guard,
 }
 
@@ -155,6 +156,7 @@ impl SmtpSink {
             refusals: AtomicU32::new(0),
             losses: AtomicU32::new(0),
             connections: AtomicU32::new(0),
+            silent: watch::Sender::new(false),
             guard,
         });
         let address = listener.local_addr()?;
@@ -191,6 +193,16 @@ impl SmtpSink {
     /// Keeps the next `count` mails, and hangs up before it says so.
     pub fn hang_up_on_next(&self, count: u32) {
         self.kept.losses.store(count, Ordering::SeqCst);
+    }
+
+    /// From now on it takes connections and says nothing, until [`SmtpSink::speak`].
+    pub fn fall_silent(&self) {
+        self.kept.silent.send_replace(true);
+    }
+
+    /// Says what it had to say.
+    pub fn speak(&self) {
+        self.kept.silent.send_replace(false);
     }
 
     /// How many connections were made.
@@ -500,6 +512,8 @@ impl Session {
     }
 
     async fn answer(&mut self, line: &str) -> io::Result<()> {
+        let mut silent = self.kept.silent.subscribe();
+        silent.wait_for(|silent| !silent).await.map_err(|_| io::ErrorKind::BrokenPipe)?;
         tokio::time::timeout(SILENCE, self.stream.write_all(format!("{line}\r\n").as_bytes())).await?
     }
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{PgStore, PgUnitOfWork, unit_of_work::OpenTransaction};
 use crate::{
     domain::ids::{JobId, TenantId},
-    store::{Backlog, ClaimedJob, Job, JobQueue, JobRepository, NewJob, Outcome, StoreError},
+    store::{Backlog, ClaimedJob, Job, JobKinds, JobQueue, JobRepository, NewJob, Outcome, StoreError},
 };
 
 #[async_trait]
@@ -193,6 +193,43 @@ impl From<ClaimedRow> for ClaimedJob {
     }
 }
 
+/// Takes due jobs that meet a condition on their kinds.
+macro_rules! claim {
+    ($connection:expr, $condition:literal, $limit:expr, $lease_seconds:expr, $tenant:expr) => {
+        sqlx::query_as!(
+            ClaimedRow,
+            "with due as (
+                select tenant_id, job_id, run_at
+                  from jobs
+                 where finished_at is null
+                   and run_at <= clock_timestamp()
+                   and (leased_until is null or leased_until < clock_timestamp())
+                   and ($3::uuid is null or tenant_id = $3)
+                   " + $condition + "
+                 order by run_at, tenant_id, job_id
+                 limit $1
+                   for no key update skip locked
+            )
+            update jobs j
+               set leased_until = clock_timestamp() + make_interval(secs => $2),
+                   lease_id = gen_random_uuid(),
+                   attempts = j.attempts + 1,
+                   last_error = null
+              from due
+             where j.tenant_id = due.tenant_id
+               and j.job_id = due.job_id
+            returning j.tenant_id, j.job_id, j.payload as \"payload: Json<Job>\", j.due_at, j.attempts, j.lease_id as \"lease_id!\",
+                      j.handed_over_at is not null as \"handed_over!\",
+                      extract(epoch from clock_timestamp() - due.run_at)::double precision as \"late_by!\"",
+            $limit,
+            f64::from($lease_seconds),
+            $tenant,
+        )
+        .fetch_all($connection)
+        .await?
+    };
+}
+
 async fn tenants_of_jobs(connection: &mut PgConnection) -> Result<Backlog, StoreError> {
     let row = sqlx::query!(
         r#"
@@ -209,45 +246,25 @@ async fn tenants_of_jobs(connection: &mut PgConnection) -> Result<Backlog, Store
 
 #[async_trait]
 impl JobQueue for PgStore {
-    async fn claim(
+    async fn claim_kinds(
         &self,
+        kinds: JobKinds,
         tenant: Option<TenantId>,
         limit: i64,
         lease_seconds: i32,
     ) -> Result<Vec<ClaimedJob>, StoreError> {
         let mut transaction = self.begin_as_worker().await?;
-        let rows = sqlx::query_as!(
-            ClaimedRow,
-            r#"
-            with due as (
-                select tenant_id, job_id, run_at
-                  from jobs
-                 where finished_at is null
-                   and run_at <= clock_timestamp()
-                   and (leased_until is null or leased_until < clock_timestamp())
-                   and ($3::uuid is null or tenant_id = $3)
-                 order by run_at, tenant_id, job_id
-                 limit $1
-                   for no key update skip locked
-            )
-            update jobs j
-               set leased_until = clock_timestamp() + make_interval(secs => $2),
-                   lease_id = gen_random_uuid(),
-                   attempts = j.attempts + 1,
-                   last_error = null
-              from due
-             where j.tenant_id = due.tenant_id
-               and j.job_id = due.job_id
-            returning j.tenant_id, j.job_id, j.payload as "payload: Json<Job>", j.due_at, j.attempts, j.lease_id as "lease_id!",
-                      j.handed_over_at is not null as "handed_over!",
-                      extract(epoch from clock_timestamp() - due.run_at)::double precision as "late_by!"
-            "#,
-            limit,
-            f64::from(lease_seconds),
-            tenant.map(TenantId::as_uuid),
-        )
-        .fetch_all(transaction.connection()?)
-        .await?;
+        let (connection, tenant) = (transaction.connection()?, tenant.map(TenantId::as_uuid));
+        // The kinds are literals: only so the index that leaves mail out can be chosen.
+        let rows = match kinds {
+            JobKinds::All => claim!(connection, "", limit, lease_seconds, tenant),
+            JobKinds::Mail => {
+                claim!(connection, "and kind in ('send_mail', 'send_combined_mail')", limit, lease_seconds, tenant)
+            }
+            JobKinds::ButMail => {
+                claim!(connection, "and kind not in ('send_mail', 'send_combined_mail')", limit, lease_seconds, tenant)
+            }
+        };
         transaction.commit().await?;
         let mut jobs: Vec<ClaimedJob> = rows.into_iter().map(ClaimedJob::from).collect();
         jobs.sort_by_key(|job| (job.due_at, job.id));
@@ -382,6 +399,33 @@ impl JobQueue for PgStore {
         Ok(())
     }
 
+    async fn put_back(&self, job: &ClaimedJob, delay_seconds: i32, reason: &str) -> Result<(), StoreError> {
+        let mut transaction = self.begin_as_worker().await?;
+        sqlx::query!(
+            r#"
+            update jobs
+               set leased_until = null,
+                   lease_id = null,
+                   attempts = attempts - 1,
+                   last_error = $4,
+                   run_at = clock_timestamp() + make_interval(secs => $5)
+             where tenant_id = $1
+               and job_id = $2
+               and lease_id = $3
+               and finished_at is null
+            "#,
+            job.tenant.as_uuid(),
+            job.id.as_uuid(),
+            job.lease,
+            reason,
+            f64::from(delay_seconds),
+        )
+        .execute(transaction.connection()?)
+        .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
     async fn next_due(&self, tenant: TenantId) -> Result<Option<DateTime<Utc>>, StoreError> {
         let mut transaction = self.begin_as_worker().await?;
         let due = sqlx::query_scalar!(
@@ -400,7 +444,7 @@ impl JobQueue for PgStore {
         Ok(due)
     }
 
-    async fn due_elsewhere(&self, tenant: TenantId) -> Result<bool, StoreError> {
+    async fn due_elsewhere(&self, kinds: JobKinds, tenant: TenantId) -> Result<bool, StoreError> {
         let mut transaction = self.begin_as_worker().await?;
         let held = sqlx::query_scalar!(
             r#"
@@ -410,9 +454,12 @@ impl JobQueue for PgStore {
                  where tenant_id = $1
                    and finished_at is null
                    and run_at <= clock_timestamp()
-                   and leased_until >= clock_timestamp()) as "held!"
+                   and leased_until >= clock_timestamp()
+                   and case when kind in ('send_mail', 'send_combined_mail') then $2::boolean else $3::boolean end) as "held!"
             "#,
             tenant.as_uuid(),
+            kinds != JobKinds::ButMail,
+            kinds != JobKinds::Mail,
         )
         .fetch_one(transaction.connection()?)
         .await?;

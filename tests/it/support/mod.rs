@@ -240,6 +240,7 @@ impl Tenant {
                     Ran::MailAgain(error) => {
                         self.services.queue.release(&job, 3_600, &error.to_string()).await.unwrap();
                     }
+                    Ran::MailNotTried(_) => self.services.queue.put_back(&job, 3_600, "not tried").await.unwrap(),
                 }
                 ran += 1;
             }
