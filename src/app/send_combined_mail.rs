@@ -31,17 +31,19 @@ pub(super) async fn send_combined_mail(
     let limit = i64::try_from(MOST_RESOURCES).unwrap_or(i64::MAX);
     let reviewed = uow.mail().reviewed_together(id, occurrence, recipient, limit).await?;
     let Some(first) = reviewed.instances.first() else { return nothing_to_send(uow, job).await };
+    // The instances of an occurrence start with the same settings. LC-DEF-22
+    let Some(instance) = uow.instances().find(id, first.id).await? else { return nothing_to_send(uow, job).await };
     let instances = link_to_instances(public_url, &definition);
     let link = match reviewed.total {
         1 => format!("{instances}/{}", first.id),
         _ => format!("{instances}/filterByCurrentUser(on='reviewer')"),
     };
     let ends_at = first.ends_at;
-    let kind = match definition.draft.is_multi_stage() {
+    let kind = match instance.multi_stage {
         true => MailKind::StageStarted,
         false => MailKind::ReviewStarted,
     };
-    let stage_count = i16::try_from(definition.draft.stages.len().max(1)).unwrap_or(i16::MAX);
+    let stage_count = uow.stages().list(instance.id).await?.first().map_or(1, |entry| entry.stage.stage_count);
     let listed = i64::try_from(reviewed.instances.len()).unwrap_or(i64::MAX);
     let letter = Letter {
         kind,
@@ -61,8 +63,8 @@ pub(super) async fn send_combined_mail(
             resources: reviewed.instances.into_iter().map(|instance| instance.resource).collect(),
             ends_at,
             link,
-            applied_automatically: definition.draft.settings.auto_apply_decisions_enabled,
-            matter: Matter::Request(request(&definition, None, 1, stage_count)),
+            applied_automatically: instance.settings.auto_apply_decisions_enabled,
+            matter: Matter::Request(request(&definition, &instance, None, 1, stage_count)),
         },
     };
     drop(uow);

@@ -48,7 +48,8 @@ pub(super) async fn send_mail(
     let matter = match order.mail.purpose() {
         Purpose::Asks | Purpose::Reminds => match (stage, open_items(&mut *uow, stage, order).await?) {
             (Some(entry), Some(open)) if is_wanted(&mut *uow, order, open).await? => {
-                Some(Matter::Request(request(&definition, Some(open), entry.stage.ordinal, entry.stage.stage_count)))
+                let (ordinal, count) = (entry.stage.ordinal, entry.stage.stage_count);
+                Some(Matter::Request(request(&definition, &instance, Some(open), ordinal, count)))
             }
             (_, _) => None,
         },
@@ -86,14 +87,16 @@ async fn find(uow: &mut dyn UnitOfWork, id: InstanceId) -> Result<Option<(Defini
     Ok(uow.definitions().find(definition).await?.zip(instance))
 }
 
-/// What a reviewer is told of the review he is asked to answer in.
+/// What a reviewer is told of the review he is asked to answer in. What becomes of people without an answer is the instance's to say:
+/// it keeps what it started with. LC-DEF-22
 pub(super) fn request(
     definition: &Definition,
+    instance: &Instance,
     open_items: Option<i64>,
     stage: StageOrdinal,
     stage_count: StageOrdinal,
 ) -> Request {
-    let settings = &definition.draft.settings;
+    let settings = &instance.settings;
     Request {
         asked_by: definition.created_by.display_name.clone(),
         description: definition.draft.description_for_reviewers.clone(),

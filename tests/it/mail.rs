@@ -110,6 +110,48 @@ async fn reviewers_are_told_what_they_are_asked_for() {
     says(&mails["mia"], "Reminder: ", &with(&["Your answers still open: 3", "Some of your answers are still missing"]));
 }
 
+/// LC-DEF-22: what a reviewer is told of people without an answer is what will become of them, whatever was changed meanwhile.
+#[tokio::test]
+async fn a_running_review_tells_the_default_decision_it_started_with() {
+    let (t, sink) = Tenant::with_finance_and_mail().await;
+    let review = t
+        .review()
+        .setting("defaultDecisionEnabled", json!(true))
+        .setting("defaultDecision", json!("Deny"))
+        .setting("autoApplyDecisionsEnabled", json!(true))
+        .running()
+        .await;
+    let keep = json!({ "settings": { "defaultDecision": "Approve", "autoApplyDecisionsEnabled": false } });
+    t.as_admin().patch(&review.path(), &keep).await.is(204);
+
+    t.as_admin().act(&format!("{}/sendReminder", review.instance_path())).await.is(204);
+    t.run_jobs().await;
+
+    let told = ["is set to remove access", "its results take effect automatically"];
+    says(&by_recipient(&sink)["mia"], "Reminder: ", &told);
+    t.advance("P10D").await;
+    let decided = review.item("ana").await;
+    assert_eq!((&decided["decision"], &decided["applyResult"]), (&json!("Deny"), &json!("AppliedSuccessfully")));
+}
+
+/// LC-DEF-22, LC-NOTE-06
+#[tokio::test]
+async fn a_mail_about_many_groups_tells_the_default_decision_they_started_with() {
+    let sink = SmtpSink::start().await.unwrap();
+    let t = Tenant::with_mail_to(&sink).await;
+    many_groups().import(&t).await;
+    sink.refuse_next(u32::MAX);
+    let review = of_every_group(&t, &[]).await;
+    let deny = json!({ "settings": { "defaultDecisionEnabled": true, "defaultDecision": "Deny" } });
+    t.as_admin().patch(&review.path(), &deny).await.is(204);
+
+    sink.refuse_next(0);
+    t.end_backoff().await;
+    t.run_jobs().await;
+
+    says(&by_recipient(&sink)["pete"], "Please review access to club and 2 more by ", &["access stays as it is."]);
+}
+
 /// N-2: the stage's own end, and where in the review it stands.
 #[tokio::test]
 async fn every_stage_says_which_it_is_and_when_it_ends() {
