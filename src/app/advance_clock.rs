@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
+use tokio::task::JoinError;
 
 use super::{
     Call, Refused, Services,
     access::authorize,
-    run_job::{Ran, run_job},
+    run_job::{Ran, run_under_lease},
 };
 use crate::{
     domain::{
@@ -25,11 +26,8 @@ use crate::{
 /// Longest step of one call.
 const LONGEST_STEP: TimeDelta = TimeDelta::days(3_660);
 
-/// How long the jobs of one call may hold off others.
-const LEASE_SECONDS: i32 = 60;
-
-/// Jobs taken at a time.
-const BATCH: i64 = 100;
+/// For how long a job is claimed; renewed while it runs.
+const LEASE_SECONDS: i32 = 9;
 
 /// How long one step waits in all for mail that another worker is sending.
 const MAIL_PATIENCE: Duration = Duration::from_secs(15);
@@ -121,11 +119,12 @@ impl Step<'_> {
     async fn run_due(&mut self) -> Result<(), Refused> {
         let (queue, tenant) = (&self.services.queue, self.tenant);
         loop {
-            let mut jobs = queue.claim(Some(tenant), BATCH, LEASE_SECONDS).await?;
-            if jobs.is_empty() {
-                jobs.extend(queue.claim_resting(tenant, LEASE_SECONDS).await?);
-            }
-            if jobs.is_empty() {
+            // One at a time: what is claimed is run at once, or its lease ends before its turn.
+            let job = match queue.claim(Some(tenant), 1, LEASE_SECONDS).await?.pop() {
+                Some(due) => Some(due),
+                None => queue.claim_resting(tenant, LEASE_SECONDS).await?,
+            };
+            let Some(job) = job else {
                 let others = queue.due_elsewhere(JobKinds::ButMail, tenant).await?;
                 if !others && (self.is_mail_left() || !queue.due_elsewhere(JobKinds::Mail, tenant).await?) {
                     return Ok(());
@@ -135,10 +134,8 @@ impl Step<'_> {
                     self.waited_for_mail += PAUSE;
                 }
                 continue;
-            }
-            for job in jobs {
-                self.run(&job).await?;
-            }
+            };
+            self.run(&job).await?;
         }
     }
 
@@ -147,7 +144,14 @@ impl Step<'_> {
         if job.job.is_mail() && self.is_mail_left() {
             return Ok(queue.put_back(job, MAIL_REST_SECONDS, "the mail server does not answer").await?);
         }
-        match run_job(self.services, job, self.public_url).await {
+        let ended = run_under_lease(self.services, job, self.public_url, LEASE_SECONDS).await;
+        let ended = match ended.map_err(JoinError::try_into_panic) {
+            Ok(ended) => ended,
+            Err(Ok(panic)) => std::panic::resume_unwind(panic),
+            // The program ends.
+            Err(Err(cancelled)) => Err(StoreError::Unavailable(cancelled.into()).into()),
+        };
+        match ended {
             Ok(Ran::Finished) | Err(Refused::Store(StoreError::LeaseLost)) => Ok(()),
             // A mail server that is down does not stop the clock.
             Ok(Ran::MailAgain(error)) => Ok(queue.release(job, MAIL_REST_SECONDS, &error.to_string()).await?),

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use tokio::{
+    task::JoinError,
+    time::{Instant, MissedTickBehavior, interval_at},
+};
+
 use super::{
     Refused, Services,
     carry_out_decisions::{Work, carry_out},
@@ -78,6 +83,34 @@ pub async fn run_job(services: &Services, job: &ClaimedJob, public_url: &str) ->
     }
     services.work.notify_waiters();
     Ok(Ran::Finished)
+}
+
+/// Runs a claimed job as [`run_job`] does, in a task of its own, and keeps its lease meanwhile. An error when it panicked.
+pub async fn run_under_lease(
+    services: &Services,
+    job: &ClaimedJob,
+    public_url: &str,
+    lease_seconds: i32,
+) -> Result<Result<Ran, Refused>, JoinError> {
+    let mut run = {
+        let (services, job, public_url) = (services.clone(), job.clone(), public_url.to_owned());
+        tokio::spawn(async move { run_job(&services, &job, &public_url).await })
+    };
+    let third = Duration::from_secs(u64::try_from(lease_seconds).unwrap_or_default()) / 3;
+    let third = third.max(Duration::from_millis(100));
+    let mut renewal = interval_at(Instant::now() + third, third);
+    renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut held = true;
+    loop {
+        tokio::select! {
+            ended = &mut run => return ended,
+            _ = renewal.tick(), if held => match services.queue.renew(job, lease_seconds).await {
+                // The unit of work refuses by itself to end a job under a lease that is lost.
+                Ok(renewed) => held = renewed,
+                Err(error) => tracing::warn!(job.id = %job.id, %error, "a lease could not be renewed"),
+            },
+        }
+    }
 }
 
 /// Where a job's instance stands when its turn has come.

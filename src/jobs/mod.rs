@@ -8,14 +8,14 @@ use std::{error::Error, sync::Arc, time::Duration};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinHandle,
-    time::{Instant, MissedTickBehavior, interval_at, sleep},
+    time::{Instant, sleep},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     app::{
         Refused, Services,
-        run_job::{Ran, run_job},
+        run_job::{Ran, run_under_lease},
     },
     domain::ids::TenantId,
     store::{ClaimedJob, JobKinds, StoreError},
@@ -194,34 +194,15 @@ async fn run_in_place(
     lease_seconds: i32,
     place: OwnedSemaphorePermit,
 ) {
-    attend(&services, job, public_url, lease_seconds).await;
+    attend(&services, job, &public_url, lease_seconds).await;
     drop(place);
 }
 
 /// Runs a job, keeps its lease meanwhile, and gives it back when it failed. A panic of the job is a failure like any other.
-async fn attend(services: &Services, job: ClaimedJob, public_url: Arc<str>, lease_seconds: i32) -> JobResult {
+async fn attend(services: &Services, job: ClaimedJob, public_url: &str, lease_seconds: i32) -> JobResult {
     telemetry::job_started(job.job.kind(), job.late_by);
-    let job = Arc::new(job);
     let began = Instant::now();
-    let mut run = {
-        let (services, job) = (services.clone(), Arc::clone(&job));
-        tokio::spawn(async move { run_job(&services, &job, &public_url).await })
-    };
-    let third = Duration::from_secs(u64::try_from(lease_seconds).unwrap_or_default()) / 3;
-    let third = third.max(Duration::from_millis(100));
-    let mut renewal = interval_at(Instant::now() + third, third);
-    renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut held = true;
-    let ended = loop {
-        tokio::select! {
-            ended = &mut run => break ended,
-            _ = renewal.tick(), if held => match services.queue.renew(&job, lease_seconds).await {
-                // The unit of work refuses by itself to end a job under a lease that is lost.
-                Ok(renewed) => held = renewed,
-                Err(error) => tracing::warn!(job.id = %job.id, cause = chain(&error), "a lease could not be renewed"),
-            },
-        }
-    };
+    let ended = run_under_lease(services, &job, public_url, lease_seconds).await;
     let (result, rest) = match ended {
         Ok(Ok(Ran::Finished)) => (JobResult::Finished, None),
         Ok(Ok(Ran::MailAgain(error))) => (JobResult::Failed, Some((rest_of(&job), chain(&error)))),
@@ -284,7 +265,6 @@ pub async fn run_due_jobs(
     public_url: &str,
 ) -> Result<usize, StoreError> {
     let settings = WorkerSettings::default();
-    let public_url: Arc<str> = public_url.into();
     let mut ran = 0;
     loop {
         let jobs = services.queue.claim(tenant, 1, settings.lease_seconds).await?;
@@ -292,7 +272,7 @@ pub async fn run_due_jobs(
             return Ok(ran);
         }
         for job in jobs {
-            attend(services, job, Arc::clone(&public_url), settings.lease_seconds).await;
+            attend(services, job, public_url, settings.lease_seconds).await;
             ran += 1;
         }
     }

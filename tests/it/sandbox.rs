@@ -1,9 +1,13 @@
 //! The clock of a sandbox tenant over HTTP. Section 6 of the design
 
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use attestry::mail::{Mail, MailError, Mailer, PreparedMail};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, Company, Tenant, alone, refuse, stage, user};
+use crate::support::{Answer, Client, Company, Database, Tenant, alone, eventually, refuse, stage, user};
 
 async fn advance(client: &Client, by: Value) -> Answer {
     client.post("//attestry/v1/sandbox/clock", &json!({ "advance": by })).await
@@ -60,6 +64,52 @@ async fn what_fails_on_the_way_is_tried_until_it_is_done() {
     assert_eq!(review.status().await, "Applied");
     assert_eq!(review.item("ana").await["applyResult"], "AppliedWithUnknownFailure");
     assert_eq!(review.item("ben").await["applyResult"], "AppliedSuccessfully");
+}
+
+/// Hands nothing over before the mail's lease was renewed, and remembers how many leases there were meanwhile.
+struct Slow {
+    database: Database,
+    leases: Arc<Mutex<Vec<i64>>>,
+}
+
+#[async_trait]
+impl Mailer for Slow {
+    async fn prepare(&self, _: &Mail) -> Result<Box<dyn PreparedMail>, MailError> {
+        let leases = async || {
+            let held = "select to_jsonb(leased_until) as row from jobs where leased_until > clock_timestamp()";
+            self.database.rows(held).await
+        };
+        let first = leases().await;
+        self.leases.lock().unwrap().push(i64::try_from(first.len()).unwrap());
+        eventually("the lease is renewed", async || leases().await != first).await;
+        Ok(Box::new(Quick))
+    }
+}
+
+struct Quick;
+
+#[async_trait]
+impl PreparedMail for Quick {
+    async fn hand_over(self: Box<Self>) -> Result<(), MailError> {
+        Ok(())
+    }
+}
+
+/// LC-NOTE-08, LC-CONC-07: what waits for its turn is nobody's, so no other worker takes it for interrupted; what runs is kept.
+#[tokio::test]
+async fn one_job_is_held_at_a_time_and_for_as_long_as_it_takes() {
+    let database = Database::own().await;
+    let leases = Arc::<Mutex<Vec<i64>>>::default();
+    let slow = Slow { database: database.clone(), leases: Arc::clone(&leases) };
+    let t = Tenant::on(database, Arc::new(slow), true).await;
+    Company::finance().import(&t).await;
+    let reviewers = [user("mia"), user("noor")];
+    t.review().reviewers(&reviewers).setting("mailNotificationsEnabled", json!(true)).create().await;
+
+    t.advance("PT1M").await;
+
+    assert_eq!(*leases.lock().unwrap(), [1, 1]);
+    assert_eq!(t.events_of("Mail sent").await.len(), 2);
 }
 
 /// LC-REC-06, LC-INST-07: a three-month series, watched in one step.
