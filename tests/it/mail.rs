@@ -417,6 +417,28 @@ async fn the_first_stages_of_many_groups_are_told_together_and_the_later_ones_on
     assert_eq!(mailed(&sink), ["otto", "otto", "otto"]);
 }
 
+/// LC-NOTE-06, LC-NOTE-09: it is tried again in real time, however far the clock of a sandbox goes.
+#[tokio::test]
+async fn a_mail_about_many_groups_that_could_not_be_sent_is_not_tried_again_at_once() {
+    let sink = SmtpSink::start().await.unwrap();
+    let t = Tenant::with_mail_to(&sink).await;
+    many_groups().import(&t).await;
+    sink.refuse_next(u32::MAX);
+    of_every_group(&t, &[]).await;
+
+    t.advance("P1D").await;
+    t.advance("P1D").await;
+
+    let mut tries: Vec<_> = t.table("jobs").await;
+    tries.retain(|job| job["kind"] == "send_combined_mail");
+    assert_eq!(tries.len(), 3);
+    assert!(tries.iter().all(|job| job["attempts"] == 1 && job["finished_at"].is_null()), "{tries:#?}");
+    sink.refuse_next(0);
+    t.end_backoff().await;
+    t.run_jobs().await;
+    assert_eq!(mailed(&sink), ["olga", "otto", "pete"]);
+}
+
 /// LC-NOTE-06, LC-NOTE-07
 #[tokio::test]
 async fn the_mail_about_many_groups_waits_for_those_that_are_still_being_opened_and_leaves_out_what_is_over() {

@@ -282,7 +282,7 @@ impl JobQueue for PgStore {
                  where finished_at is null
                    and last_error is not null
                    and tenant_id = $1
-                   and kind <> 'send_mail'
+                   and kind not in ('send_mail', 'send_combined_mail')
                    and (leased_until is null or leased_until < clock_timestamp())
                  order by due_at, job_id
                  limit 1
