@@ -69,6 +69,8 @@ pub(super) async fn deliver(services: &Services, job: &ClaimedJob, mut letter: L
         (None, false) => End::Failed(Outcome::Obsolete, "there is no mail address"),
         (Some(address), false) => match hand_over(services, job, &mut letter, address).await? {
             Ok(passed_over) => End::Sent(passed_over),
+            // Nothing to warn of: whoever runs the service has chosen so.
+            Err(MailError::NotConfigured) => End::Failed(Outcome::GivenUp, "no mail server is configured"),
             Err(MailError::Resting(rest)) => return Ok(Sent::NotTried(rest)),
             Err(error @ MailError::Temporary(_)) if job.attempt < ATTEMPTS => return Ok(Sent::Again(error)),
             Err(error) => {
@@ -85,6 +87,7 @@ pub(super) async fn deliver(services: &Services, job: &ClaimedJob, mut letter: L
                             "the mail server could not be reached or was busy"
                         }
                         MailError::Permanent(_) => "the mail server refused it",
+                        MailError::NotConfigured => "no mail server is configured",
                         MailError::Uncertain(_) => "the mail server did not say whether it took it",
                     },
                 )

@@ -13,6 +13,9 @@ pub async fn advance(config: &Config, database: &Database, arguments: TenantCloc
     if !tenant.sandbox {
         anyhow::bail!("`{}` is no sandbox tenant; only the clock of a sandbox tenant can be advanced", tenant.slug);
     }
+    if config.mail.is_none() {
+        tracing::warn!("no mail server is configured (ATTESTRY_SMTP_URL): mail that falls due on the way is not sent");
+    }
     let wired = service::wire(config, database)?;
     let public_url = config.expected_public_url();
     let now = advance_clock(&wired.services, tenant.id, &Actor::system(), arguments.advance, &public_url).await;

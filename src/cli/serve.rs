@@ -57,7 +57,7 @@ pub async fn serve(
     let address = listener.local_addr().context("the address listened on is not known")?;
     let public_url = config.public_url_for(address);
     if config.mail.is_none() {
-        tracing::info!("no mail server is configured (ATTESTRY_SMTP_URL): mail is dropped");
+        tracing::info!("no mail server is configured (ATTESTRY_SMTP_URL): no mail is sent");
     }
     if config.dev_issuer {
         tracing::warn!("the built-in token issuer is switched on (ATTESTRY_DEV_ISSUER): not for production");

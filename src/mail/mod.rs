@@ -42,6 +42,9 @@ pub enum MailError {
     /// It was not tried, for the server was silent a moment ago; the time until it is asked again.
     #[error("the mail server does not answer")]
     Resting(Duration),
+    /// There is no mail server.
+    #[error("no mail server is configured")]
+    NotConfigured,
     /// It was handed over and the answer never came: it may have gone out. LC-NOTE-08
     #[error("the mail server did not say whether it took the mail")]
     Uncertain(#[source] Cause),
@@ -69,20 +72,13 @@ pub trait PreparedMail: Send {
     async fn hand_over(self: Box<Self>) -> Result<(), MailError>;
 }
 
-/// No mail server is configured: mail is dropped, which the log says once per start, not once per mail.
+/// No mail server is configured: nothing goes out, and every mail's record says so.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoMailer;
 
 #[async_trait]
 impl Mailer for NoMailer {
     async fn prepare(&self, _: &Mail) -> Result<Box<dyn PreparedMail>, MailError> {
-        Ok(Box::new(Self))
-    }
-}
-
-#[async_trait]
-impl PreparedMail for NoMailer {
-    async fn hand_over(self: Box<Self>) -> Result<(), MailError> {
-        Ok(())
+        Err(MailError::NotConfigured)
     }
 }

@@ -561,6 +561,21 @@ async fn a_mail_that_left_is_not_sent_again_when_that_cannot_be_recorded() {
     }
 }
 
+/// LC-AUD-01, LC-HIST-05: what was sent to nobody is not on record as sent.
+#[tokio::test]
+async fn without_a_mail_server_nobody_counts_as_notified() {
+    let t = Tenant::with_finance().await;
+    let review = t.review().setting("mailNotificationsEnabled", json!(true)).running().await;
+
+    assert_eq!(review.status().await, "InProgress");
+    assert_eq!(t.contacted(1).await, ["mia"]);
+    assert!(t.table("contacted_reviewers").await.iter().all(|row| row["mailed_at"].is_null()));
+    assert_eq!(t.events_of("Mail sent").await.len(), 0);
+    let failed = t.events_of("Mail failed").await;
+    assert_eq!((failed.len(), &failed[0]["after"]["reason"]), (1, &json!("no mail server is configured")));
+    assert_eq!(t.run_jobs().await, 0, "it is not tried again");
+}
+
 /// LC-NOTE-09: a mail waits for no transition, and none for a mail.
 #[tokio::test]
 async fn mail_goes_out_while_somebody_else_holds_the_instance() {
