@@ -193,6 +193,46 @@ fn several_processes_serve_one_database_and_tell_how_they_are() {
     assert!(first.stop() && second.stop());
 }
 
+/// Section 6 of the design: what is due is begun within a second by an idle service, as it is when nothing was set, and the lateness
+/// is a metric. The median of several is looked at, for a machine that does something else may delay one.
+#[test]
+fn what_falls_due_is_begun_within_a_second_and_how_late_is_measured() {
+    const JOBS: usize = 9;
+    let url = fresh_database();
+    attestry(&["migrate"]).setting("ATTESTRY_DATABASE_URL", &url).runs();
+    attestry(&["tenant", "create", "--slug", "acme", "--name", "Acme"])
+        .setting("ATTESTRY_DATABASE_URL", &url)
+        .succeeds();
+    let service = Service::start(&[("ATTESTRY_DATABASE_URL", &url)]);
+    // At all phases of the worker's looking. Of an instance that is not there, so nothing but the beginning takes time.
+    query(
+        &url,
+        &format!(
+            "insert into jobs (tenant_id, job_id, kind, key, payload, due_at, run_at)
+             select tenant_id, gen_random_uuid(), 'remind_stage', number::text,
+                    jsonb_build_object('kind', 'remind_stage', 'instance', gen_random_uuid(), 'stage', gen_random_uuid()),
+                    due, due
+               from tenants, generate_series(1, {JOBS}) as number, lateral (select now() + number * interval '370 ms') as at (due)"
+        ),
+    );
+
+    let begun = |metrics: &str, bound: &str| {
+        let bucket = format!("attestry_job_started_late_seconds_bucket{{kind=\"remind_stage\",le=\"{bound}\"}} ");
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&bucket));
+        line.map_or(0, |count| count.parse::<usize>().unwrap())
+    };
+    eventually("everything is begun", || begun(&service.get("/metrics").body, "+Inf") == JOBS);
+
+    let metrics = service.get("/metrics").body;
+    let in_time = begun(&metrics, "1");
+    assert!(in_time > JOBS / 2, "{in_time} of {JOBS} within a second:\n{metrics}");
+    assert!(
+        metrics.contains("\nattestry_job_lateness_seconds ") && metrics.contains("\nattestry_jobs_due "),
+        "{metrics}"
+    );
+    assert!(service.stop());
+}
+
 #[test]
 fn what_was_accepted_is_answered_after_the_signal_to_stop() {
     let service = Service::start(&[("ATTESTRY_DRAIN_SECONDS", "1")]);
