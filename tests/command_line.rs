@@ -444,6 +444,22 @@ fn an_authority_for_the_mail_server_that_cannot_be_read_is_told_by_its_setting()
     }
 }
 
+#[test]
+fn a_password_that_would_be_sent_unencrypted_is_warned_of_and_not_told() {
+    let tenant = tenant(&[]);
+    let said = |url: &str| {
+        let Ended(output) = attestry(&["mail-template", "list", "--tenant", &tenant])
+            .setting("ATTESTRY_SMTP_URL", url)
+            .setting("ATTESTRY_MAIL_FROM", "reviews@acme.example")
+            .runs();
+        assert!(output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let warned = said("smtp://u:hunter2@mail.example");
+    assert!(warned.contains("may be sent unencrypted") && !warned.contains("hunter2"), "{warned}");
+    assert!(!said("smtps://u:hunter2@mail.example").contains("unencrypted"));
+}
+
 // ---- the program
 
 /// A run of the program that ends by itself.

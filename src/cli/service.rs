@@ -30,7 +30,14 @@ pub fn wire(config: &Config, database: &Database) -> anyhow::Result<Wired> {
                 std::fs::read(file).with_context(|| format!("ATTESTRY_SMTP_CA: {} cannot be read", file.display()))
             });
             let authority = authority.transpose()?;
-            Arc::new(SmtpMailer::trusting(mail.url.expose_secret(), &mail.from, authority.as_deref())?)
+            let mailer = SmtpMailer::trusting(mail.url.expose_secret(), &mail.from, authority.as_deref())?;
+            if mailer.exposes_password() {
+                tracing::warn!(
+                    "the password for the mail server may be sent unencrypted: let ATTESTRY_SMTP_URL begin with smtps:// \
+                     or end with ?tls=required"
+                );
+            }
+            Arc::new(mailer)
         }
         None => Arc::new(NoMailer),
     };

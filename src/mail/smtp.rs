@@ -156,6 +156,15 @@ impl SmtpMailer {
         })
     }
 
+    /// Whether others on the way may read the password: it is sent also where the connection is not encrypted.
+    pub fn exposes_password(&self) -> bool {
+        let may_be_plain = match self.security {
+            Security::Never | Security::Offered(_) => true,
+            Security::Required(_) | Security::Always(_) => false,
+        };
+        may_be_plain && self.credentials.is_some()
+    }
+
     /// The same with another patience.
     pub fn with_patience(self, patience: Patience) -> Self {
         Self { patience, rest: Arc::new(rest(patience)), ..self }

@@ -152,6 +152,20 @@ fn a_server_that_cannot_be_used_is_refused_at_the_start_and_no_password_is_told(
     assert!(authority.to_string().starts_with("ATTESTRY_SMTP_CA"));
 }
 
+#[test]
+fn a_password_that_may_be_read_on_the_way_is_noticed() {
+    for (url, exposed) in [
+        ("smtp://u:p@mail", true),
+        ("smtp://u:p@mail?tls=opportunistic", true),
+        ("smtp://u:p@mail?tls=required", false),
+        ("smtps://u:p@mail", false),
+        ("smtp://mail", false),
+        ("smtp://mail?tls=opportunistic", false),
+    ] {
+        assert_eq!(mailer(url, None).exposes_password(), exposed, "{url}");
+    }
+}
+
 /// LC-NOTE-08, LC-INV-08
 #[tokio::test]
 async fn a_mail_whose_answer_got_lost_is_not_sent_again() {
