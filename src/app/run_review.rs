@@ -478,7 +478,7 @@ impl<'a> ReviewRun<'a> {
                     continue;
                 }
             };
-            for person in self.uow.directory().people(&scope.form).await? {
+            for person in self.uow.directory().people(&scope.form, None).await? {
                 self.enqueue(mail(MailKind::CompletedAdditional, person), now);
             }
         }

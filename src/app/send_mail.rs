@@ -13,6 +13,7 @@ use crate::{
         ids::{InstanceId, ObjectId},
         instance::Instance,
         mail::{MailKind, Purpose, reminds},
+        reviewer_scope::ReviewerScope,
         stage::StageOrdinal,
         status::Status,
     },
@@ -53,6 +54,7 @@ pub(super) async fn send_mail(
             }
             (_, _) => None,
         },
+        Purpose::Reports if !is_told(&mut *uow, &definition, order).await? => None,
         Purpose::Reports => Some(Matter::Outcome(uow.mail().tally(instance.id).await?)),
     };
     let Some(matter) = matter else { return nothing_to_send(uow, job).await };
@@ -121,6 +123,25 @@ async fn is_wanted(uow: &mut dyn UnitOfWork, order: MailOrder, open_items: i64) 
         Purpose::Reminds => reminds(uow.mail().settings().await?, open_items),
         Purpose::Asks | Purpose::Reports => true,
     })
+}
+
+/// Whether the recipient of N-7 is still one of the people to be told. LC-NOTE-07
+async fn is_told(
+    uow: &mut dyn UnitOfWork,
+    definition: &Definition,
+    MailOrder { mail, recipient, .. }: MailOrder,
+) -> Result<bool, StoreError> {
+    if mail != MailKind::CompletedAdditional {
+        return Ok(true);
+    }
+    for told in &definition.draft.additional_notification_recipients {
+        // One that cannot be read is on record since the review ended.
+        let Ok(scope) = ReviewerScope::parse(&told.query, None, told.query_root.as_deref()) else { continue };
+        if !uow.directory().people(&scope.form, Some(recipient)).await?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// How many of the items that the recipient reviews in the stage have no answer in it; `None` when the stage takes no answers or he

@@ -574,8 +574,9 @@ pub trait DirectoryRepository: Send {
     async fn role_templates_of(&mut self, id: ObjectId) -> Result<Vec<Uuid>, StoreError>;
     /// Where mail of these people goes; those without an address or with a disabled account are left out.
     async fn mail_addresses(&mut self, ids: &[ObjectId]) -> Result<Vec<MailAddress>, StoreError>;
-    /// The enabled users that a user, group-members or group-owners form names. Section 8.9 of the API
-    async fn people(&mut self, form: &ReviewerForm) -> Result<Vec<ObjectId>, StoreError>;
+    /// The enabled users that a user, group-members or group-owners form names; with `only`, that one, if he is among them. Section 8.9
+    /// of the API
+    async fn people(&mut self, form: &ReviewerForm, only: Option<ObjectId>) -> Result<Vec<ObjectId>, StoreError>;
 }
 
 /// What a review needs to know of a group.

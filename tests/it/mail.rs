@@ -220,6 +220,31 @@ async fn at_the_end_the_creator_and_the_additional_recipients_are_told_what_came
     }
 }
 
+/// N-7, LC-NOTE-07: also who is told of the end is found out when the mail is sent.
+#[tokio::test]
+async fn who_left_before_the_mail_about_the_end_went_out_gets_none() {
+    let (t, sink) = Tenant::with_finance_and_mail().await;
+    let auditors = format!("/groups/{}/transitiveMembers", id_of("auditors"));
+    let review = t
+        .review()
+        .with("additionalNotificationRecipients", json!([told_at_the_end(&auditors)]))
+        .setting("mailNotificationsEnabled", json!(true))
+        .running()
+        .await;
+    sink.clear();
+    sink.refuse_next(u32::MAX);
+    t.as_admin().act(&format!("{}/stop", review.instance_path())).await.is(204);
+    t.run_jobs().await;
+    Company::new().group("auditors", &["tom"], &[]).import(&t).await;
+
+    sink.refuse_next(0);
+    t.end_backoff().await;
+    t.run_jobs().await;
+
+    assert_eq!(mailed(&sink), ["carla", "tom"]);
+    assert_eq!(t.events_of("Mail failed").await.len(), 0);
+}
+
 /// LC-NOTE-04: losing access, a result that could not be applied, no longer reviewing, a reset and a deletion are nobody's mail.
 #[tokio::test]
 async fn mails_that_do_not_exist_are_not_sent() {

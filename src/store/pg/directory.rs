@@ -285,7 +285,7 @@ impl DirectoryRepository for PgUnitOfWork {
             .collect())
     }
 
-    async fn people(&mut self, form: &ReviewerForm) -> Result<Vec<ObjectId>, StoreError> {
+    async fn people(&mut self, form: &ReviewerForm, only: Option<ObjectId>) -> Result<Vec<ObjectId>, StoreError> {
         let tenant = self.tenant.as_uuid();
         let ids = sqlx::query_scalar!(
             r#"
@@ -314,10 +314,12 @@ impl DirectoryRepository for PgUnitOfWork {
                        and o.owner_type = 'user') as named
               join users u on u.tenant_id = $1 and u.user_id = named.user_id
              where u.account_enabled
+               and ($4::uuid is null or u.user_id = $4)
             "#,
             tenant,
             form.kind(),
             form.object_id().map(ObjectId::as_uuid),
+            only.map(ObjectId::as_uuid),
         )
         .fetch_all(self.connection()?)
         .await?;
