@@ -16,8 +16,12 @@ const DEFAULT_QUOTA_READS: NonZeroU32 = NonZeroU32::new(10_000).expect("more tha
 /// Changing requests in ten seconds that each caller may make unless configured.
 const DEFAULT_QUOTA_WRITES: NonZeroU32 = NonZeroU32::new(5_000).expect("more than zero");
 
+/// Units in ten seconds that all callers of a tenant may use together unless configured: what ten thousand requests for one
+/// object a second cost, so that it is there for those who know their machine to lower.
+const DEFAULT_QUOTA_TENANT_UNITS: NonZeroU32 = NonZeroU32::new(100_000).expect("more than zero");
+
 /// Every setting, by its key in the file.
-const KEYS: [&str; 24] = [
+const KEYS: [&str; 25] = [
     "listen",
     "database_url",
     "data_dir",
@@ -33,6 +37,7 @@ const KEYS: [&str; 24] = [
     "quotas",
     "quota_reads",
     "quota_writes",
+    "quota_tenant_units",
     "allowed_origins",
     "max_connections",
     "workers",
@@ -129,6 +134,8 @@ pub struct Config {
     pub quota_reads: NonZeroU32,
     /// Changing requests in ten seconds that each caller may make.
     pub quota_writes: NonZeroU32,
+    /// Units in ten seconds that all callers of a tenant may use together.
+    pub quota_tenant_units: NonZeroU32,
     /// Origins whose pages may call from a browser, such as `https://admin.example`.
     pub allowed_origins: Vec<String>,
     /// Database connections at most.
@@ -288,6 +295,7 @@ impl Config {
             quotas: switch("quotas", take("quotas"), true)?,
             quota_reads: quota("quota_reads", take("quota_reads"), DEFAULT_QUOTA_READS)?,
             quota_writes: quota("quota_writes", take("quota_writes"), DEFAULT_QUOTA_WRITES)?,
+            quota_tenant_units: quota("quota_tenant_units", take("quota_tenant_units"), DEFAULT_QUOTA_TENANT_UNITS)?,
             allowed_origins: origins(take("allowed_origins"))?,
             max_connections: number("max_connections", take("max_connections"), 20, 2..=1_000)?,
             workers: number("workers", take("workers"), 4, 1..=256)? as usize,
@@ -511,6 +519,7 @@ mod tests {
             ("log_format", "xml"),
             ("quota_reads", "0"),
             ("quota_writes", "many"),
+            ("quota_tenant_units", "0"),
             ("allowed_origins", "https://admin.example/path"),
             ("allowed_origins", "*"),
             ("most_items_per_instance", "0"),

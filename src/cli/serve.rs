@@ -63,7 +63,11 @@ pub async fn serve(
         tracing::warn!("the built-in token issuer is switched on (ATTESTRY_DEV_ISSUER): not for production");
     }
 
-    let quotas = config.quotas.then_some(QuotaSettings { reads: config.quota_reads, writes: config.quota_writes });
+    let quotas = config.quotas.then_some(QuotaSettings {
+        reads: config.quota_reads,
+        writes: config.quota_writes,
+        tenant_units: config.quota_tenant_units,
+    });
     let edge = Edge::new(services.clone(), config.dev_issuer, &public_url)
         .allowing(service::address_policy(config))
         .with_quotas(quotas)

@@ -123,6 +123,11 @@ impl Tenant {
         Self { id, services, database, base_url: server.url(), key: generated.key, _server: server }
     }
 
+    /// Where its service listens; it serves every tenant of the database.
+    pub fn url(&self) -> &str {
+        &self.base_url
+    }
+
     /// The same tenant behind a service that is set up otherwise.
     pub fn set_up_with(mut self, set_up: impl FnOnce(Edge) -> Edge) -> Self {
         self._server =
