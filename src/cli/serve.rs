@@ -14,7 +14,7 @@ use attestry::{
         tls,
     },
     jobs::{Worker, WorkerSettings},
-    store::pg::PgStore,
+    store::{Lane, pg::PgStore},
     telemetry,
 };
 use tokio::{
@@ -106,8 +106,10 @@ pub async fn serve(
 }
 
 fn observe(store: &PgStore) {
-    let (open, in_use) = store.connections();
-    telemetry::connections(open, in_use);
+    for lane in Lane::ALL {
+        let load = store.load(lane);
+        telemetry::connections(lane.as_str(), load.open, load.in_use, load.waiting);
+    }
 }
 
 async fn listen(address: &str) -> anyhow::Result<std::net::TcpListener> {
