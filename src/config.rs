@@ -15,9 +15,12 @@ pub const DEFAULT_LOG: &str = "warn,sqlx=error,attestry=info";
 const DEFAULT_QUOTA_READS: NonZeroU32 = NonZeroU32::new(10_000).expect("more than zero");
 /// Changing requests in ten seconds that each caller may make unless configured.
 const DEFAULT_QUOTA_WRITES: NonZeroU32 = NonZeroU32::new(5_000).expect("more than zero");
+/// Units in ten seconds that all callers of a tenant may use together unless configured: what ten thousand requests for one
+/// object a second cost, so that it is there for those who know their machine to lower.
+const DEFAULT_QUOTA_TENANT_UNITS: NonZeroU32 = NonZeroU32::new(100_000).expect("more than zero");
 
 /// Every setting, by its key in the file.
-const KEYS: [&str; 24] = [
+const KEYS: [&str; 27] = [
     "listen",
     "database_url",
     "data_dir",
@@ -33,8 +36,11 @@ const KEYS: [&str; 24] = [
     "quotas",
     "quota_reads",
     "quota_writes",
+    "quota_tenant_units",
     "allowed_origins",
     "max_connections",
+    "bulk_connections",
+    "scheduler_connections",
     "workers",
     "drain_seconds",
     "log",
@@ -71,7 +77,7 @@ pub struct Flags {
     /// Private key (PEM) of the certificate [env: ATTESTRY_TLS_KEY]
     #[arg(long, global = true, value_name = "FILE")]
     pub tls_key: Option<String>,
-    /// Connections to the database at most [env: ATTESTRY_MAX_CONNECTIONS] [default: 20]
+    /// Connections to the database at most, of all lanes together [env: ATTESTRY_MAX_CONNECTIONS] [default: 20]
     #[arg(long, global = true, value_name = "NUMBER")]
     pub max_connections: Option<String>,
     /// What to log, e.g. `debug` or `attestry=debug,warn` [env: ATTESTRY_LOG] [default: warn,sqlx=error,attestry=info]
@@ -129,10 +135,16 @@ pub struct Config {
     pub quota_reads: NonZeroU32,
     /// Changing requests in ten seconds that each caller may make.
     pub quota_writes: NonZeroU32,
+    /// Units in ten seconds that all callers of a tenant may use together.
+    pub quota_tenant_units: NonZeroU32,
     /// Origins whose pages may call from a browser, such as `https://admin.example`.
     pub allowed_origins: Vec<String>,
-    /// Database connections at most.
+    /// Database connections at most, of all lanes together.
     pub max_connections: u32,
+    /// Those of them for bulk operations; `None` is a fifth.
+    pub bulk_connections: Option<u32>,
+    /// Those of them for jobs; `None` follows from the number of workers.
+    pub scheduler_connections: Option<u32>,
     /// Jobs worked on at the same time by this process.
     pub workers: usize,
     /// How long requests are still accepted after the signal to stop, while `/readyz` says so already: time for a load
@@ -267,6 +279,17 @@ impl Config {
                 return Err(ConfigError::Value { key: "tls_cert", wanted: "set when ATTESTRY_TLS_KEY is" });
             }
         };
+        let max_connections = number("max_connections", take("max_connections"), 20, 4..=1_000)?;
+        let mut lane = |key| take(key).map(|value| number(key, Some(value), 0, 1..=998)).transpose();
+        let (bulk_connections, scheduler_connections) = (lane("bulk_connections")?, lane("scheduler_connections")?);
+        // Jobs take two at least: one to work with and one to keep the lease with.
+        if bulk_connections.unwrap_or(1) + scheduler_connections.unwrap_or(2) >= max_connections {
+            let key = if bulk_connections.is_some() { "bulk_connections" } else { "scheduler_connections" };
+            return Err(ConfigError::Value {
+                key,
+                wanted: "so few that ATTESTRY_MAX_CONNECTIONS leaves some for requests",
+            });
+        }
         let authority = take("smtp_ca").map(PathBuf::from);
         let mail = match (take("smtp_url"), take("mail_from")) {
             (Some(url), Some(from)) => Some(MailConfig { url: url.into(), from, authority }),
@@ -288,8 +311,11 @@ impl Config {
             quotas: switch("quotas", take("quotas"), true)?,
             quota_reads: quota("quota_reads", take("quota_reads"), DEFAULT_QUOTA_READS)?,
             quota_writes: quota("quota_writes", take("quota_writes"), DEFAULT_QUOTA_WRITES)?,
+            quota_tenant_units: quota("quota_tenant_units", take("quota_tenant_units"), DEFAULT_QUOTA_TENANT_UNITS)?,
             allowed_origins: origins(take("allowed_origins"))?,
-            max_connections: number("max_connections", take("max_connections"), 20, 2..=1_000)?,
+            max_connections,
+            bulk_connections,
+            scheduler_connections,
             workers: number("workers", take("workers"), 4, 1..=256)? as usize,
             drain: Duration::from_secs(number("drain_seconds", take("drain_seconds"), 0, 0..=600)?.into()),
             log: take("log").unwrap_or_else(|| DEFAULT_LOG.to_owned()),
@@ -418,7 +444,8 @@ fn number(
     value.parse().ok().filter(|number| range.contains(number)).ok_or(ConfigError::Value {
         key,
         wanted: match key {
-            "max_connections" => "a whole number from 2 to 1000",
+            "max_connections" => "a whole number from 4 to 1000",
+            "bulk_connections" | "scheduler_connections" => "a whole number from 1 to 998",
             "workers" => "a whole number from 1 to 256",
             _ => "a whole number of seconds, at most 600",
         },
@@ -506,11 +533,16 @@ mod tests {
             ("public_url", "https://u:p@reviews.example"),
             ("dev_issuer", "maybe"),
             ("max_connections", "1"),
+            ("max_connections", "3"),
             ("max_connections", "-4"),
+            ("bulk_connections", "0"),
+            ("bulk_connections", "18"),
+            ("scheduler_connections", "19"),
             ("drain_seconds", "1h"),
             ("log_format", "xml"),
             ("quota_reads", "0"),
             ("quota_writes", "many"),
+            ("quota_tenant_units", "0"),
             ("allowed_origins", "https://admin.example/path"),
             ("allowed_origins", "*"),
             ("most_items_per_instance", "0"),
@@ -521,6 +553,15 @@ mod tests {
             assert!(refused.to_string().starts_with(&variable(key)), "{refused}");
         }
         assert!(configured(&[("smtp_url", "smtp://h")]).is_err());
+    }
+
+    #[test]
+    fn lanes_take_what_they_are_given_of_the_connections() {
+        let usual = configured(&[]).expect("a configuration");
+        assert_eq!((usual.bulk_connections, usual.scheduler_connections), (None, None));
+        let given = configured(&[("max_connections", "9"), ("bulk_connections", "3"), ("scheduler_connections", "5")]);
+        let given = given.expect("a configuration");
+        assert_eq!((given.bulk_connections, given.scheduler_connections), (Some(3), Some(5)));
     }
 
     /// LC-REV-13

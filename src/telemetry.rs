@@ -25,6 +25,7 @@ const ISSUER_KEYS_FETCHED: &str = "attestry_issuer_key_fetches_total";
 const ISSUER_KEYS_AGE: &str = "attestry_issuer_keys_age_seconds";
 const CONNECTIONS_OPEN: &str = "attestry_database_connections_open";
 const CONNECTIONS_IN_USE: &str = "attestry_database_connections_in_use";
+const UNITS_WAITING: &str = "attestry_database_units_waiting";
 
 /// Why logs or metrics could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -80,8 +81,9 @@ pub fn measure() -> Result<PrometheusHandle, TelemetryError> {
     describe_counter!(ISSUER_KEYS_FETCHED, "Fetches of the keys of token issuers, by outcome.");
     describe_histogram!(JOB_STARTED_LATE, Unit::Seconds, "How late jobs were begun, by kind.");
     describe_gauge!(ISSUER_KEYS_AGE, Unit::Seconds, "Age of the oldest keys of a token issuer in use.");
-    describe_gauge!(CONNECTIONS_OPEN, "Open database connections.");
-    describe_gauge!(CONNECTIONS_IN_USE, "Database connections in use.");
+    describe_gauge!(CONNECTIONS_OPEN, "Open database connections, by lane.");
+    describe_gauge!(CONNECTIONS_IN_USE, "Database connections in use, by lane.");
+    describe_gauge!(UNITS_WAITING, "Units of work that wait for a database connection, by lane.");
     Ok(handle)
 }
 
@@ -153,8 +155,9 @@ pub fn issuer_keys_age(oldest: Option<Duration>) {
     gauge!(ISSUER_KEYS_AGE).set(oldest.unwrap_or_default().as_secs_f64());
 }
 
-/// Records the pool of database connections.
-pub fn connections(open: u32, in_use: u32) {
-    gauge!(CONNECTIONS_OPEN).set(open);
-    gauge!(CONNECTIONS_IN_USE).set(in_use);
+/// Records the database connections of a lane, and how many units of work wait for one.
+pub fn connections(lane: &'static str, open: u32, in_use: u32, waiting: u32) {
+    gauge!(CONNECTIONS_OPEN, "lane" => lane).set(open);
+    gauge!(CONNECTIONS_IN_USE, "lane" => lane).set(in_use);
+    gauge!(UNITS_WAITING, "lane" => lane).set(waiting);
 }

@@ -27,7 +27,7 @@ pub async fn accept_recommendations(services: &Services, call: &Call, path: Bulk
         Some(_) => Operation::StageAcceptRecommendations,
         None => Operation::InstanceAcceptRecommendations,
     };
-    let mut uow = services.begin(call.tenant()).await?;
+    let mut uow = services.begin_bulk(call.tenant()).await?;
     let answering = answering(&mut *uow, call, path, operation, None).await?;
     let required = answering.instance.settings.justification_required_on_approval;
     let acceptance = bulk_decision::accept(&answering.stage, required, uow.now())?;

@@ -41,7 +41,7 @@ pub async fn batch_record_decisions(
         Some(_) => Operation::StageBatchRecord,
         None => Operation::InstanceBatchRecord,
     };
-    let mut uow = services.begin(call.tenant()).await?;
+    let mut uow = services.begin_bulk(call.tenant()).await?;
     let answering = answering(&mut *uow, call, path, operation, request.principal).await?;
     let verdict = request.answer.verdict;
     let required = answering.instance.settings.justification_required_on_approval;

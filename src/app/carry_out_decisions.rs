@@ -85,7 +85,7 @@ async fn step(
     give_up: bool,
 ) -> Result<Step, Refused> {
     let actor = Actor::system();
-    let mut uow = services.begin(job.tenant).await?;
+    let mut uow = services.begin_bulk(job.tenant).await?;
     let loaded = match uow.instances().definition_of(id).await? {
         Some(definition) => match uow.definitions().lock(definition).await? {
             Some(definition) => uow.instances().lock(id).await?.map(|instance| (definition, instance)),

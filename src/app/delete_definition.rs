@@ -11,7 +11,7 @@ use crate::domain::{
 
 /// Deletes a definition in whatever status it is. A running review sends nothing and applies nothing. LC-DEF-31
 pub async fn delete_definition(services: &Services, call: &Call, id: DefinitionId) -> Result<(), Refused> {
-    let mut uow = services.begin(call.tenant()).await?;
+    let mut uow = services.begin_bulk(call.tenant()).await?;
     access::definition(&mut *uow, call, Operation::DefinitionDelete, id).await?;
     let definition = uow.definitions().lock(id).await?.ok_or(Refused::NotFound)?;
     call.precondition.check(&entity_tags::of_definition(&definition))?;

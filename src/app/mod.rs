@@ -76,7 +76,7 @@ use crate::{
         violation::Violation,
     },
     mail::Mailer,
-    store::{Actor, ActorKind, JobQueue, Store, StoreError, UnitOfWork},
+    store::{Actor, ActorKind, JobQueue, Lane, Store, StoreError, UnitOfWork},
 };
 
 /// What every use case works with.
@@ -89,12 +89,25 @@ pub struct Services {
     pub work: Arc<Notify>,
     /// How large a review may become. LC-REV-13
     pub limits: ReviewLimits,
+    /// Where units of work begin unless a use case knows better: [`Lane::Interactive`] for whoever serves requests.
+    pub lane: Lane,
 }
 
 impl Services {
+    /// The same, with units of work that begin in this lane unless a use case knows better.
+    #[must_use]
+    pub fn in_lane(&self, lane: Lane) -> Self {
+        Self { lane, ..self.clone() }
+    }
+
     /// Begins a unit of work of the caller's tenant.
     async fn begin(&self, tenant: TenantId) -> Result<Box<dyn UnitOfWork>, Refused> {
-        Ok(self.store.begin(tenant).await?)
+        Ok(self.store.begin(tenant, self.lane).await?)
+    }
+
+    /// The same for work that may take long and that somebody asked for: it must not keep those waiting who ask for little.
+    async fn begin_bulk(&self, tenant: TenantId) -> Result<Box<dyn UnitOfWork>, Refused> {
+        Ok(self.store.begin(tenant, Lane::Bulk).await?)
     }
 }
 

@@ -21,7 +21,7 @@ pub async fn reset_decisions(
     definition: DefinitionId,
     id: InstanceId,
 ) -> Result<(), Refused> {
-    let mut uow = services.begin(call.tenant()).await?;
+    let mut uow = services.begin_bulk(call.tenant()).await?;
     let (instance, _) = access::instance(&mut *uow, call, Operation::InstanceReset, definition, id).await?;
     let stages = uow.stages().list(id).await?;
     let running = addressed(&instance, &stages, None)?;

@@ -26,7 +26,7 @@ use crate::{
         status::Status,
     },
     mail::MailError,
-    store::{Actor, ClaimedJob, Job, Outcome, StageEntry, StoreError},
+    store::{Actor, ClaimedJob, Job, Lane, Outcome, StageEntry, StoreError},
 };
 
 /// How a run of a job ended.
@@ -50,7 +50,8 @@ impl From<Sent> for Ran {
     }
 }
 
-/// Runs a claimed job and ends it. On an error nothing was changed and the job is to be released.
+/// Runs a claimed job and ends it, in the scheduler's lane whoever asks. On an error nothing was changed and the job is to be
+/// released.
 pub async fn run_job(services: &Services, job: &ClaimedJob, public_url: &str) -> Result<Ran, Refused> {
     // Before anything is read for it.
     if job.job.is_mail()
@@ -58,6 +59,7 @@ pub async fn run_job(services: &Services, job: &ClaimedJob, public_url: &str) ->
     {
         return Ok(Ran::MailNotTried(rest));
     }
+    let services = &services.in_lane(Lane::Scheduler);
     match &job.job {
         Job::OpenInstance { instance } => open_instance(services, job, *instance).await?,
         Job::OpenOccurrence { definition, occurrence, start_at } => {

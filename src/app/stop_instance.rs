@@ -19,7 +19,7 @@ pub async fn stop_instance(
     definition: DefinitionId,
     id: InstanceId,
 ) -> Result<(), Refused> {
-    let mut uow = services.begin(call.tenant()).await?;
+    let mut uow = services.begin_bulk(call.tenant()).await?;
     access::instance(&mut *uow, call, Operation::InstanceStop, definition, id).await?;
 
     let blueprint = uow.definitions().lock(definition).await?.ok_or(Refused::NotFound)?;

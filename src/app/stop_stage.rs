@@ -13,7 +13,7 @@ use crate::domain::{
 
 /// Stops a running stage. Stopping the last one completes the instance.
 pub async fn stop_stage(services: &Services, call: &Call, path: StagePath) -> Result<(), Refused> {
-    let mut uow = services.begin(call.tenant()).await?;
+    let mut uow = services.begin_bulk(call.tenant()).await?;
     access::stage(&mut *uow, call, Operation::StageStop, path).await?;
 
     let blueprint = uow.definitions().lock(path.definition).await?.ok_or(Refused::NotFound)?;

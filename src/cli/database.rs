@@ -5,7 +5,7 @@ use attestry::{
     config::Config,
     local_postgres::{LocalPostgres, Options, join_or_start},
     store::{
-        Readiness, Store, Tenant,
+        LaneSizes, Readiness, Store, Tenant,
         pg::{PgStore, migrate, tenants::Administration},
     },
 };
@@ -47,7 +47,7 @@ impl Database {
             self.migrate().await?;
             return Ok(());
         }
-        let store = PgStore::connect(self.url(), 1)?;
+        let store = PgStore::connect(self.url(), LaneSizes::each(1))?;
         let readiness = store.ready().await;
         store.close().await;
         match readiness? {

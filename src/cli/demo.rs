@@ -32,7 +32,7 @@ use attestry::{
     },
     http::definitions::{body::parse_create, view::render},
     jobs::run_due_jobs,
-    store::{Actor, Tenant, pg::PgStore},
+    store::{Actor, Lane, Tenant, pg::PgStore},
 };
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -140,7 +140,14 @@ async fn tenant_with(
         Some(tenant) => tenant,
         None => tenant::make(database, slug.to_owned(), name.to_owned(), true).await?,
     };
-    let known = wired.services.store.begin(tenant.id).await?.directory().identity(ObjectId::new(one_of_them)).await?;
+    let known = wired
+        .services
+        .store
+        .begin(tenant.id, Lane::Interactive)
+        .await?
+        .directory()
+        .identity(ObjectId::new(one_of_them))
+        .await?;
     if known.is_none() {
         tracing::info!(tenant = slug, "reading the demo's directory");
         let directory = dated(directory, real_time())?;

@@ -14,7 +14,7 @@ use attestry::{
         tls,
     },
     jobs::{Worker, WorkerSettings},
-    store::pg::PgStore,
+    store::{Lane, pg::PgStore},
     telemetry,
 };
 use tokio::{
@@ -63,7 +63,11 @@ pub async fn serve(
         tracing::warn!("the built-in token issuer is switched on (ATTESTRY_DEV_ISSUER): not for production");
     }
 
-    let quotas = config.quotas.then_some(QuotaSettings { reads: config.quota_reads, writes: config.quota_writes });
+    let quotas = config.quotas.then_some(QuotaSettings {
+        reads: config.quota_reads,
+        writes: config.quota_writes,
+        tenant_units: config.quota_tenant_units,
+    });
     let edge = Edge::new(services.clone(), config.dev_issuer, &public_url)
         .allowing(service::address_policy(config))
         .with_quotas(quotas)
@@ -102,8 +106,10 @@ pub async fn serve(
 }
 
 fn observe(store: &PgStore) {
-    let (open, in_use) = store.connections();
-    telemetry::connections(open, in_use);
+    for lane in Lane::ALL {
+        let load = store.load(lane);
+        telemetry::connections(lane.as_str(), load.open, load.in_use, load.waiting);
+    }
 }
 
 async fn listen(address: &str) -> anyhow::Result<std::net::TcpListener> {

@@ -8,7 +8,7 @@ use attestry::{
     config::Config,
     domain::{limits::ReviewLimits, token_issuer::AddressPolicy, violation::Violation},
     mail::{Mailer, NoMailer, SmtpMailer},
-    store::pg::PgStore,
+    store::{Lane, LaneSizes, pg::PgStore},
 };
 use secrecy::ExposeSecret;
 use tokio::sync::Notify;
@@ -23,7 +23,7 @@ pub struct Wired {
 
 /// Wires the services. Makes no connection yet.
 pub fn wire(config: &Config, database: &Database) -> anyhow::Result<Wired> {
-    let store = PgStore::connect(database.url(), config.max_connections)?;
+    let store = PgStore::connect(database.url(), lane_sizes(config))?;
     let mailer: Arc<dyn Mailer> = match &config.mail {
         Some(mail) => {
             let authority = mail.authority.as_ref().map(|file| {
@@ -43,8 +43,21 @@ pub fn wire(config: &Config, database: &Database) -> anyhow::Result<Wired> {
     };
     let shared = Arc::new(store.clone());
     let work = Arc::new(Notify::new());
-    let services = Services { store: shared.clone(), queue: shared, mailer, work, limits: limits(config) };
+    let services = Services {
+        store: shared.clone(),
+        queue: shared,
+        mailer,
+        work,
+        limits: limits(config),
+        lane: Lane::Interactive,
+    };
     Ok(Wired { services, store })
+}
+
+/// How the connections are divided.
+fn lane_sizes(config: &Config) -> LaneSizes {
+    let workers = u32::try_from(config.workers).unwrap_or(u32::MAX);
+    LaneSizes::divide(config.max_connections, workers, config.bulk_connections, config.scheduler_connections)
 }
 
 /// How large a review may become: as the operator says, else as usual. LC-REV-13

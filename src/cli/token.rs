@@ -9,7 +9,7 @@ use attestry::{
     config::Config,
     domain::ids::TenantId,
     store::{
-        Store,
+        Lane, LaneSizes, Store,
         pg::{
             PgStore,
             tenants::{Administration, StoredDevelopmentKey},
@@ -36,7 +36,7 @@ pub async fn run(config: &Config, database: &Database, arguments: TokenArguments
     let lifetime = parse_lifetime(&arguments.ttl)?;
     database.prepare(false).await?;
     let tenant = database.tenant(&arguments.tenant).await?.id;
-    let store = PgStore::connect(database.url(), 1)?;
+    let store = PgStore::connect(database.url(), LaneSizes::each(1))?;
     let subject = match (&arguments.subject.user, &arguments.subject.app) {
         (Some(user), _) => find_user(&store, tenant, user).await,
         (None, Some(application)) => find_application(&store, tenant, application).await,
@@ -56,13 +56,13 @@ pub fn real_time() -> chrono::DateTime<chrono::Utc> {
 
 /// The subject of a user's token, by user principal name or id.
 pub async fn find_user(store: &PgStore, tenant: TenantId, name_or_id: &str) -> anyhow::Result<Subject> {
-    let user = store.begin(tenant).await?.directory().find_user(name_or_id).await?;
+    let user = store.begin(tenant, Lane::Interactive).await?.directory().find_user(name_or_id).await?;
     let user = user.with_context(|| format!("the tenant's directory has no user `{name_or_id}`"))?;
     Ok(Subject::User { id: user.id, user_principal_name: user.user_principal_name, display_name: user.display_name })
 }
 
 async fn find_application(store: &PgStore, tenant: TenantId, name_or_id: &str) -> anyhow::Result<Subject> {
-    let mut found = store.begin(tenant).await?.directory().find_applications(name_or_id).await?;
+    let mut found = store.begin(tenant, Lane::Interactive).await?.directory().find_applications(name_or_id).await?;
     Ok(match (found.pop(), found.is_empty()) {
         (Some(application), true) => {
             Subject::Application { id: application.id, display_name: application.display_name }

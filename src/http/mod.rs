@@ -4,6 +4,7 @@ pub mod api;
 pub mod authentication;
 pub mod batch;
 pub mod conventions;
+pub mod costs;
 pub mod definitions;
 pub mod documents;
 pub mod echo;
@@ -50,7 +51,7 @@ pub struct Edge {
     pub callers: api::Callers,
     /// What seals continuation tokens.
     pub page_keys: api::PageKeys,
-    /// How many requests a caller may make; `None` counts nothing.
+    /// How much callers and tenants may ask for; `None` counts nothing.
     pub quotas: Option<quotas::Quotas>,
     /// Origins whose pages may call from a browser.
     pub allowed_origins: Vec<String>,

@@ -22,7 +22,8 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PAT
 /// What a page may read beside the body.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "ETag, Location, OData-EntityId, Preference-Applied, Retry-After, WWW-Authenticate, request-id, client-request-id, \
-     RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset",
+     RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, x-ms-resource-unit, x-ms-throttle-limit-percentage, \
+     x-ms-throttle-scope, x-ms-throttle-information",
 );
 /// How long a browser may remember what it asked for, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");

@@ -18,7 +18,7 @@ use super::*;
 use crate::{
     domain::ids::{InstanceId, JobId},
     mail::NoMailer,
-    store::{Backlog, Job, JobQueue, Readiness, Store, UnitOfWork, issuers::StoredIssuer},
+    store::{Backlog, Job, JobQueue, Lane, Readiness, Store, UnitOfWork, issuers::StoredIssuer},
 };
 
 #[test]
@@ -105,6 +105,7 @@ impl Stage {
             mailer: Arc::new(NoMailer),
             work: Arc::new(Notify::new()),
             limits: crate::domain::limits::ReviewLimits::default(),
+            lane: Lane::Interactive,
         }
     }
 
@@ -130,7 +131,7 @@ fn unreachable() -> StoreError {
 
 #[async_trait]
 impl Store for Stage {
-    async fn begin(&self, _: TenantId) -> Result<Box<dyn UnitOfWork>, StoreError> {
+    async fn begin(&self, _: TenantId, _: Lane) -> Result<Box<dyn UnitOfWork>, StoreError> {
         self.begun.notify_one();
         match self.begin {
             Begin::Fails => Err(unreachable()),

@@ -12,6 +12,7 @@ pub mod filter;
 pub mod first_answers;
 pub mod history;
 pub mod issuers;
+mod lane;
 pub mod mail;
 pub mod occurrences;
 pub mod pg;
@@ -24,6 +25,7 @@ use uuid::Uuid;
 
 pub use contacted_reviewers::{ContactedReviewerCursor, ContactedReviewerFilter, ContactedReviewerRepository};
 pub use definition_updates::DefinitionUpdateRepository;
+pub use lane::{Lane, LaneSizes};
 pub use mail::MailRepository;
 pub use reminders::ReminderRepository;
 
@@ -141,8 +143,11 @@ pub trait UnitOfWork: Send {
 /// Where units of work come from.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Begins, sets the tenant for row-level security and reads its clock, in one round trip.
-    async fn begin(&self, tenant: TenantId) -> Result<Box<dyn UnitOfWork>, StoreError>;
+    /// Begins in a lane, sets the tenant for row-level security and reads its clock, in one round trip.
+    ///
+    /// While all connections of the lane are in use, tenants take turns. [`StoreError::Busy`] when too many units of this
+    /// tenant wait already.
+    async fn begin(&self, tenant: TenantId, lane: Lane) -> Result<Box<dyn UnitOfWork>, StoreError>;
     /// The secret that seals this tenant's continuation tokens.
     async fn page_key(&self, tenant: TenantId) -> Result<Option<Vec<u8>>, StoreError>;
     /// Everybody's registrations of the issuer of this exact name, the built-in ones included.

@@ -39,7 +39,7 @@ use attestry::{
     },
     http::definitions::{body::parse_create, update::replace},
     mail::{Mail, MailError, Mailer, PreparedMail},
-    store::{ClaimedJob, StoreError, pg::PgStore},
+    store::{ClaimedJob, Lane, LaneSizes, StoreError, pg::PgStore},
 };
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -98,7 +98,10 @@ pub struct Place {
 
 impl Place {
     pub async fn new(url: &str) -> Self {
-        Self { store: PgStore::connect(url, 5).unwrap(), owner: PgConnection::connect(url).await.unwrap() }
+        Self {
+            store: PgStore::connect(url, LaneSizes::each(5)).unwrap(),
+            owner: PgConnection::connect(url).await.unwrap(),
+        }
     }
 }
 
@@ -124,6 +127,7 @@ impl<'a> World<'a> {
             mailer: Arc::new(postbox.clone()),
             work: Arc::new(Notify::new()),
             limits: ReviewLimits::default(),
+            lane: Lane::Interactive,
         };
         let mut world =
             Self { place, tenant, services, postbox, known: Known::default(), hand: Vec::new(), last_event: 0 };
@@ -141,7 +145,7 @@ impl<'a> World<'a> {
 
     /// Sets the tenant's clock as the service does.
     pub async fn set_clock(&mut self, to: DateTime<Utc>) {
-        let mut uow = self.services.store.begin(self.tenant).await.unwrap();
+        let mut uow = self.services.store.begin(self.tenant, Lane::Interactive).await.unwrap();
         let now = uow.tenants().advance_clock_to(to).await.unwrap();
         uow.commit().await.unwrap();
         assert_eq!(now, to, "the clock stands where it was put");
@@ -198,7 +202,7 @@ impl<'a> World<'a> {
     /// Returns when no connection is in use any more: what was cancelled has been rolled back.
     pub async fn settle(&self) -> Result<(), String> {
         let began = Instant::now();
-        while self.place.store.connections().1 > 0 {
+        while Lane::ALL.into_iter().any(|lane| self.place.store.load(lane).in_use > 0) {
             if began.elapsed() > PATIENCE {
                 return Err("a connection did not come back".to_owned());
             }

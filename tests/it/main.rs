@@ -22,6 +22,7 @@ mod deleted_principals;
 mod directory_import;
 mod etags;
 mod events;
+mod fair_turns;
 mod group_owners;
 mod history;
 mod history_report;

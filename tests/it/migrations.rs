@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use attestry::store::{
-    Readiness, Store,
+    LaneSizes, Readiness, Store,
     pg::{
         PgStore,
         migrate::{self, MigrateError},
@@ -18,7 +18,7 @@ async fn history(database: &Database) -> Vec<Value> {
 }
 
 async fn readiness(database: &Database) -> Readiness {
-    PgStore::connect(&database.url, 1).unwrap().ready().await.unwrap()
+    PgStore::connect(&database.url, LaneSizes::each(1)).unwrap().ready().await.unwrap()
 }
 
 /// Pretends that a program of tomorrow was here.

@@ -10,7 +10,7 @@ use attestry::{
         ids::{DefinitionId, TenantId},
     },
     mail::NoMailer,
-    store::{Actor, JobQueue, Store, StoreError, pg::PgStore},
+    store::{Actor, JobQueue, Lane, LaneSizes, Store, StoreError, pg::PgStore},
 };
 use serde_json::json;
 use tokio::sync::Notify;
@@ -44,8 +44,8 @@ fn marker(id: uuid::Uuid) -> Event {
 }
 
 /// Writes two events in one unit of work.
-async fn two_events(store: &PgStore, tenant: TenantId, mark: uuid::Uuid) -> Result<(), StoreError> {
-    let mut uow = store.begin(tenant).await?;
+async fn two_events(store: &PgStore, lane: Lane, tenant: TenantId, mark: uuid::Uuid) -> Result<(), StoreError> {
+    let mut uow = store.begin(tenant, lane).await?;
     uow.events().append(&Actor::system(), &[marker(mark)]).await?;
     uow.events().append(&Actor::system(), &[marker(mark)]).await?;
     uow.commit().await
@@ -74,15 +74,15 @@ async fn a_unit_of_work_cancelled_anywhere_is_done_as_a_whole_or_not_at_all_and_
     let other = Tenant::on(database.clone(), Arc::new(NoMailer), true).await;
     let mut seen = [false; 2];
     for times in 1..POLLS {
-        let store = PgStore::connect(&database.url, 1).unwrap();
+        let store = PgStore::connect(&database.url, LaneSizes::each(1)).unwrap();
         if times % 2 == 0 {
             // Also with a connection that is there already.
-            store.begin(other.id).await.unwrap().commit().await.unwrap();
+            store.begin(other.id, Lane::Interactive).await.unwrap().commit().await.unwrap();
         }
         let (lost, kept) = (ids::tenant().as_uuid(), ids::tenant().as_uuid());
 
-        let ended = polled(times, two_events(&store, one.id, lost)).await;
-        let mut uow = store.begin(other.id).await.unwrap();
+        let ended = polled(times, two_events(&store, Lane::Interactive, one.id, lost)).await;
+        let mut uow = store.begin(other.id, Lane::Interactive).await.unwrap();
         assert_eq!(uow.tenants().current().await.unwrap().id, other.id);
         uow.events().append(&Actor::system(), &[marker(kept)]).await.unwrap();
         uow.commit().await.unwrap();
@@ -111,13 +111,13 @@ async fn a_unit_of_work_that_is_dropped_is_rolled_back_before_its_connection_is_
     let database = Database::own().await;
     let one = Tenant::on(database.clone(), Arc::new(NoMailer), true).await;
     let other = Tenant::on(database.clone(), Arc::new(NoMailer), true).await;
-    let store = PgStore::connect(&database.url, 1).unwrap();
+    let store = PgStore::connect(&database.url, LaneSizes::each(1)).unwrap();
     let mark = ids::tenant().as_uuid();
 
-    let mut uow = store.begin(one.id).await.unwrap();
+    let mut uow = store.begin(one.id, Lane::Interactive).await.unwrap();
     uow.events().append(&Actor::system(), &[marker(mark)]).await.unwrap();
     drop(uow);
-    store.begin(other.id).await.unwrap().commit().await.unwrap();
+    store.begin(other.id, Lane::Interactive).await.unwrap().commit().await.unwrap();
 
     assert_eq!(count(&database, one.id, mark).await, 0);
     assert!(in_transaction(&database).await.is_empty());
@@ -127,14 +127,14 @@ async fn a_unit_of_work_that_is_dropped_is_rolled_back_before_its_connection_is_
 async fn a_unit_of_work_dropped_with_its_runtime_leaves_nothing_open() {
     let database = Database::own().await;
     let one = Tenant::on(database.clone(), Arc::new(NoMailer), true).await;
-    let store = PgStore::connect(&database.url, 1).unwrap();
+    let store = PgStore::connect(&database.url, LaneSizes::each(1)).unwrap();
     let mark = ids::tenant().as_uuid();
 
     let (asked, tenant) = (store.clone(), one.id);
     tokio::task::spawn_blocking(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let mut uow = asked.begin(tenant).await.unwrap();
+            let mut uow = asked.begin(tenant, Lane::Interactive).await.unwrap();
             uow.events().append(&Actor::system(), &[marker(mark)]).await.unwrap();
         });
         // Nobody polls what the drop left to do.
@@ -142,7 +142,7 @@ async fn a_unit_of_work_dropped_with_its_runtime_leaves_nothing_open() {
     })
     .await
     .unwrap();
-    store.begin(one.id).await.unwrap().commit().await.unwrap();
+    store.begin(one.id, Lane::Interactive).await.unwrap().commit().await.unwrap();
 
     assert_eq!(count(&database, one.id, mark).await, 0);
     assert!(in_transaction(&database).await.is_empty());
@@ -154,16 +154,16 @@ async fn a_claim_cancelled_anywhere_leaves_neither_its_role_nor_a_transaction_to
     let one = Tenant::on(database.clone(), Arc::new(NoMailer), true).await;
     let mut seen = [false; 2];
     for times in 1..POLLS {
-        let store = PgStore::connect(&database.url, 1).unwrap();
+        let store = PgStore::connect(&database.url, LaneSizes::each(1)).unwrap();
         if times % 2 == 0 {
-            store.begin(one.id).await.unwrap().commit().await.unwrap();
+            store.begin(one.id, Lane::Scheduler).await.unwrap().commit().await.unwrap();
         }
         let mark = ids::tenant().as_uuid();
 
         let ended = polled(times, store.claim(None, 1, 60)).await;
         eventually("nothing is open", async || in_transaction(&database).await.is_empty()).await;
         // The workers' role could not write this.
-        two_events(&store, one.id, mark).await.unwrap();
+        two_events(&store, Lane::Scheduler, one.id, mark).await.unwrap();
 
         assert_eq!(count(&database, one.id, mark).await, 2, "after {times} polls");
         seen[usize::from(ended.is_some())] = true;
@@ -178,13 +178,14 @@ async fn clients_that_leave_at_any_moment_do_not_disturb_the_next_one() {
     let t = Tenant::on(Database::own().await, Arc::new(NoMailer), true).await;
     crate::support::Company::finance().import(&t).await;
     let review = t.review().running().await;
-    let store = PgStore::connect(&t.database.url, 1).unwrap();
+    let store = PgStore::connect(&t.database.url, LaneSizes::each(1)).unwrap();
     let services = Services {
         store: Arc::new(store.clone()),
         queue: Arc::new(store.clone()),
         mailer: Arc::new(NoMailer),
         work: Arc::new(Notify::new()),
         limits: attestry::domain::limits::ReviewLimits::default(),
+        lane: Lane::Interactive,
     };
     let narrow = t.served_by(services);
     let item = format!("{}/decisions/{}", review.instance_path(), review.item_id("ana").await);

@@ -10,7 +10,7 @@ use attestry::{
     domain::status::Status,
     jobs::{Worker, WorkerSettings},
     mail::NoMailer,
-    store::{Job, StoreError, pg::PgStore},
+    store::{Job, Lane, LaneSizes, StoreError, pg::PgStore},
 };
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -20,13 +20,14 @@ use crate::support::{Blocker, Company, Database, Tenant, eventually, stage, user
 const URL: &str = "https://reviews.example";
 
 fn services(database: &Database) -> Services {
-    let store = PgStore::connect(&database.url, 8).unwrap();
+    let store = PgStore::connect(&database.url, LaneSizes::each(8)).unwrap();
     Services {
         store: Arc::new(store.clone()),
         queue: Arc::new(store),
         mailer: Arc::new(NoMailer),
         work: Arc::new(Notify::new()),
         limits: attestry::domain::limits::ReviewLimits::default(),
+        lane: Lane::Interactive,
     }
 }
 

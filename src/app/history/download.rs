@@ -51,7 +51,7 @@ pub async fn open_download(
 ///
 /// [`Refused::NotFound`] when the report was deleted meanwhile.
 pub async fn read_piece(services: &Services, download: &Download, number: i32) -> Result<Vec<u8>, Refused> {
-    let mut uow = services.begin(download.tenant).await?;
+    let mut uow = services.begin_bulk(download.tenant).await?;
     let piece = uow.history().piece(download.instance, number).await?.ok_or(Refused::NotFound)?;
     if number == 0 {
         // A link says what, not who: whoever holds it.

@@ -23,6 +23,7 @@ use crate::{
     },
     http::{
         Edge,
+        costs::cost,
         error::{ApiError, ErrorCode},
         json_reader, request_body,
         request_ids::RequestIds,
@@ -54,7 +55,8 @@ impl FromRequest for AnyCaller {
             if let Some(quotas) = &edge.quotas
                 && request.path() != super::BATCH
             {
-                let allowance = quotas.take(&caller, request.method());
+                let units = cost(request.method(), request.path(), request.query_string(), request.headers());
+                let allowance = quotas.take(&caller, request.method(), units);
                 request.extensions_mut().insert(allowance);
                 if let Some(seconds) = allowance.retry_after() {
                     return Err(ApiError::too_many_requests(seconds));

@@ -12,7 +12,7 @@ use crate::{
         token_issuer::{ClaimName, IssuerSettings, SigningAlgorithm, TenantClaim, TokenIssuer},
     },
     store::{
-        StoreError,
+        Lane, StoreError,
         issuers::{DevelopmentIssuer, IssuerRepository, Registrant, StoredIssuer},
     },
 };
@@ -121,7 +121,7 @@ impl PgStore {
             "#,
             issuer,
         )
-        .fetch_all(self.pool())
+        .fetch_all(&mut *self.lend(Lane::Interactive, None).await?)
         .await?;
         rows.into_iter().map(IssuerRow::into_stored).collect()
     }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{PgStore, PgUnitOfWork, unit_of_work::OpenTransaction};
 use crate::{
     domain::ids::{JobId, TenantId},
-    store::{Backlog, ClaimedJob, Job, JobKinds, JobQueue, JobRepository, NewJob, Outcome, StoreError},
+    store::{Backlog, ClaimedJob, Job, JobKinds, JobQueue, JobRepository, Lane, NewJob, Outcome, StoreError},
 };
 
 #[async_trait]
@@ -162,7 +162,11 @@ impl JobRepository for PgUnitOfWork {
 impl PgStore {
     /// A transaction as the role that sees every tenant's jobs, and nothing else.
     async fn begin_as_worker(&self) -> Result<OpenTransaction, StoreError> {
-        self.at_home(OpenTransaction::begin(self.pool(), "begin; set local role attestry_worker")).await
+        self.at_home(async {
+            let connection = self.lend(Lane::Scheduler, None).await?;
+            OpenTransaction::begin(connection, "begin; set local role attestry_worker").await
+        })
+        .await
     }
 }
 

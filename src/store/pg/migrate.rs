@@ -6,7 +6,7 @@ use refinery_core::{
     Migration, Runner,
     traits::r#async::{AsyncMigrate, AsyncQuery, AsyncTransaction},
 };
-use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Row};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::store::{Readiness, StoreError};
@@ -66,10 +66,9 @@ pub async fn apply(url: &str) -> Result<usize, MigrateError> {
 }
 
 /// Whether the schema is the one compiled in.
-pub(super) async fn readiness(pool: &PgPool) -> Result<Readiness, StoreError> {
-    let mut connection = pool.acquire().await?;
+pub(super) async fn readiness(connection: &mut PgConnection) -> Result<Readiness, StoreError> {
     let wanted = wanted_version();
-    let found = applied_version(&mut connection).await?.unwrap_or_default();
+    let found = applied_version(connection).await?.unwrap_or_default();
     Ok(if found == wanted { Readiness::Ready } else { Readiness::SchemaMismatch { found, wanted } })
 }
 

@@ -2,8 +2,9 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Row, pool::PoolConnection};
+use sqlx::{AssertSqlSafe, PgConnection, Row};
 
+use super::lanes::LentConnection;
 use crate::{
     domain::ids::TenantId,
     store::{
@@ -33,8 +34,8 @@ impl PgUnitOfWork {
     ///
     /// The tenant is a literal because `set_config()` does not reach the workers of a distributed engine; a UUID prints no
     /// quote. A tenant that does not exist is an error, so a unit without a tenant cannot come to be.
-    pub(super) async fn begin(pool: &PgPool, tenant: TenantId) -> Result<Self, StoreError> {
-        let mut transaction = OpenTransaction { connection: Some(pool.acquire().await?) };
+    pub(super) async fn begin(connection: LentConnection, tenant: TenantId) -> Result<Self, StoreError> {
+        let mut transaction = OpenTransaction { connection: Some(connection) };
         let begin = format!(
             "begin; set local attestry.tenant = '{tenant}'; \
              select now() + clock_offset from tenants where tenant_id = '{tenant}'"
@@ -53,13 +54,13 @@ impl PgUnitOfWork {
 /// Makes sure that a connection with an open transaction never reaches its next borrower: whatever way the unit ends, also by a
 /// cancelled `begin`, it is rolled back first, or closed where that is not possible.
 pub(super) struct OpenTransaction {
-    connection: Option<PoolConnection<Postgres>>,
+    connection: Option<LentConnection>,
 }
 
 impl OpenTransaction {
     /// Begins with these statements, in one round trip.
-    pub(super) async fn begin(pool: &PgPool, begin: &'static str) -> Result<Self, StoreError> {
-        let mut transaction = Self { connection: Some(pool.acquire().await?) };
+    pub(super) async fn begin(connection: LentConnection, begin: &'static str) -> Result<Self, StoreError> {
+        let mut transaction = Self { connection: Some(connection) };
         sqlx::raw_sql(begin).execute(transaction.connection()?).await?;
         Ok(transaction)
     }

@@ -5,7 +5,7 @@
 use attestry::{
     app::ids,
     store::{
-        Readiness, Store, Tenant,
+        Lane, LaneSizes, Readiness, Store, Tenant,
         pg::{PgStore, migrate, tenants::Administration},
     },
 };
@@ -37,10 +37,10 @@ async fn the_service_works_on_the_stock_image() {
     let stored = Tenant { id: tenant, slug: "acme".to_owned(), display_name: "Acme".to_owned(), sandbox: true };
     administration.create_tenant(&stored, &ids::page_key()).await.unwrap();
 
-    let store = PgStore::connect(&url, 2).unwrap();
+    let store = PgStore::connect(&url, LaneSizes::each(1)).unwrap();
     assert_eq!(store.ready().await.unwrap(), Readiness::Ready);
-    let mut uow = store.begin(tenant).await.unwrap();
+    let mut uow = store.begin(tenant, Lane::Interactive).await.unwrap();
     assert_eq!(uow.tenants().current().await.unwrap().slug, "acme");
     uow.commit().await.unwrap();
-    assert!(store.begin(ids::tenant()).await.is_err(), "a tenant that does not exist has no unit of work");
+    assert!(store.begin(ids::tenant(), Lane::Interactive).await.is_err(), "a tenant that does not exist has no unit of work");
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use attestry::mail::SmtpMailer;
+use attestry::{mail::SmtpMailer, store::Lane};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ impl Tenant {
 
     /// The tenant's clock.
     pub async fn now(&self) -> DateTime<Utc> {
-        self.services.store.begin(self.id).await.unwrap().now()
+        self.services.store.begin(self.id, Lane::Interactive).await.unwrap().now()
     }
 
     /// Every row of a table that belongs to this tenant, in a fixed order.

@@ -34,7 +34,7 @@ use attestry::{
     http::Edge,
     mail::{Mailer, NoMailer},
     store::{
-        Actor, Tenant as StoredTenant,
+        Actor, Lane, LaneSizes, Tenant as StoredTenant,
         pg::{
             PgStore,
             directory_import::PgDirectoryImport,
@@ -111,16 +111,22 @@ impl Tenant {
             )
             .await
             .unwrap();
-        let store = PgStore::connect(&database.url, 10).unwrap();
+        let store = PgStore::connect(&database.url, LaneSizes::each(10)).unwrap();
         let services = Services {
             store: Arc::new(store.clone()),
             queue: Arc::new(store),
             mailer,
             work: Arc::new(Notify::new()),
             limits: ReviewLimits::default(),
+            lane: Lane::Interactive,
         };
         let server = server::Running::start(Edge::new(services.clone(), true, "https://reviews.example"));
         Self { id, services, database, base_url: server.url(), key: generated.key, _server: server }
+    }
+
+    /// Where its service listens; it serves every tenant of the database.
+    pub fn url(&self) -> &str {
+        &self.base_url
     }
 
     /// The same tenant behind a service that is set up otherwise.
@@ -256,7 +262,7 @@ impl Tenant {
     /// Moves the tenant's clock without running what falls due: a late timer.
     pub async fn advance_without_jobs(&self, duration: &str) -> DateTime<Utc> {
         let duration: attestry::domain::duration::IsoDuration = duration.parse().unwrap();
-        let mut uow = self.services.store.begin(self.id).await.unwrap();
+        let mut uow = self.services.store.begin(self.id, Lane::Interactive).await.unwrap();
         let target = duration.after(uow.now());
         let now = uow.tenants().advance_clock_to(target).await.unwrap();
         uow.commit().await.unwrap();

@@ -1,0 +1,217 @@
+//! The connections of each lane: a pool of its own with its own timeouts, and a fair queue in front of it.
+//!
+//! There are as many permits as connections, so whoever has a permit finds a connection without waiting for anybody; the waiting
+//! happens in the queue, where tenants take turns.
+
+mod fair_queue;
+mod permits;
+
+use std::{
+    ops::{Deref, DerefMut},
+    time::Duration,
+};
+
+use sqlx::{
+    Executor, PgConnection, PgPool, Postgres,
+    pool::PoolConnection,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use tokio::time::timeout;
+
+use self::{
+    fair_queue::Places,
+    permits::{Asked, FairPermits, Permit, TooManyWaiting},
+};
+use crate::{
+    domain::ids::TenantId,
+    store::{Lane, LaneSizes, StoreError},
+};
+
+/// How long a unit waits for its turn and its connection before the caller is told to come back.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// After how long without use a connection is closed: an idle process holds few.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How many units of one tenant wait in a lane; more are told to come back.
+const MOST_WAITING_OF_ONE_TENANT: usize = 1_000;
+
+/// Whose turn it is: a tenant's, or that of what belongs to none, such as claiming jobs.
+type Turn = Option<TenantId>;
+
+/// What the sessions of a lane are set to. PostgreSQL's spelling
+struct Timeouts {
+    /// How long a statement waits for a lock before its unit ends with nothing written.
+    lock: &'static str,
+    /// How long a statement may take.
+    statement: &'static str,
+}
+
+impl Timeouts {
+    const fn of(lane: Lane) -> Self {
+        match lane {
+            // Section 5 of the design; clients give up after 100 seconds at the latest (CL-28).
+            Lane::Interactive => Self { lock: "4s", statement: "30s" },
+            Lane::Bulk => Self { lock: "4s", statement: "10min" },
+            // A job that waits keeps one of the few places to work; another try costs nothing. Opening a review of millions of
+            // members is one statement.
+            Lane::Scheduler => Self { lock: "10s", statement: "60min" },
+        }
+    }
+}
+
+/// How many connections of a lane one tenant, or the scheduler for itself, may hold at the same time.
+///
+/// The last ones are kept for others: a tenant whose units all wait for one lock keeps nobody else out. In the scheduler's
+/// lane this also means that leases can be kept whatever runs.
+fn most_of_one_tenant(lane: Lane, size: usize) -> usize {
+    let kept = match lane {
+        Lane::Interactive | Lane::Bulk if size >= 4 => (size / 8).max(1),
+        Lane::Scheduler if size >= 2 => (size / 8).max(1),
+        Lane::Interactive | Lane::Bulk | Lane::Scheduler => 0,
+    };
+    size - kept
+}
+
+/// Every lane's connections.
+#[derive(Clone)]
+pub(super) struct Lanes {
+    interactive: LaneConnections,
+    bulk: LaneConnections,
+    scheduler: LaneConnections,
+}
+
+impl Lanes {
+    /// Lanes over these connections; none is opened before it is needed.
+    pub(super) fn new(options: &PgConnectOptions, sizes: LaneSizes) -> Self {
+        let lane = |lane| LaneConnections::new(options, lane, sizes.of(lane).max(1));
+        Self { interactive: lane(Lane::Interactive), bulk: lane(Lane::Bulk), scheduler: lane(Lane::Scheduler) }
+    }
+
+    pub(super) const fn lane(&self, lane: Lane) -> &LaneConnections {
+        match lane {
+            Lane::Interactive => &self.interactive,
+            Lane::Bulk => &self.bulk,
+            Lane::Scheduler => &self.scheduler,
+        }
+    }
+
+    /// Closes every connection; waits for those in use.
+    pub(super) async fn close(&self) {
+        for lane in Lane::ALL {
+            self.lane(lane).pool.close().await;
+        }
+    }
+}
+
+/// What a lane's connections are doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneLoad {
+    /// Connections that are open.
+    pub open: u32,
+    /// Connections in use.
+    pub in_use: u32,
+    /// Units that wait for one.
+    pub waiting: u32,
+}
+
+/// One lane's connections.
+#[derive(Clone)]
+pub(super) struct LaneConnections {
+    pool: PgPool,
+    permits: FairPermits<Turn>,
+}
+
+impl LaneConnections {
+    fn new(options: &PgConnectOptions, lane: Lane, size: u32) -> Self {
+        let Timeouts { lock, statement } = Timeouts::of(lane);
+        let options = options.clone().application_name("attestry").options([
+            ("lock_timeout", lock),
+            ("statement_timeout", statement),
+            ("idle_in_transaction_session_timeout", "60s"),
+            ("jit", "off"),
+        ]);
+        let pool = PgPoolOptions::new()
+            .max_connections(size)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .idle_timeout(IDLE_TIMEOUT)
+            .test_before_acquire(false)
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    connection.execute("set role attestry_service").await?;
+                    Ok(())
+                })
+            })
+            .connect_lazy_with(options);
+        let all = usize::try_from(size).unwrap_or(usize::MAX);
+        let permits = FairPermits::new(Places {
+            all,
+            most_of_one_key: most_of_one_tenant(lane, all),
+            most_waiting_of_one_key: MOST_WAITING_OF_ONE_TENANT,
+        });
+        Self { pool, permits }
+    }
+
+    /// A connection for a unit of this tenant, or of none, when its turn has come.
+    ///
+    /// [`StoreError::Busy`] when too many of the tenant's units wait, or it took too long.
+    pub(super) async fn acquire(&self, tenant: Turn) -> Result<LentConnection, StoreError> {
+        let permit = match self.permits.ask(tenant).map_err(busy)? {
+            Asked::Permit(permit) => permit,
+            Asked::Wait(waiting) => match timeout(ACQUIRE_TIMEOUT, waiting.turn()).await {
+                Ok(permit) => permit.map_err(busy)?,
+                Err(elapsed) => return Err(StoreError::Busy(elapsed.into())),
+            },
+        };
+        Ok(LentConnection { connection: self.pool.acquire().await?, _permit: permit })
+    }
+
+    pub(super) fn load(&self) -> LaneLoad {
+        let (in_use, waiting) = self.permits.load();
+        let number = |count| u32::try_from(count).unwrap_or(u32::MAX);
+        LaneLoad { open: self.pool.size(), in_use: number(in_use), waiting: number(waiting) }
+    }
+}
+
+fn busy(reason: TooManyWaiting) -> StoreError {
+    StoreError::Busy(reason.into())
+}
+
+/// A connection, and the turn that it was lent for: both go back when it is dropped, the connection first.
+pub(super) struct LentConnection {
+    connection: PoolConnection<Postgres>,
+    _permit: Permit<Turn>,
+}
+
+impl LentConnection {
+    /// Closes the connection instead of giving it back.
+    pub(super) fn close_on_drop(&mut self) {
+        self.connection.close_on_drop();
+    }
+}
+
+impl Deref for LentConnection {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for LentConnection {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_tenant_alone_has_every_connection_of_a_lane_that_has_some() {
+        let most = |lane, sizes: [usize; 7]| sizes.map(|size| most_of_one_tenant(lane, size));
+        let sizes = [1, 2, 3, 4, 8, 11, 32];
+        assert_eq!(most(Lane::Interactive, sizes), [1, 2, 3, 3, 7, 10, 28]);
+        assert_eq!(most(Lane::Bulk, sizes), [1, 2, 3, 3, 7, 10, 28]);
+        assert_eq!(most(Lane::Scheduler, sizes), [1, 1, 2, 3, 7, 10, 28]);
+    }
+}
