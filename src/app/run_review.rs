@@ -313,13 +313,9 @@ impl<'a> ReviewRun<'a> {
         match self.uow.reviewers().resolve(instance, entry, limits.reviewers_per_item).await? {
             Resolution::TooMany { found } => return Ok(Err(limits.too_many_reviewers(found))),
             Resolution::Resolved { items_without_reviewer: 0 } => {}
-            Resolution::Resolved { items_without_reviewer } => instance.errors.push(InstanceError {
-                code: "ReviewersNotFound".to_owned(),
-                message: format!(
-                    "{items_without_reviewer} items of stage {} have neither a reviewer nor a fallback reviewer",
-                    entry.stage.ordinal,
-                ),
-            }),
+            Resolution::Resolved { items_without_reviewer } => {
+                instance.warn_of_items_without_reviewer(entry.stage.ordinal, items_without_reviewer);
+            }
         }
         Ok(Ok(()))
     }
