@@ -33,6 +33,9 @@ use crate::{
 /// The class of the error of an instance that fails because an item would have more reviewers than are allowed. LC-REV-13
 const TOO_MANY_REVIEWERS: &str = "TooManyReviewers";
 
+/// The class of the error of an instance whose next step fails whenever it is tried. IN-15
+const INTERNAL_FAULT: &str = "InternalFault";
+
 /// A review being moved along.
 pub(super) struct ReviewRun<'a> {
     uow: &'a mut dyn UnitOfWork,
@@ -224,6 +227,21 @@ impl<'a> ReviewRun<'a> {
         self.move_instance(instance, Status::Failed)?;
         self.uow.instances().update(instance).await?;
         self.materialise(definition, instance.occurrence + 1).await
+    }
+
+    /// IN-15: what still runs ends, for nothing will come of what somebody answers, and the instance fails.
+    pub(super) async fn give_up(&mut self, definition: &Definition, instance: &mut Instance) -> Result<(), StoreError> {
+        for entry in self.uow.stages().list(instance.id).await? {
+            let Some(mut stage) = self.uow.stages().lock(instance.id, entry.stage.id).await? else { continue };
+            if stage.status == Status::InProgress {
+                self.move_stage(instance, &mut stage, Status::Completing)?;
+                self.move_stage(instance, &mut stage, Status::Completed)?;
+                self.uow.stages().update(&mut stage).await?;
+            }
+        }
+        let message =
+            "the review could not go on, however often it was tried; the log of the service says why".to_owned();
+        self.fail(definition, instance, INTERNAL_FAULT, message).await
     }
 
     /// IN-03 to IN-05, ST-03 to ST-05: gathers principals, reviewers and recommendations, and opens the first stage.
