@@ -16,7 +16,7 @@ use crate::{
         limits::ReviewLimits,
         mail::MailKind,
         reviewer_scope::ReviewerLists,
-        stage_update::{StageUpdateRefusal, StageUpdateRequest, added_forms, plan_stage_update},
+        stage_update::{StageUpdateRefusal, StageUpdateRequest, added_forms, check_instance, plan_stage_update},
         violation::Violation,
     },
     store::{Resolution, StageEntry, UnitOfWork},
@@ -54,6 +54,7 @@ pub(super) async fn change_reviewers(
     request: &StageUpdateRequest,
     limits: &ReviewLimits,
 ) -> Result<Changed, Refused> {
+    check_instance(instance)?;
     let list = ReviewerListId::of_stage(entry.stage.id);
     let lists = uow.reviewer_lists().find(list).await?;
     let now = uow.now();

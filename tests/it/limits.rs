@@ -150,7 +150,7 @@ async fn owners_and_sponsors_that_an_item_has_for_itself_count_too() {
     assert_nothing_stored(&t).await;
 }
 
-/// LC-REV-13, LC-STAGE-10: who reviews a later stage is known when it begins.
+/// LC-REV-13, LC-STAGE-10, LC-SUPD-02: who reviews a later stage is known when it begins; that it would have begun helps nobody.
 #[tokio::test]
 async fn a_later_stage_with_too_many_reviewers_fails_the_instance_and_leaves_what_was_decided() {
     let t = Tenant::with_finance().await.limited_to(small());
@@ -169,6 +169,11 @@ async fn a_later_stage_with_too_many_reviewers_fails_the_instance_and_leaves_wha
     assert_eq!(review.item("ben").await["decision"], "NotReviewed");
     assert_eq!(t.table("stage_fallbacks").await, NOTHING);
     assert!(t.table("stage_reviewers").await.iter().all(|row| row["ordinal"] == 1));
+    let (stored, second) = (t.stored().await, review.stage_path(2).await);
+    let refused = t.as_admin().patch(&second, &json!({ "reviewers": [user("noor")] })).await;
+    let refused = refused.refused(400, "InvalidReviewState");
+    assert!(refused.message().contains("Failed"), "{}", refused.message());
+    assert_eq!(t.stored().await, stored);
     t.advance("P10D").await;
     assert_eq!(review.status().await, "Failed");
 }
