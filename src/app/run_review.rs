@@ -193,11 +193,11 @@ impl<'a> ReviewRun<'a> {
         first: &mut StageEntry,
     ) -> Result<bool, StoreError> {
         let next_occurrence = definition.occurrence_start(instance.occurrence + 1);
-        match lifecycle::start(instance, next_occurrence, self.uow.now()) {
+        let planned = self.uow.stages().planned(instance.id).await?;
+        match lifecycle::start(instance, &planned, next_occurrence, self.uow.now()) {
             Ok(start) => {
                 instance.start_at = start.start_at;
                 instance.end_at = start.end_at;
-                let planned = self.uow.stages().planned(instance.id).await?;
                 if let Some(plan) = planned.first() {
                     first.stage.start_at = start.start_at;
                     first.stage.end_at = lifecycle::stage_end(start, plan, first.stage.stage_count);
@@ -391,7 +391,8 @@ impl<'a> ReviewRun<'a> {
                 0 => on_time(instance, start_at),
                 _ => {
                     let next_occurrence = definition.occurrence_start(instance.occurrence + 1);
-                    match lifecycle::hand_over(instance, start_at, next_occurrence, self.uow.now()) {
+                    let now = self.uow.now();
+                    match lifecycle::hand_over(instance, &planned, ordinal, start_at, next_occurrence, now) {
                         Ok(begun) => begun,
                         Err(too_late) => {
                             let reason = too_late.to_string();
