@@ -5,6 +5,8 @@
 
 mod waiting;
 
+use std::iter;
+
 use serde_json::json;
 
 use super::{Refused, ids};
@@ -294,8 +296,9 @@ impl<'a> ReviewRun<'a> {
     ) -> Result<Gathering, StoreError> {
         let planned = self.uow.stages().planned(instance.id).await?;
         let first_lists = self.uow.reviewer_lists().find(ReviewerListId::of_stage(first.stage.id)).await?;
-        let mut lists = std::iter::once(&first_lists).chain(planned.iter().skip(1).map(|stage| &stage.reviewer_lists));
-        let one_cohort_per_principal = lists.any(ReviewerLists::tell_principals_apart);
+        // An admin may have changed those of the first stage since it was planned. LC-SUPD-26
+        let lists = || iter::once(&first_lists).chain(planned.iter().skip(1).map(|stage| &stage.reviewer_lists));
+        let one_cohort_per_principal = lists().any(ReviewerLists::tell_principals_apart);
         let settings = &instance.settings;
         let recommendation_rules = rules_of_instance(&planned, settings, instance.resource.kind, instance.start_at);
         let affiliations =
@@ -312,10 +315,7 @@ impl<'a> ReviewRun<'a> {
             recommendation_rules,
             affiliations,
             one_cohort_per_principal,
-            users_only: planned.iter().all(|stage| {
-                stage.reviewer_lists.is_self_review() && stage.reviewer_lists.fallback_reviewers.is_empty()
-            }) && first_lists.fallback_reviewers.is_empty()
-                && first_lists.is_self_review(),
+            users_only: lists().all(|lists| lists.is_self_review() && lists.fallback_reviewers.is_empty()),
             direct_connect: planned.len() == 1,
             most_items: limits.items_per_instance,
         })

@@ -383,7 +383,7 @@ impl Model {
             Scope::Direct => self.directory.members.clone(),
         };
         let asked_of_people_only = |lists: &Lists| lists.reviewers.is_empty() && lists.fallbacks.is_empty();
-        let self_review = instance.plan.lists().chain([&instance.stages[0].lists]).all(asked_of_people_only);
+        let self_review = instance.plan.lists().skip(1).chain([&instance.stages[0].lists]).all(asked_of_people_only);
         users.into_iter().filter(|name| *name != CONTRACTORS || !self_review).collect()
     }
 

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    Blocker, Company, Review, Tenant, group_members, group_owners, id_of, mailed, manager, resource_owners, stage, user,
+    Blocker, Company, Review, Tenant, group_members, group_owners, id_of, mailed, manager, people, resource_owners,
+    stage, user,
 };
 
 const EVERYBODY: [&str; 7] = ["Gus (guest)", "ana", "ben", "cleo", "dan", "eve", "fay"];
@@ -351,6 +352,21 @@ async fn groups_go_to_the_fallback_in_a_manager_review_and_in_a_self_review() {
         review.decide(&t.as_user("sam"), "contractors", "Approve").await.is(204);
         assert_eq!(review.found_by(&t.as_user("dan")).await, [""; 0], "the nested group is not expanded");
     }
+}
+
+/// LC-REV-06, LC-SUPD-09: what the stage was planned to be does not count, only what it is when it opens.
+#[tokio::test]
+async fn groups_are_left_out_of_a_review_that_became_a_self_review_before_its_start() {
+    let t = Tenant::with_finance().await;
+    let scope = format!("/groups/{}/members", id_of("finance"));
+    let stages = [stage(1, 3, &[user("mia")], &[], &[])];
+    let review = t.review().scope(&scope).stages(&stages).create().await;
+    t.as_admin().patch(&review.stage_path(1).await, &json!({ "reviewers": [] })).await.is(200);
+
+    t.run_jobs().await;
+
+    assert_eq!(people(&review.items().await), ["ana", "ben", "cleo", "eve", "fay"]);
+    assert_eq!(errors(&t.as_admin().get(&review.instance_path()).await.ok().body), [""; 0]);
 }
 
 /// LC-REV-11
