@@ -16,7 +16,7 @@ use crate::{
         limits::ReviewLimits,
         mail::MailKind,
         reviewer_scope::ReviewerLists,
-        stage_update::{StageUpdateRefusal, StageUpdateRequest, added_forms, plan_stage_update},
+        stage_update::{StageUpdateRefusal, StageUpdateRequest, added_forms, check_instance, plan_stage_update},
         violation::Violation,
     },
     store::{Resolution, StageEntry, UnitOfWork},
@@ -39,6 +39,8 @@ pub(super) struct Changed {
     pub lists: ReviewerLists,
     /// Whether anything was written.
     pub changed: bool,
+    /// Items that the change leaves to nobody: the caller has the instance warn of them. LC-REV-09
+    pub items_without_reviewer: i64,
 }
 
 /// Judges the request against the locked stage, stores the lists, resolves reviewers anew, has newcomers told, appends the event.
@@ -52,6 +54,7 @@ pub(super) async fn change_reviewers(
     request: &StageUpdateRequest,
     limits: &ReviewLimits,
 ) -> Result<Changed, Refused> {
+    check_instance(instance)?;
     let list = ReviewerListId::of_stage(entry.stage.id);
     let lists = uow.reviewer_lists().find(list).await?;
     let now = uow.now();
@@ -70,7 +73,7 @@ pub(super) async fn change_reviewers(
         return Err(Refused::Invalid(missing));
     }
     if !plan.changed {
-        return Ok(Changed { lists, changed: false });
+        return Ok(Changed { lists, changed: false, items_without_reviewer: 0 });
     }
 
     let group = (instance.resource.kind == ResourceKind::Group).then_some(instance.resource.id);
@@ -86,15 +89,10 @@ pub(super) async fn change_reviewers(
     }
     uow.definition_updates().keep_lists(instance.id, entry.stage.ordinal).await?;
     uow.stages().update(&mut entry.stage).await?;
-    if plan.resolve_now {
-        if let Resolution::TooMany { found } =
-            uow.reviewers().resolve(instance, entry, limits.reviewers_per_item).await?
-        {
-            return Err(Refused::Invalid(vec![Violation::new("reviewers", limits.too_many_reviewers(found))]));
-        }
-        let mail = instance.settings.mail_notifications_enabled.then_some(MailKind::ReviewerAdded);
-        uow.reviewers().contact_newcomers(instance.id, entry.stage.ordinal, mail).await?;
-    }
+    let items_without_reviewer = match plan.resolve_now {
+        true => resolve_anew(uow, instance, entry, limits).await?,
+        false => 0,
+    };
     let event = Event {
         stage_id: Some(entry.stage.id),
         before: Some(json!({
@@ -108,5 +106,23 @@ pub(super) async fn change_reviewers(
         ..about(Activity::ReviewersChanged, instance)
     };
     uow.events().append(&call.actor(), &[event]).await?;
-    Ok(Changed { lists: uow.reviewer_lists().find(list).await?, changed: true })
+    Ok(Changed { lists: uow.reviewer_lists().find(list).await?, changed: true, items_without_reviewer })
+}
+
+/// Resolves the reviewers of a running stage and has newcomers told; returns how many items have nobody. LC-SUPD-20, LC-SUPD-22
+async fn resolve_anew(
+    uow: &mut dyn UnitOfWork,
+    instance: &Instance,
+    entry: &StageEntry,
+    limits: &ReviewLimits,
+) -> Result<i64, Refused> {
+    let items_without_reviewer = match uow.reviewers().resolve(instance, entry, limits.reviewers_per_item).await? {
+        Resolution::Resolved { items_without_reviewer } => items_without_reviewer,
+        Resolution::TooMany { found } => {
+            return Err(Refused::Invalid(vec![Violation::new("reviewers", limits.too_many_reviewers(found))]));
+        }
+    };
+    let mail = instance.settings.mail_notifications_enabled.then_some(MailKind::ReviewerAdded);
+    uow.reviewers().contact_newcomers(instance.id, entry.stage.ordinal, mail).await?;
+    Ok(items_without_reviewer)
 }

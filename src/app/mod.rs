@@ -23,6 +23,7 @@ pub mod get_definition;
 pub mod get_instance;
 pub mod get_review_set;
 pub mod get_stage;
+pub mod give_up;
 pub mod history;
 pub mod ids;
 pub mod import_directory;

@@ -85,10 +85,23 @@ async fn open(
             .map(|group| instance_of(definition, &planned, occurrence, start_at, group))
             .collect::<Result<_, _>>()?,
     };
-    if !uow.occurrences().open(definition.id, &opened, &new, &planned).await? {
+    store(uow, definition, start_at, &opened, &new, &planned).await
+}
+
+/// Records the occurrence with its instances, and has the next one follow.
+async fn store(
+    uow: &mut dyn UnitOfWork,
+    definition: &Definition,
+    start_at: DateTime<Utc>,
+    opened: &OpenedOccurrence,
+    new: &[NewInstance],
+    planned: &[PlannedStage],
+) -> Result<(), StoreError> {
+    if !uow.occurrences().open(definition.id, opened, new, planned).await? {
         return Ok(());
     }
 
+    let occurrence = opened.occurrence;
     let actor = Actor::system();
     let mut run = ReviewRun::new(uow, &actor);
     run.note(Event {
@@ -101,7 +114,7 @@ async fn open(
         })),
         ..Event::new(Activity::OccurrenceOpened)
     });
-    for NewInstance { instance, first_stage } in &new {
+    for NewInstance { instance, first_stage } in new {
         run.tell_of_instance(instance);
         if let Some(plan) = planned.first() {
             run.tell_of_stage(instance, first_stage, plan);
@@ -113,6 +126,30 @@ async fn open(
     }
     run.materialise(definition, occurrence + 1).await?;
     run.finish(definition).await
+}
+
+/// IN-15 for an occurrence that cannot be opened, however often it is tried: it reviews nothing, and the next one follows. The job
+/// ends in any case.
+pub(super) async fn fail_occurrence(
+    services: &Services,
+    job: &ClaimedJob,
+    definition: DefinitionId,
+    occurrence: i32,
+    start_at: DateTime<Utc>,
+) -> Result<bool, Refused> {
+    let mut uow = services.begin(job.tenant).await?;
+    let outcome = match uow.definitions().lock(definition).await? {
+        Some(definition) if definition.occurrence_start(occurrence) == Some(start_at) => {
+            let failed = OpenedOccurrence::failed(occurrence);
+            store(&mut *uow, &definition, start_at, &failed, &[], &PlannedStage::all_of(&definition.draft)).await?;
+            Outcome::GivenUp
+        }
+        Some(_) | None => Outcome::Obsolete,
+    };
+    uow.jobs().finish(job, outcome).await?;
+    uow.commit().await?;
+    services.work.notify_waiters();
+    Ok(true)
 }
 
 fn instance_of(

@@ -5,6 +5,8 @@
 
 mod waiting;
 
+use std::iter;
+
 use serde_json::json;
 
 use super::{Refused, ids};
@@ -32,6 +34,9 @@ use crate::{
 
 /// The class of the error of an instance that fails because an item would have more reviewers than are allowed. LC-REV-13
 const TOO_MANY_REVIEWERS: &str = "TooManyReviewers";
+
+/// The class of the error of an instance whose next step fails whenever it is tried. IN-15
+const INTERNAL_FAULT: &str = "InternalFault";
 
 /// A review being moved along.
 pub(super) struct ReviewRun<'a> {
@@ -190,11 +195,11 @@ impl<'a> ReviewRun<'a> {
         first: &mut StageEntry,
     ) -> Result<bool, StoreError> {
         let next_occurrence = definition.occurrence_start(instance.occurrence + 1);
-        match lifecycle::start(instance, next_occurrence, self.uow.now()) {
+        let planned = self.uow.stages().planned(instance.id).await?;
+        match lifecycle::start(instance, &planned, next_occurrence, self.uow.now()) {
             Ok(start) => {
                 instance.start_at = start.start_at;
                 instance.end_at = start.end_at;
-                let planned = self.uow.stages().planned(instance.id).await?;
                 if let Some(plan) = planned.first() {
                     first.stage.start_at = start.start_at;
                     first.stage.end_at = lifecycle::stage_end(start, plan, first.stage.stage_count);
@@ -224,6 +229,21 @@ impl<'a> ReviewRun<'a> {
         self.move_instance(instance, Status::Failed)?;
         self.uow.instances().update(instance).await?;
         self.materialise(definition, instance.occurrence + 1).await
+    }
+
+    /// IN-15: what still runs ends, for nothing will come of what somebody answers, and the instance fails.
+    pub(super) async fn give_up(&mut self, definition: &Definition, instance: &mut Instance) -> Result<(), StoreError> {
+        for entry in self.uow.stages().list(instance.id).await? {
+            let Some(mut stage) = self.uow.stages().lock(instance.id, entry.stage.id).await? else { continue };
+            if stage.status == Status::InProgress {
+                self.move_stage(instance, &mut stage, Status::Completing)?;
+                self.move_stage(instance, &mut stage, Status::Completed)?;
+                self.uow.stages().update(&mut stage).await?;
+            }
+        }
+        let message =
+            "the review could not go on, however often it was tried; the log of the service says why".to_owned();
+        self.fail(definition, instance, INTERNAL_FAULT, message).await
     }
 
     /// IN-03 to IN-05, ST-03 to ST-05: gathers principals, reviewers and recommendations, and opens the first stage.
@@ -276,8 +296,9 @@ impl<'a> ReviewRun<'a> {
     ) -> Result<Gathering, StoreError> {
         let planned = self.uow.stages().planned(instance.id).await?;
         let first_lists = self.uow.reviewer_lists().find(ReviewerListId::of_stage(first.stage.id)).await?;
-        let mut lists = std::iter::once(&first_lists).chain(planned.iter().skip(1).map(|stage| &stage.reviewer_lists));
-        let one_cohort_per_principal = lists.any(ReviewerLists::tell_principals_apart);
+        // An admin may have changed those of the first stage since it was planned. LC-SUPD-26
+        let lists = || iter::once(&first_lists).chain(planned.iter().skip(1).map(|stage| &stage.reviewer_lists));
+        let one_cohort_per_principal = lists().any(ReviewerLists::tell_principals_apart);
         let settings = &instance.settings;
         let recommendation_rules = rules_of_instance(&planned, settings, instance.resource.kind, instance.start_at);
         let affiliations =
@@ -294,10 +315,7 @@ impl<'a> ReviewRun<'a> {
             recommendation_rules,
             affiliations,
             one_cohort_per_principal,
-            users_only: planned.iter().all(|stage| {
-                stage.reviewer_lists.is_self_review() && stage.reviewer_lists.fallback_reviewers.is_empty()
-            }) && first_lists.fallback_reviewers.is_empty()
-                && first_lists.is_self_review(),
+            users_only: lists().all(|lists| lists.is_self_review() && lists.fallback_reviewers.is_empty()),
             direct_connect: planned.len() == 1,
             most_items: limits.items_per_instance,
         })
@@ -313,13 +331,9 @@ impl<'a> ReviewRun<'a> {
         match self.uow.reviewers().resolve(instance, entry, limits.reviewers_per_item).await? {
             Resolution::TooMany { found } => return Ok(Err(limits.too_many_reviewers(found))),
             Resolution::Resolved { items_without_reviewer: 0 } => {}
-            Resolution::Resolved { items_without_reviewer } => instance.errors.push(InstanceError {
-                code: "ReviewersNotFound".to_owned(),
-                message: format!(
-                    "{items_without_reviewer} items of stage {} have neither a reviewer nor a fallback reviewer",
-                    entry.stage.ordinal,
-                ),
-            }),
+            Resolution::Resolved { items_without_reviewer } => {
+                instance.warn_of_items_without_reviewer(entry.stage.ordinal, items_without_reviewer);
+            }
         }
         Ok(Ok(()))
     }
@@ -377,7 +391,8 @@ impl<'a> ReviewRun<'a> {
                 0 => on_time(instance, start_at),
                 _ => {
                     let next_occurrence = definition.occurrence_start(instance.occurrence + 1);
-                    match lifecycle::hand_over(instance, start_at, next_occurrence, self.uow.now()) {
+                    let now = self.uow.now();
+                    match lifecycle::hand_over(instance, &planned, ordinal, start_at, next_occurrence, now) {
                         Ok(begun) => begun,
                         Err(too_late) => {
                             let reason = too_late.to_string();

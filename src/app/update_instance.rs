@@ -40,6 +40,9 @@ pub async fn update_instance(
     let changed = change_reviewers(&mut *uow, call, &instance, &mut entry, &request, &services.limits).await?;
     if changed.changed {
         uow.reviewer_lists().replace(own, &changed.lists).await?;
+        if changed.items_without_reviewer > 0 {
+            instance.warn_of_items_without_reviewer(entry.stage.ordinal, changed.items_without_reviewer);
+        }
         uow.instances().update(&mut instance).await?;
         uow.commit().await?;
         services.work.notify_waiters();

@@ -19,16 +19,45 @@ pub async fn update_stage(
     path: StagePath,
     request: &StageUpdateRequest,
 ) -> Result<StageView, Refused> {
+    // Few updates leave a warning. Only these lock the instance, and an instance is locked before its stages.
+    let mut instance_locked = false;
+    loop {
+        match attempt(services, call, path, request, instance_locked).await? {
+            Some(view) => return Ok(view),
+            None => instance_locked = true,
+        }
+    }
+}
+
+/// One unit of work; `None` when it was undone because it has a warning to leave and the instance is not locked.
+async fn attempt(
+    services: &Services,
+    call: &Call,
+    path: StagePath,
+    request: &StageUpdateRequest,
+    instance_locked: bool,
+) -> Result<Option<StageView>, Refused> {
     let mut uow = services.begin(call.tenant()).await?;
+    if instance_locked {
+        uow.instances().lock(path.instance).await?.ok_or(Refused::NotFound)?;
+    }
     let access = access::stage(&mut *uow, call, Operation::StageUpdate, path).await?;
 
     let mut entry = access.stages.into_iter().find(|entry| entry.stage.id == path.stage).ok_or(Refused::NotFound)?;
     entry.stage = uow.stages().lock(path.instance, path.stage).await?.ok_or(Refused::NotFound)?;
     call.precondition.check(&entity_tags::of_stage(&entry.stage))?;
-    let changed = change_reviewers(&mut *uow, call, &access.instance, &mut entry, request, &services.limits).await?;
+    let mut instance = access.instance;
+    let changed = change_reviewers(&mut *uow, call, &instance, &mut entry, request, &services.limits).await?;
+    if changed.items_without_reviewer > 0 {
+        if !instance_locked {
+            return Ok(None);
+        }
+        instance.warn_of_items_without_reviewer(entry.stage.ordinal, changed.items_without_reviewer);
+        uow.instances().update(&mut instance).await?;
+    }
     if changed.changed {
         uow.commit().await?;
         services.work.notify_waiters();
     }
-    Ok(StageView { stage: entry.stage, lists: changed.lists })
+    Ok(Some(StageView { stage: entry.stage, lists: changed.lists }))
 }

@@ -28,6 +28,12 @@ impl OpenedOccurrence {
             }
         }
     }
+
+    /// What is to be recorded of an occurrence that could not be opened, however often it was tried. IN-15
+    pub fn failed(occurrence: i32) -> Self {
+        let failure = "the occurrence could not be opened; the log of the service says why".to_owned();
+        Self { occurrence, group_count: 0, failure: Some(failure) }
+    }
 }
 
 /// The status of a definition that reviews many groups. LC-DEF-11

@@ -6,6 +6,7 @@ use crate::domain::{
     definition::Settings,
     ids::{DefinitionId, InstanceId, ItemPrefix, ObjectId},
     scope::ReviewScope,
+    stage::StageOrdinal,
     status::Status,
 };
 
@@ -36,6 +37,17 @@ pub struct Instance {
     pub errors: Vec<InstanceError>,
     /// Counts changes of this row; the entity tag.
     pub version: i64,
+}
+
+impl Instance {
+    /// Leaves a warning that so many items of a stage have nobody to review them, in place of an earlier one about the same
+    /// stage. LC-REV-09
+    pub fn warn_of_items_without_reviewer(&mut self, stage: StageOrdinal, items: i64) {
+        const CODE: &str = "ReviewersNotFound";
+        let nobody = format!(" items of stage {stage} have neither a reviewer nor a fallback reviewer");
+        self.errors.retain(|error| error.code != CODE || !error.message.ends_with(&nobody));
+        self.errors.push(InstanceError { code: CODE.to_owned(), message: format!("{items}{nobody}") });
+    }
 }
 
 /// The resource that principals have access to. Section 5.3 of the model.
@@ -94,4 +106,29 @@ pub struct InstanceError {
     /// Error class, such as `ReviewersNotFound`.
     pub code: String,
     pub message: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::examples::instance;
+
+    /// LC-REV-09
+    #[test]
+    fn a_stage_has_one_warning_with_the_latest_number() {
+        let mut instance = instance(Status::InProgress);
+        let other = InstanceError { code: "ScopeResolutionFailed".to_owned(), message: "nobody".to_owned() };
+        instance.errors = vec![other.clone()];
+        for (stage, items) in [(1, 2), (2, 7), (1, 12)] {
+            instance.warn_of_items_without_reviewer(stage, items);
+        }
+
+        let told = |text: &str| InstanceError { code: "ReviewersNotFound".to_owned(), message: text.to_owned() };
+        let expected = [
+            other,
+            told("7 items of stage 2 have neither a reviewer nor a fallback reviewer"),
+            told("12 items of stage 1 have neither a reviewer nor a fallback reviewer"),
+        ];
+        assert_eq!(instance.errors, expected);
+    }
 }

@@ -15,7 +15,8 @@ use crate::domain::{
 /// A start this much behind its time is an outage; less is the scheduler's ordinary lateness and moves nothing. LC-INST-15
 pub const START_TOLERANCE: TimeDelta = TimeDelta::minutes(10);
 
-/// What is left of an occurrence after a late start must be at least this, or it fails. LC-INST-15
+/// What is left for each of its stages when an occurrence that is late has to end early must be at least this, or it fails.
+/// LC-INST-15
 pub const SHORTEST_LATE_RUN: TimeDelta = TimeDelta::days(1);
 
 /// What ends a stage or an instance.
@@ -174,17 +175,21 @@ pub struct Start {
 
 /// Why an occurrence cannot start, or go on, any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the review is too late: less than a day would be left before the next occurrence")]
+#[error("the review is too late: one of its stages would have less than a day before the next occurrence")]
 pub struct TooLate;
 
 /// The dates an instance starts with at `now`: as scheduled when on time, else moved by the delay and capped at the next
-/// occurrence. LC-INST-15
+/// occurrence. `planned` are all its stages. LC-INST-15
+///
+/// # Errors
+/// As of [`hand_over`].
 pub fn start(
     instance: &Instance,
+    planned: &[PlannedStage],
     next_occurrence: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Result<Start, TooLate> {
-    let begun = begin(instance.start_at, instance.end_at, next_occurrence, now)?;
+    let begun = begin(instance, planned, 1, instance.start_at, next_occurrence, now)?;
     Ok(Start { start_at: begun.start_at, end_at: begun.end_at })
 }
 
@@ -199,38 +204,58 @@ pub struct Begun {
     pub delay: TimeDelta,
 }
 
-/// The dates with which the review goes on when a stage should have taken over at `scheduled`. LC-INST-15, LC-REC-10
+/// The dates with which the review goes on when stage `ordinal` should have taken over at `scheduled`; `planned` are all its
+/// stages. LC-INST-15, LC-REC-10
 ///
 /// A hand-over that an outage delayed moves what is left of the review by the delay, as a late start does: otherwise the next
 /// stage could be over before anybody was asked, and a default decision would fall on those who could not answer.
 ///
 /// # Errors
-/// [`TooLate`] when the next occurrence leaves less than a day for it: nothing is decided or applied then.
+/// [`TooLate`] when the next occurrence leaves less than a day for one of the stages to come: nothing is decided or applied then.
 pub fn hand_over(
     instance: &Instance,
+    planned: &[PlannedStage],
+    ordinal: StageOrdinal,
     scheduled: DateTime<Utc>,
     next_occurrence: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Result<Begun, TooLate> {
-    begin(scheduled, instance.end_at, next_occurrence, now)
+    begin(instance, planned, ordinal, scheduled, next_occurrence, now)
 }
 
 fn begin(
+    instance: &Instance,
+    planned: &[PlannedStage],
+    ordinal: StageOrdinal,
     scheduled: DateTime<Utc>,
-    end_at: DateTime<Utc>,
     next_occurrence: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Result<Begun, TooLate> {
     let delay = now - scheduled;
     if delay < START_TOLERANCE {
-        return Ok(Begun { start_at: scheduled, end_at, delay: TimeDelta::zero() });
+        return Ok(Begun { start_at: scheduled, end_at: instance.end_at, delay: TimeDelta::zero() });
     }
-    let moved = end_at + delay;
+    let moved = instance.end_at + delay;
     let end_at = next_occurrence.map_or(moved, |next| moved.min(next));
-    if end_at < moved && end_at - now < SHORTEST_LATE_RUN {
+    // The stages keep their days, so what the next occurrence cuts off is the last one's, then that of the one before.
+    let start = Start { start_at: instance.start_at + delay, end_at };
+    if end_at < moved && shortest_stage(start, planned, ordinal, now) < SHORTEST_LATE_RUN {
         return Err(TooLate);
     }
     Ok(Begun { start_at: now, end_at, delay })
+}
+
+/// How long the shortest of the stages from `ordinal` on would last if that one began at `now`.
+fn shortest_stage(start: Start, planned: &[PlannedStage], ordinal: StageOrdinal, now: DateTime<Utc>) -> TimeDelta {
+    let stage_count = StageOrdinal::try_from(planned.len()).unwrap_or(StageOrdinal::MAX);
+    let mut begins = now;
+    let mut shortest = start.end_at - now;
+    for stage in planned.iter().filter(|stage| stage.ordinal >= ordinal) {
+        let ends = stage_end(start, stage, stage_count);
+        shortest = shortest.min(ends - begins);
+        begins = ends;
+    }
+    shortest
 }
 
 /// The scheduled end of a planned stage: the instance's start plus the durations up to here, the last one the instance's end.

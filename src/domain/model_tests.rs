@@ -286,7 +286,7 @@ impl Review {
         match self.instance.status {
             Status::NotStarted if self.now < self.instance.start_at => Err(Refused),
             Status::NotStarted => {
-                let Ok(start) = lifecycle::start(&self.instance, self.next_occurrence, self.now) else {
+                let Ok(start) = lifecycle::start(&self.instance, &self.planned, self.next_occurrence, self.now) else {
                     self.reached.insert("failed for being late");
                     self.move_instance(Status::Failed);
                     return Ok(());
@@ -390,7 +390,10 @@ impl Review {
             let has_items = self.seqs().any(|seq| self.holds(ordinal, seq));
             self.stages.pop();
             let begun = match has_items {
-                true => lifecycle::hand_over(&self.instance, start_at, self.next_occurrence, self.now),
+                true => {
+                    let (planned, next) = (&self.planned, self.next_occurrence);
+                    lifecycle::hand_over(&self.instance, planned, ordinal, start_at, next, self.now)
+                }
                 false => Ok(on_time),
             };
             let Ok(begun) = begun else {

@@ -10,6 +10,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::domain::{
     ids::StageId,
+    instance::Instance,
     reviewer_scope::{ReviewerForm, ReviewerLists, ReviewerScope},
     stage::Stage,
     status::{Status, WrongState},
@@ -137,6 +138,28 @@ pub fn plan_stage_update(
         changed,
         resolve_now: runs && different_people,
     })
+}
+
+/// Whether the stages of this instance can be updated at all. One that failed leaves its stages as they were, and nothing will
+/// ever run in them. LC-SUPD-02
+pub fn check_instance(instance: &Instance) -> Result<(), StageUpdateRefusal> {
+    match instance.status {
+        current @ Status::Failed => {
+            let operation = "updating reviewers";
+            Err(WrongState { operation, object: "instance", current, allowed: UPDATABLE }.into())
+        }
+        // Everything else the stage itself tells.
+        Status::NotStarted
+        | Status::Initializing
+        | Status::Starting
+        | Status::InProgress
+        | Status::Completing
+        | Status::Completed
+        | Status::AutoReviewing
+        | Status::AutoReviewed
+        | Status::Applying
+        | Status::Applied => Ok(()),
+    }
 }
 
 /// The scopes a plan adds, with their paths: the objects these name must exist. LC-SUPD-12

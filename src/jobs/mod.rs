@@ -15,6 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     app::{
         Refused, Services,
+        give_up::{give_up, is_fault},
         run_job::{Ran, run_under_lease},
     },
     domain::ids::TenantId,
@@ -203,6 +204,11 @@ async fn attend(services: &Services, job: ClaimedJob, public_url: &str, lease_se
     telemetry::job_started(job.job.kind(), job.late_by);
     let began = Instant::now();
     let ended = run_under_lease(services, &job, public_url, lease_seconds).await;
+    let fault = match &ended {
+        Ok(Ok(_)) => false,
+        Ok(Err(error)) => is_fault(error),
+        Err(_) => true,
+    };
     let (result, rest) = match ended {
         Ok(Ok(Ran::Finished)) => (JobResult::Finished, None),
         Ok(Ok(Ran::MailAgain(error))) => (JobResult::Failed, Some((rest_of(&job), chain(&error)))),
@@ -217,6 +223,9 @@ async fn attend(services: &Services, job: ClaimedJob, public_url: &str, lease_se
     };
     telemetry::job_ran(job.job.kind(), result, began.elapsed());
     if let Some((rest, cause)) = rest {
+        if fault && given_up(services, &job, &cause).await {
+            return result;
+        }
         tracing::warn!(
             tenant.id = %job.tenant,
             job.id = %job.id,
@@ -239,6 +248,34 @@ async fn put_back(services: &Services, job: &ClaimedJob, rest: Duration) {
     if let Err(error) = services.queue.put_back(job, seconds, "the mail server does not answer").await {
         tracing::warn!(job.id = %job.id, cause = chain(&error), "a mail could not be put back; its lease will end");
     }
+}
+
+/// Whether a job that met a fault has been given up instead of being tried again, and its review failed. What goes wrong here,
+/// too, is one more failure of the job. IN-15
+async fn given_up(services: &Services, job: &ClaimedJob, cause: &str) -> bool {
+    let giving_up = {
+        let (services, job) = (services.clone(), job.clone());
+        tokio::spawn(async move { give_up(&services, &job).await })
+    };
+    let why_not = match giving_up.await {
+        Ok(Ok(true)) => {
+            tracing::error!(
+                tenant.id = %job.tenant,
+                job.id = %job.id,
+                job.kind = job.job.kind(),
+                job.attempt = job.attempt,
+                job.payload = ?job.job,
+                cause,
+                "a job failed at every try and was given up; the review it was to move along has failed",
+            );
+            return true;
+        }
+        Ok(Ok(false)) => return false,
+        Ok(Err(error)) => chain(&error),
+        Err(panic) => format!("giving up panicked: {panic}"),
+    };
+    tracing::warn!(tenant.id = %job.tenant, job.id = %job.id, cause = why_not, "a job could not even be given up");
+    false
 }
 
 fn rest_of(job: &ClaimedJob) -> i32 {

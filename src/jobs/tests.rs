@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
+    app::give_up::TRIES,
     domain::ids::{InstanceId, JobId},
     mail::NoMailer,
     store::{Backlog, Job, JobQueue, Lane, Readiness, Store, UnitOfWork, issuers::StoredIssuer},
@@ -239,6 +240,17 @@ async fn a_job_that_panics_does_not_end_the_worker() {
     worker.shutdown().await;
 
     assert!(stage.released().iter().all(|(_, reason)| reason.contains("panicked")));
+}
+
+/// IN-15: giving it up panics, too.
+#[tokio::test]
+async fn a_job_that_panics_for_ever_does_not_end_the_worker_either() {
+    let stage = Stage::new(Begin::Panics, &[TRIES, i32::MAX]);
+
+    run_due_jobs(&stage.services(), None, LINKS).await.expect("work can be claimed");
+
+    let rests: Vec<_> = stage.released().into_iter().map(|(rest, _)| rest).collect();
+    assert_eq!(rests, [300, 300]);
 }
 
 /// LC-CONC-06

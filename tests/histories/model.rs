@@ -383,7 +383,7 @@ impl Model {
             Scope::Direct => self.directory.members.clone(),
         };
         let asked_of_people_only = |lists: &Lists| lists.reviewers.is_empty() && lists.fallbacks.is_empty();
-        let self_review = instance.plan.lists().chain([&instance.stages[0].lists]).all(asked_of_people_only);
+        let self_review = instance.plan.lists().skip(1).chain([&instance.stages[0].lists]).all(asked_of_people_only);
         users.into_iter().filter(|name| *name != CONTRACTORS || !self_review).collect()
     }
 
@@ -492,7 +492,11 @@ impl Model {
         if !nobody_moves && now - handed_over_at >= LATE {
             // A hand-over that an outage delayed moves what is left, as a late start does. LC-INST-15, LC-REC-10
             let delay = now - handed_over_at;
-            let Some(end_at) = moved(instance.end_at, delay, next_occurrence, now) else { return self.fail(at) };
+            let scheduled = instance.start_at + delay + TimeDelta::days(instance.plan.days_before_the_last());
+            let last_begins = if last { now } else { scheduled };
+            let Some(end_at) = moved(instance.end_at, delay, next_occurrence, last_begins) else {
+                return self.fail(at);
+            };
             begins = (now, end_at, delay);
         }
         let (start_at, end_at, delay) = begins;
@@ -553,15 +557,15 @@ impl Model {
     }
 }
 
-/// The end of a review that goes on so much later: not beyond the next occurrence; `None` when that leaves less than a day.
-/// LC-INST-15
+/// The end of a review that goes on so much later: not beyond the next occurrence; `None` when that leaves its last stage, which
+/// begins at `last_begins`, less than a day. LC-INST-15
 fn moved(
     end_at: DateTime<Utc>,
     delay: TimeDelta,
     next_occurrence: Option<DateTime<Utc>>,
-    now: DateTime<Utc>,
+    last_begins: DateTime<Utc>,
 ) -> Option<DateTime<Utc>> {
     let later = end_at + delay;
     let end_at = next_occurrence.map_or(later, |next| later.min(next));
-    (end_at == later || end_at - now >= TimeDelta::days(1)).then_some(end_at)
+    (end_at == later || end_at - last_begins >= TimeDelta::days(1)).then_some(end_at)
 }

@@ -142,6 +142,11 @@ impl Draft {
         self.stages[..ordinal].iter().map(|stage| stage.days).sum()
     }
 
+    /// Days from an instance's start to the scheduled start of its last stage.
+    pub fn days_before_the_last(&self) -> i64 {
+        self.days_through(self.stages.len() - 1)
+    }
+
     /// Every list it names reviewers in.
     pub fn lists(&self) -> impl Iterator<Item = &Lists> {
         self.stages.iter().map(|stage| &stage.lists)

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use crate::support::{Answer, Blocker, Client, Review, Tenant, id_of, manager, object_id, people, stage, user};
+use crate::support::{
+    Answer, Blocker, Client, Company, Review, Tenant, alone, id_of, manager, object_id, people, stage, user,
+};
 
 async fn batch(client: &Client, path: &str, decision: &str) -> Answer {
     batch_with(client, path, json!({ "decision": decision, "justification": "all of them" })).await
@@ -432,4 +434,65 @@ async fn two_batches_over_the_same_items_come_one_after_the_other() {
 
     assert_eq!(decided(&review, "Deny").await.len(), 7);
     assert_eq!(t.events_of("Decision overwritten").await.len(), 7);
+}
+
+/// How many statements wrote decisions and events, by table and kind, since it was last asked.
+async fn statements(t: &Tenant) -> Vec<Value> {
+    let counted = t.database.rows(
+        "select to_jsonb(s) as row from (select tab, op, count(*) as n from written group by 1, 2 order by 1, 2) s",
+    );
+    let counted = counted.await;
+    t.database.execute("truncate written").await;
+    counted
+}
+
+/// LC-DEC-09, LC-DEC-11, LC-DEC-13, LC-DEC-14: the whole is one statement, however much it is.
+#[tokio::test]
+async fn seven_hundred_items_take_as_many_statements_as_seven() {
+    let mut seen = Vec::new();
+    for size in [7, 700] {
+        let mut company = Company::new();
+        let names: Vec<_> = (0..size).map(|number| format!("member-{number}")).collect();
+        for name in &names {
+            company = company.with(json!({ "type": "user", "id": id_of(name), "displayName": name,
+                "userPrincipalName": format!("{name}@acme.example"),
+                "signInActivity": { "lastSignInDateTime": "2001-01-01T00:00:00Z" } }));
+        }
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let t = alone(&Company::finance()).await;
+        company.group("finance", &names, &[]).import(&t).await;
+        let review = t.review().setting("recommendationsEnabled", json!(true)).running().await;
+        assert_eq!(review.items().await.len(), size);
+        t.database
+            .execute(
+                "create table written (tab text, op text);
+                 create function written() returns trigger language plpgsql security definer
+                 as $$ begin insert into public.written values (tg_table_name, tg_op); return null; end $$;
+                 create trigger written after insert or update or delete on decisions
+                 for each statement execute function written();
+                 create trigger written after insert or update or delete on events
+                 for each statement execute function written();",
+            )
+            .await;
+        let mia = t.as_user("mia");
+        let mut counts = Vec::new();
+        let step = async |decision: &str| {
+            assert_eq!(decided(&review, decision).await.len(), size);
+            statements(&t).await
+        };
+
+        mia.act(&format!("{}/acceptRecommendations", review.instance_path())).await.is(204);
+        counts.push(step("Deny").await);
+        batch(&mia, &review.instance_path(), "Approve").await.is(204);
+        counts.push(step("Approve").await);
+        batch(&mia, &review.instance_path(), "NotReviewed").await.is(204);
+        counts.push(step("NotReviewed").await);
+        batch(&mia, &review.instance_path(), "Deny").await.is(204);
+        counts.push(step("Deny").await);
+        t.as_admin().act(&format!("{}/resetDecisions", review.instance_path())).await.is(204);
+        counts.push(step("NotReviewed").await);
+        assert!(counts.iter().all(|statements| !statements.is_empty()), "{counts:?}");
+        seen.push(counts);
+    }
+    assert_eq!(seen[0], seen[1]);
 }

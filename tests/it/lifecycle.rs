@@ -1038,6 +1038,86 @@ async fn an_occurrence_that_would_have_less_than_a_day_left_fails_and_decides_no
     walks(&t).await;
 }
 
+/// Mia decides for three days, then Noor for four, every week from tomorrow on; who says nothing is denied.
+async fn weekly_in_two_stages(t: &Tenant) -> Review {
+    let two = [stage(1, 3, &[user("mia")], &[], &[]), stage(2, 4, &[user("noor")], &[], &[])];
+    default_decision(weekly(t.review().stages(&two), t.now().await, 1, 2), "Deny").create().await
+}
+
+/// LC-INST-15, LC-INV-09
+#[tokio::test]
+async fn a_late_occurrence_that_has_to_end_early_takes_the_time_from_its_last_stage() {
+    let t = Tenant::with_finance().await;
+    let review = weekly_in_two_stages(&t).await;
+    let first = occurrences(&t, &review).await.remove(0);
+    let scheduled = instant(&instance(&t, &first).await, "startDateTime");
+
+    t.advance_without_jobs("P3DT12H").await;
+    t.run_jobs().await;
+
+    let row = instance(&t, &first).await;
+    let start = instant(&row, "startDateTime");
+    assert_about(start, scheduled + TimeDelta::hours(60));
+    assert_eq!(instant(&row, "endDateTime"), scheduled + TimeDelta::weeks(1));
+    assert_eq!(instant(&first.stages().await[0], "endDateTime"), start + TimeDelta::days(3));
+    first.decide(&t.as_user("mia"), "ana", "Deny").await.is(204);
+    t.advance("P3D").await;
+    let second = first.stages().await.remove(1);
+    assert_eq!(second["status"], "InProgress");
+    assert_eq!(instant(&second, "startDateTime"), start + TimeDelta::days(3));
+    assert_eq!(instant(&second, "endDateTime"), scheduled + TimeDelta::weeks(1));
+    first.decide(&t.as_user("noor"), "ana", "Approve").await.is(204);
+    t.advance("P1DT12H").await;
+
+    assert_eq!(statuses(&t, &review).await, ["AutoReviewed", "InProgress"]);
+    assert_eq!(first.item("ana").await["decision"], "Approve");
+    assert_eq!(first.item("ben").await["decision"], "Deny");
+    walks(&t).await;
+}
+
+/// LC-INST-15, IN-15: with two days left its first stage would take them both, and what nobody could answer would be denied.
+#[tokio::test]
+async fn an_occurrence_too_late_for_its_last_stage_fails_and_decides_nothing() {
+    let t = Tenant::with_finance().await;
+    let review = weekly_in_two_stages(&t).await;
+    let first = occurrences(&t, &review).await.remove(0);
+
+    t.advance_without_jobs("P6D").await;
+    t.run_jobs().await;
+
+    let row = instance(&t, &first).await;
+    assert_eq!((&row["status"], &row["errors"][0]["code"]), (&json!("Failed"), &json!("StartedTooLate")));
+    t.advance("P2DT1H").await;
+    assert_eq!(statuses(&t, &review).await, ["Failed", "InProgress"]);
+    assert_eq!(t.table("decisions").await.len(), 0);
+    walks(&t).await;
+}
+
+/// LC-INST-15, LC-REC-10, IN-15
+#[tokio::test]
+async fn a_hand_over_too_late_for_the_last_stage_fails_and_decides_nothing() {
+    let t = Tenant::with_finance().await;
+    let three = [
+        stage(1, 1, &[user("mia")], &[], &[]),
+        stage(2, 2, &[user("noor")], &[], &[]),
+        stage(3, 2, &[user("olga")], &[], &[]),
+    ];
+    let builder = weekly(t.review().stages(&three), t.now().await, 0, 2);
+    let review = default_decision(builder, "Deny").running().await;
+    let first = occurrences(&t, &review).await.remove(0);
+
+    t.advance_without_jobs("P4DT12H").await;
+    t.run_jobs().await;
+
+    let row = instance(&t, &first).await;
+    assert_eq!((&row["status"], &row["errors"][0]["code"]), (&json!("Failed"), &json!("HandedOverTooLate")));
+    assert_eq!(first.stages().await.len(), 1);
+    t.advance("P3D").await;
+    assert_eq!(t.table("decisions").await.len(), 0);
+    assert_eq!(statuses(&t, &review).await, ["Failed", "InProgress"]);
+    walks(&t).await;
+}
+
 /// LC-INST-15, LC-REC-10: nobody's time to answer passes while the service is away.
 #[tokio::test]
 async fn a_hand_over_that_an_outage_delayed_moves_what_is_left_of_the_review() {

@@ -150,7 +150,36 @@ async fn owners_and_sponsors_that_an_item_has_for_itself_count_too() {
     assert_nothing_stored(&t).await;
 }
 
-/// LC-REV-13, LC-STAGE-10: who reviews a later stage is known when it begins.
+/// LC-REV-13
+#[tokio::test]
+async fn somebody_who_reviews_an_item_for_two_reasons_counts_once() {
+    let t = Tenant::with_finance().await.limited_to(small());
+    Company::new().group("finance", &["ana", "ben"], &[]).import(&t).await;
+    let four = ["mia", "sam", "tom", "zoe"].map(user);
+    let with = |more: Value| [&four[..], &[more]].concat();
+    let sponsors: Vec<_> = ["mia", "sam"].map(id_of).to_vec();
+    t.import(&format!("{}\n", json!({ "type": "user", "id": id_of("ana"), "sponsors": sponsors }))).await;
+    let sponsor = json!({ "@odata.type": "#microsoft.graph.accessReviewReviewerScope", "scopeType": "sponsor" });
+
+    for list in [with(manager()), with(sponsor.clone())] {
+        let review = t.review().reviewers(&list).running().await;
+        assert_eq!(review.status().await, "InProgress");
+        let review = t.review().reviewers(&[user("noor")]).fallbacks(&list).running().await;
+        assert_eq!(review.status().await, "InProgress");
+    }
+
+    // Who moved to another manager since the review began has him for himself.
+    let stages = [stage(1, 3, &[user("mia")], &[], &[]), stage(2, 3, &with(manager()), &[], &[])];
+    let [moves, stays] = [t.review().stages(&stages).running().await, t.review().stages(&stages).running().await];
+    t.as_admin().act(&format!("{}/stop", stays.stage_path(1).await)).await.is(204);
+    assert_eq!(stays.status().await, "InProgress");
+    Company::new().user("ben", Some("noor")).import(&t).await;
+    t.as_admin().act(&format!("{}/stop", moves.stage_path(1).await)).await.is(204);
+    assert_eq!(moves.status().await, "Failed");
+    assert!(errors(&t, &moves).await[0]["message"].as_str().unwrap().contains("5 reviewers"));
+}
+
+/// LC-REV-13, LC-STAGE-10, LC-SUPD-02: who reviews a later stage is known when it begins; that it would have begun helps nobody.
 #[tokio::test]
 async fn a_later_stage_with_too_many_reviewers_fails_the_instance_and_leaves_what_was_decided() {
     let t = Tenant::with_finance().await.limited_to(small());
@@ -169,6 +198,11 @@ async fn a_later_stage_with_too_many_reviewers_fails_the_instance_and_leaves_wha
     assert_eq!(review.item("ben").await["decision"], "NotReviewed");
     assert_eq!(t.table("stage_fallbacks").await, NOTHING);
     assert!(t.table("stage_reviewers").await.iter().all(|row| row["ordinal"] == 1));
+    let (stored, second) = (t.stored().await, review.stage_path(2).await);
+    let refused = t.as_admin().patch(&second, &json!({ "reviewers": [user("noor")] })).await;
+    let refused = refused.refused(400, "InvalidReviewState");
+    assert!(refused.message().contains("Failed"), "{}", refused.message());
+    assert_eq!(t.stored().await, stored);
     t.advance("P10D").await;
     assert_eq!(review.status().await, "Failed");
 }

@@ -30,6 +30,7 @@ mod idempotency;
 mod insights;
 mod instance_update;
 mod instances;
+mod internal_faults;
 mod issuers;
 mod items;
 mod kubernetes;

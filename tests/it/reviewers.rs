@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    Company, Review, Tenant, group_members, group_owners, id_of, mailed, manager, resource_owners, stage, user,
+    Blocker, Company, Review, Tenant, group_members, group_owners, id_of, mailed, manager, people, resource_owners,
+    stage, user,
 };
 
 const EVERYBODY: [&str; 7] = ["Gus (guest)", "ana", "ben", "cleo", "dan", "eve", "fay"];
@@ -281,6 +282,64 @@ async fn a_review_in_which_everybody_has_a_reviewer_has_no_warning() {
     assert_eq!(errors(&t.as_admin().get(&review.instance_path()).await.ok().body), [""; 0]);
 }
 
+/// LC-REV-09, LC-SUPD-20
+#[tokio::test]
+async fn somebody_left_without_any_reviewer_by_an_update_is_warned_of() {
+    let t = Tenant::with_finance().await;
+    let review = t.review().stages(&[stage(1, 3, &[user("mia")], &[], &[])]).running().await;
+    let stage = review.stage_path(1).await;
+    let instance = async || t.as_admin().get(&review.instance_path()).await.ok().body;
+    let update = async |reviewer| t.as_admin().patch(&stage, &json!({ "reviewers": [reviewer] })).await.is(200);
+    let before = instance().await;
+
+    update(user("noor")).await;
+    assert_eq!(instance().await, before, "an update that leaves nobody out does not touch the instance");
+
+    update(manager()).await;
+    let warned = instance().await;
+    assert_eq!(errors(&warned), ["ReviewersNotFound"]);
+    assert!(warned["errors"][0]["message"].as_str().unwrap().starts_with("2 items of stage 1 "), "{warned:#}");
+    assert_ne!(warned["@odata.etag"], before["@odata.etag"]);
+    assert_eq!(review.found_by(&t.as_user("mia")).await, ["ana", "ben", "cleo", "eve"]);
+
+    // One warning a stage, with the latest number.
+    Company::new().user("ben", None).import(&t).await;
+    update(user("noor")).await;
+    update(manager()).await;
+    let warned = instance().await;
+    assert_eq!(errors(&warned), ["ReviewersNotFound"]);
+    assert!(warned["errors"][0]["message"].as_str().unwrap().starts_with("3 items of stage 1 "), "{warned:#}");
+
+    let single = t.review().running().await;
+    let scope = t.as_admin().get(&single.instance_path()).await.ok().body["scope"].clone();
+    let body = json!({ "scope": scope, "reviewers": [manager()] });
+    let answer = t.as_admin().put(&single.instance_path(), &body).await.is(200);
+    assert_eq!(errors(&answer.body), ["ReviewersNotFound"]);
+}
+
+/// LC-REV-09, LC-CONC-03: the instance is locked before its stages, and only by an update that has a warning to leave.
+#[tokio::test]
+async fn an_update_that_waits_to_warn_holds_up_no_other_update_of_the_stage() {
+    let t = Tenant::with_finance().await;
+    let review = t.review().stages(&[stage(1, 3, &[user("mia")], &[], &[])]).running().await;
+    let path = review.stage_path(1).await;
+    let lock = format!("select from instances where instance_id = '{}' for no key update", review.instance);
+    let mut blocker = Blocker::hold(&t.database, &lock).await;
+    let warning = tokio::spawn({
+        let (admin, path) = (t.as_admin(), path.clone());
+        async move { admin.patch(&path, &json!({ "reviewers": [manager()] })).await }
+    });
+    blocker.wait_until_blocked(1).await;
+
+    t.as_admin().patch(&path, &json!({ "fallbackReviewers": [user("sam")] })).await.is(200);
+    blocker.commit().await;
+
+    // By the time it is made, Sam stands in.
+    warning.await.unwrap().is(200);
+    assert_eq!(errors(&t.as_admin().get(&review.instance_path()).await.ok().body), [""; 0]);
+    assert_eq!(review.found_by(&t.as_user("sam")).await, ["Gus (guest)", "fay"]);
+}
+
 /// LC-REV-06
 #[tokio::test]
 async fn groups_go_to_the_fallback_in_a_manager_review_and_in_a_self_review() {
@@ -293,6 +352,21 @@ async fn groups_go_to_the_fallback_in_a_manager_review_and_in_a_self_review() {
         review.decide(&t.as_user("sam"), "contractors", "Approve").await.is(204);
         assert_eq!(review.found_by(&t.as_user("dan")).await, [""; 0], "the nested group is not expanded");
     }
+}
+
+/// LC-REV-06, LC-SUPD-09: what the stage was planned to be does not count, only what it is when it opens.
+#[tokio::test]
+async fn groups_are_left_out_of_a_review_that_became_a_self_review_before_its_start() {
+    let t = Tenant::with_finance().await;
+    let scope = format!("/groups/{}/members", id_of("finance"));
+    let stages = [stage(1, 3, &[user("mia")], &[], &[])];
+    let review = t.review().scope(&scope).stages(&stages).create().await;
+    t.as_admin().patch(&review.stage_path(1).await, &json!({ "reviewers": [] })).await.is(200);
+
+    t.run_jobs().await;
+
+    assert_eq!(people(&review.items().await), ["ana", "ben", "cleo", "eve", "fay"]);
+    assert_eq!(errors(&t.as_admin().get(&review.instance_path()).await.ok().body), [""; 0]);
 }
 
 /// LC-REV-11

@@ -651,6 +651,31 @@ async fn a_stage_to_come_cannot_be_updated_before_it_exists() {
     t.as_admin().patch(&review.stage_path(2).await, &json!({ "reviewers": [user("mia")] })).await.is(200);
 }
 
+/// LC-SUPD-30, LC-DEF-22
+#[tokio::test]
+async fn a_stage_to_come_is_made_as_the_definition_was_when_its_instance_began() {
+    let t = Tenant::with_finance().await;
+    let review = two_stages(&t).await;
+    let ends = t.as_admin().get(&review.instance_path()).await.ok().body["endDateTime"].clone();
+    let mut second = stage(2, 1, &[user("olga")], &[user("pete")], &[]);
+    second["recommendationsEnabled"] = json!(true);
+    let changed = [stage(1, 2, &[user("olga")], &[user("pete")], &["Approve"]), second];
+
+    t.as_admin().patch(&review.path(), &json!({ "stageSettings": changed })).await.is(204);
+
+    let first = t.as_admin().get(&review.stage_path(1).await).await.ok().body;
+    assert_eq!(queries(&first["reviewers"]), [query(&user("mia"))]);
+    assert_eq!(queries(&first["fallbackReviewers"]), [query(&user("sam"))]);
+    t.advance("P3D").await;
+    let second = t.as_admin().get(&review.stage_path(2).await).await.ok().body;
+    assert_eq!(queries(&second["reviewers"]), [query(&user("noor"))]);
+    assert_eq!(queries(&second["fallbackReviewers"]), [query(&user("tom"))]);
+    assert_eq!((&second["startDateTime"], &second["endDateTime"]), (&first["endDateTime"], &ends));
+    assert_eq!(review.found_in_stage(2, &t.as_user("noor")).await, EVERYBODY, "also what nobody approved moved on");
+    assert_eq!(review.found_in_stage(2, &t.as_user("olga")).await, [""; 0]);
+    assert_eq!(review.stage_items(2, &t.as_admin()).await[0]["recommendation"], "NoInfoAvailable");
+}
+
 /// LC-STAGE-02
 #[tokio::test]
 async fn the_hidden_stage_of_a_single_stage_review_cannot_be_updated() {

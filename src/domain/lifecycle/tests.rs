@@ -185,7 +185,8 @@ fn every_entry_is_read_back_from_its_stored_spelling() {
 #[test]
 fn the_stages_of_the_worked_example_have_its_dates() {
     let instance = instance(Status::NotStarted);
-    let start = start(&instance, Some(at("2025-04-06T09:00:00Z")), at("2025-01-06T09:00:00Z")).unwrap();
+    let stages = [planned(1, 3), planned(2, 7), planned(3, 10)];
+    let start = start(&instance, &stages, Some(at("2025-04-06T09:00:00Z")), at("2025-01-06T09:00:00Z")).unwrap();
     assert_eq!(start, Start { start_at: instance.start_at, end_at: instance.end_at });
 
     let end = |ordinal, days| stage_end(start, &planned(ordinal, days), 3);
@@ -224,7 +225,8 @@ fn the_last_stage_ends_with_its_instance_and_none_ends_later() {
 fn a_hand_over_that_an_outage_delayed_moves_the_rest_and_one_that_is_on_time_does_not() {
     let instance = instance(Status::InProgress);
     let scheduled = instance.start_at + TimeDelta::days(3);
-    let late = |delay, next| hand_over(&instance, scheduled, next, scheduled + delay);
+    let stages = [planned(1, 3), planned(2, 10)];
+    let late = |delay, next| hand_over(&instance, &stages, 2, scheduled, next, scheduled + delay);
 
     let on_time = Begun { start_at: scheduled, end_at: instance.end_at, delay: TimeDelta::zero() };
     for delay in [TimeDelta::zero(), START_TOLERANCE - TimeDelta::microseconds(1)] {
@@ -246,7 +248,7 @@ fn a_start_within_the_tolerance_moves_nothing() {
     let scheduled = Ok(Start { start_at: instance.start_at, end_at: instance.end_at });
 
     for delay in [TimeDelta::zero(), TimeDelta::seconds(1), START_TOLERANCE - TimeDelta::microseconds(1)] {
-        assert_eq!(start(&instance, None, instance.start_at + delay), scheduled);
+        assert_eq!(start(&instance, &[planned(1, 10)], None, instance.start_at + delay), scheduled);
     }
 }
 
@@ -257,8 +259,13 @@ fn a_late_start_moves_the_end_by_the_same_delay() {
 
     for delay in [START_TOLERANCE, TimeDelta::hours(5), TimeDelta::days(40)] {
         let expected = Ok(Start { start_at: instance.start_at + delay, end_at: instance.end_at + delay });
-        assert_eq!(start(&instance, None, instance.start_at + delay), expected, "a review without a next occurrence");
-        assert_eq!(start(&instance, Some(instance.end_at + delay), instance.start_at + delay), expected);
+        assert_eq!(
+            start(&instance, &[planned(1, 10)], None, instance.start_at + delay),
+            expected,
+            "a review without a next occurrence"
+        );
+        let next = Some(instance.end_at + delay);
+        assert_eq!(start(&instance, &[planned(1, 10)], next, instance.start_at + delay), expected);
     }
 }
 
@@ -267,7 +274,7 @@ fn a_late_start_moves_the_end_by_the_same_delay() {
 fn a_late_start_is_capped_at_the_next_occurrence_and_fails_with_less_than_a_day_left() {
     let instance = instance(Status::NotStarted);
     let next = at("2025-01-20T09:00:00Z");
-    let started = |now| start(&instance, Some(next), now);
+    let started = |now| start(&instance, &[planned(1, 10)], Some(next), now);
 
     assert_eq!(started(at("2025-01-12T09:00:00Z")), Ok(Start { start_at: at("2025-01-12T09:00:00Z"), end_at: next }),);
     let exactly_a_day = next - SHORTEST_LATE_RUN;
@@ -275,6 +282,40 @@ fn a_late_start_is_capped_at_the_next_occurrence_and_fails_with_less_than_a_day_
     assert_eq!(started(exactly_a_day + TimeDelta::microseconds(1)), Err(TooLate));
     assert_eq!(started(next), Err(TooLate));
     assert_eq!(started(next + TimeDelta::days(30)), Err(TooLate));
+}
+
+/// LC-INST-15: three days, then four; what is cut off is the last stage's, and a day of it must be left.
+#[test]
+fn a_late_review_that_leaves_a_stage_less_than_a_day_fails() {
+    let next = at("2025-01-20T09:00:00Z");
+    let instance = instance(Status::NotStarted);
+    let stages = [planned(1, 3), planned(2, 10)];
+    let started = |now| start(&instance, &stages, Some(next), now);
+
+    let latest = next - TimeDelta::days(3) - SHORTEST_LATE_RUN;
+    let begun = started(latest).unwrap();
+    assert_eq!(begun, Start { start_at: latest, end_at: next });
+    assert_eq!(stage_end(begun, &stages[0], 2), next - SHORTEST_LATE_RUN);
+    assert_eq!(started(latest + TimeDelta::microseconds(1)), Err(TooLate), "the first stage would leave it too little");
+    assert_eq!(started(next - SHORTEST_LATE_RUN), Err(TooLate), "the first stage would leave it nothing");
+}
+
+/// LC-INST-15, LC-REC-10: only the stages to come need their day.
+#[test]
+fn a_late_hand_over_that_leaves_a_later_stage_less_than_a_day_fails() {
+    let instance = instance(Status::InProgress);
+    let stages = [planned(1, 3), planned(2, 7), planned(3, 10)];
+    let next = at("2025-01-20T09:00:00Z");
+    let to = |ordinal, after_days, now| {
+        hand_over(&instance, &stages, ordinal, instance.start_at + TimeDelta::days(after_days), Some(next), now)
+    };
+
+    let latest = next - TimeDelta::days(4) - SHORTEST_LATE_RUN;
+    assert_eq!(to(2, 3, latest).map(|begun| begun.end_at), Ok(next));
+    assert_eq!(to(2, 3, latest + TimeDelta::microseconds(1)), Err(TooLate));
+    let latest = next - SHORTEST_LATE_RUN;
+    assert_eq!(to(3, 7, latest).map(|begun| begun.end_at), Ok(next));
+    assert_eq!(to(3, 7, latest + TimeDelta::microseconds(1)), Err(TooLate));
 }
 
 fn progress(statuses: &[(i32, Status)]) -> Vec<InstanceProgress> {
@@ -336,10 +377,10 @@ fn a_series_is_in_progress_from_its_first_start_until_its_last_occurrence_rests(
 }
 
 proptest! {
-    /// LC-STAGE-04
+    /// LC-STAGE-04, LC-INST-15
     #[test]
-    fn stages_end_one_after_the_other_and_the_last_with_the_instance(
-        days in prop::collection::vec(0_u32..60, 1..=3),
+    fn stages_end_one_after_the_other_and_the_last_with_the_instance_and_each_has_a_day(
+        days in prop::collection::vec(1_u32..60, 1..=3),
         late_hours in 0_i64..24 * 90,
         next_after_days in prop::option::of(7_i64..120),
     ) {
@@ -348,9 +389,12 @@ proptest! {
         let scheduled = Instance { end_at: scheduled.start_at + TimeDelta::days(i64::from(total)), ..scheduled };
         let next = next_after_days.map(|days| scheduled.start_at + TimeDelta::days(days.max(i64::from(total))));
         let now = scheduled.start_at + TimeDelta::hours(late_hours);
+        let through = days.iter().scan(0, |elapsed, days| { *elapsed += days; Some(*elapsed) });
+        let stages: Vec<_> = (1..).zip(through).map(|(ordinal, elapsed)| planned(ordinal, elapsed)).collect();
 
-        let Ok(start) = start(&scheduled, next, now) else {
-            prop_assert!(next.is_some_and(|next| next - now < SHORTEST_LATE_RUN));
+        let Ok(start) = start(&scheduled, &stages, next, now) else {
+            let before_the_last = TimeDelta::days(i64::from(total - days[days.len() - 1]));
+            prop_assert!(next.is_some_and(|next| next - now < before_the_last + SHORTEST_LATE_RUN));
             return Ok(());
         };
 
@@ -358,11 +402,9 @@ proptest! {
         prop_assert!(next.is_none_or(|next| start.end_at <= next), "occurrences never overlap (LC-INV-09)");
         let count = StageOrdinal::try_from(days.len()).unwrap();
         let mut previous = start.start_at;
-        let mut elapsed = 0;
-        for (ordinal, days) in (1..).zip(&days) {
-            elapsed += days;
-            let end = stage_end(start, &planned(ordinal, elapsed), count);
-            prop_assert!(previous <= end && end <= start.end_at);
+        for stage in &stages {
+            let end = stage_end(start, stage, count);
+            prop_assert!(end - previous >= SHORTEST_LATE_RUN && end <= start.end_at);
             previous = end;
         }
         prop_assert_eq!(previous, start.end_at);

@@ -472,7 +472,7 @@ fn faults_of_scope_and_enumeration_come_together() {
     );
 }
 
-/// Section 8.6: the listed combinations are the only ones.
+/// Section 8.6: the listed combinations are the only ones. LC-DEF-05
 #[test]
 fn other_combinations_are_refused_by_listing_the_supported_ones() {
     let application = || query(format!("/servicePrincipals/{ID}"));

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::*;
 use crate::domain::{
     definition::MAX_SCOPES_PER_LIST,
-    examples::{at, object, stage},
+    examples::{at, instance, object, stage},
 };
 
 fn user(number: u128) -> ReviewerScope {
@@ -379,6 +379,21 @@ fn carries_out(plan: &StageUpdatePlan, request: &StageUpdateRequest, before: &Re
     let wanted = |sent: &Option<Vec<ReviewerScope>>, kept: &[ReviewerScope]| forms(sent.as_deref().unwrap_or(kept));
     forms(&plan.lists.reviewers) == wanted(&request.reviewers, &before.reviewers)
         && forms(&plan.lists.fallback_reviewers) == wanted(&request.fallback_reviewers, &before.fallback_reviewers)
+}
+
+/// LC-SUPD-02, IN-15
+#[test]
+fn only_a_failed_instance_keeps_its_stages_from_being_updated() {
+    for status in Status::ALL {
+        let checked = check_instance(&instance(status));
+        match status {
+            Status::Failed => assert_eq!(
+                checked.unwrap_err().to_string(),
+                "updating reviewers needs the instance to be NotStarted or Initializing or InProgress, but it is Failed",
+            ),
+            _ => assert_eq!(checked, Ok(())),
+        }
+    }
 }
 
 proptest! {

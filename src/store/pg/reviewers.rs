@@ -383,6 +383,61 @@ impl PgUnitOfWork {
         Ok(owners)
     }
 
+    /// How many reviewers, or fallback reviewers, an item of the stage has at most, as resolved. Who is one for two reasons counts
+    /// once. LC-REV-13
+    async fn most_of_one_item(&mut self, instance: &Instance, stage: &StageEntry) -> Result<i64, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let most = sqlx::query_scalar!(
+            r#"
+            with resolved as (
+                select 'primary' as role, cohort, reviewer_id
+                  from stage_reviewers
+                 where tenant_id = $1
+                   and instance_id = $2
+                   and ordinal = $3
+                 union all
+                select 'fallback', cohort, reviewer_id
+                  from stage_fallbacks
+                 where tenant_id = $1
+                   and instance_id = $2
+                   and ordinal = $3
+            ), shared as (
+                select role, reviewer_id
+                  from resolved
+                 where cohort = 0
+            ), own as (
+                select role, cohort, null::integer as seq, reviewer_id
+                  from resolved
+                 where cohort > 0
+                 union all
+                select role, null, seq, reviewer_id
+                  from item_overrides
+                 where tenant_id = $1
+                   and instance_id = $2
+                   and ordinal = $3
+                   and reviewer_id <> '00000000-0000-0000-0000-000000000000'
+            ), more as (
+                select role, count(*) as people
+                  from own
+                 where (role, reviewer_id) not in (select role, reviewer_id from shared)
+                 group by role, cohort, seq
+            )
+            select coalesce(max(counted.people), 0)::bigint as "most!"
+              from (values ('primary'), ('fallback')) as roles (role)
+             cross join lateral (
+                       select (select count(*) from shared where shared.role = roles.role)
+                              + coalesce((select max(people) from more where more.role = roles.role), 0) as people)
+                   as counted
+            "#,
+            tenant,
+            instance.id.as_uuid(),
+            stage.stage.ordinal,
+        )
+        .fetch_one(self.connection()?)
+        .await?;
+        Ok(most)
+    }
+
     /// The cohorts left to the fallback reviewers, and the items left to nobody. LC-REV-04, LC-REV-09
     async fn resolve_rest(&mut self, instance: &Instance, stage: &StageEntry) -> Result<i64, StoreError> {
         let tenant = self.tenant.as_uuid();
@@ -509,8 +564,11 @@ impl ReviewerRepository for PgUnitOfWork {
             own.primary = own.primary.max(if primary { owners } else { 0 });
             own.fallback = own.fallback.max(if fallback { owners } else { 0 });
         }
-        // Somebody who is both counts twice, which matters next to the limit only and spares looking at every item.
-        let found = (fixed.primary + own.primary).max(fixed.fallback + own.fallback);
+        // Somebody who is both counts twice in the sum; only where that matters every item is looked at.
+        let mut found = (fixed.primary + own.primary).max(fixed.fallback + own.fallback);
+        if found > most {
+            found = self.most_of_one_item(instance, stage).await?;
+        }
         if found > most {
             self.forget_reviewers(instance.id, stage.stage.ordinal).await?;
             return Ok(Resolution::TooMany { found });

@@ -27,7 +27,8 @@ impl Model {
                 let now = self.now;
                 let instance = self.instance_mut(at).unwrap();
                 if delay >= LATE {
-                    let Some(end_at) = moved(instance.end_at, delay, next, now) else {
+                    let last_begins = now + TimeDelta::days(instance.plan.days_before_the_last());
+                    let Some(end_at) = moved(instance.end_at, delay, next, last_begins) else {
                         self.fail(at);
                         return done;
                     };

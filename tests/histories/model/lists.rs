@@ -5,9 +5,10 @@ use super::{super::command::ListChange, *};
 impl Model {
     /// LC-SUPD-01 to LC-SUPD-13, LC-SUPD-20 to LC-SUPD-26
     fn change_lists(&mut self, at: At, index: usize, change: &ListChange) -> Result<(), Answer> {
-        let stage = &self.instance(at).unwrap().stages[index];
+        let instance = self.instance(at).unwrap();
+        let stage = &instance.stages[index];
         let updatable = matches!(stage.status, Status::NotStarted | Status::Initializing | Status::InProgress);
-        if !updatable || self.now >= stage.end_at {
+        if instance.status == Status::Failed || !updatable || self.now >= stage.end_at {
             return Err(Answer::WrongState);
         }
         let runs = stage.status == Status::InProgress;
