@@ -53,6 +53,7 @@ pub mod set_mail_template;
 pub mod stop_instance;
 pub mod stop_stage;
 mod tell_reviewers;
+pub mod together;
 pub mod update_definition;
 pub mod update_instance;
 pub mod update_issuer;
