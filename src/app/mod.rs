@@ -43,6 +43,7 @@ mod repeats;
 pub mod reset_decisions;
 pub mod resolve_caller;
 pub mod review_settings;
+mod read_items;
 mod reviewer_rules;
 pub mod run_job;
 mod run_review;
@@ -63,6 +64,8 @@ use std::sync::Arc;
 
 pub use access::StagePath;
 pub use bulk_decisions::BulkPath;
+use read_items::ItemRound;
+use together::Together;
 use tokio::sync::Notify;
 
 use crate::{
@@ -90,9 +93,23 @@ pub struct Services {
     pub work: Arc<Notify>,
     /// How large a review may become. LC-REV-13
     pub limits: ReviewLimits,
+    /// Where those meet who read single items.
+    items: Arc<Together<ItemRound>>,
 }
 
 impl Services {
+    /// Services over these parts, in which nobody waits for anything yet.
+    pub fn new(
+        store: Arc<dyn Store>,
+        queue: Arc<dyn JobQueue>,
+        mailer: Arc<dyn Mailer>,
+        work: Arc<Notify>,
+        limits: ReviewLimits,
+    ) -> Self {
+        let items = Together::new(ItemRound(Arc::clone(&store)), read_items::ROUNDS);
+        Self { store, queue, mailer, work, limits, items }
+    }
+
     /// Begins a unit of work of the caller's tenant.
     async fn begin(&self, tenant: TenantId) -> Result<Box<dyn UnitOfWork>, Refused> {
         Ok(self.store.begin(tenant).await?)

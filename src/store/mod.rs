@@ -10,6 +10,7 @@ pub mod definition_updates;
 pub mod directory_import;
 pub mod filter;
 pub mod first_answers;
+pub mod frequent_reads;
 pub mod history;
 pub mod issuers;
 pub mod mail;
@@ -140,7 +141,7 @@ pub trait UnitOfWork: Send {
 
 /// Where units of work come from.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: frequent_reads::FrequentReads {
     /// Begins, sets the tenant for row-level security and reads its clock, in one round trip.
     async fn begin(&self, tenant: TenantId) -> Result<Box<dyn UnitOfWork>, StoreError>;
     /// The secret that seals this tenant's continuation tokens.

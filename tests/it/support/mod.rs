@@ -112,13 +112,9 @@ impl Tenant {
             .await
             .unwrap();
         let store = PgStore::connect(&database.url, 10).unwrap();
-        let services = Services {
-            store: Arc::new(store.clone()),
-            queue: Arc::new(store),
-            mailer,
-            work: Arc::new(Notify::new()),
-            limits: ReviewLimits::default(),
-        };
+        let queue = Arc::new(store.clone());
+        let services =
+            Services::new(Arc::new(store), queue, mailer, Arc::new(Notify::new()), ReviewLimits::default());
         let server = server::Running::start(Edge::new(services.clone(), true, "https://reviews.example"));
         Self { id, services, database, base_url: server.url(), key: generated.key, _server: server }
     }
