@@ -36,14 +36,15 @@ pub mod listing;
 pub mod mail_settings;
 mod open_occurrence;
 pub mod page_key;
+mod read_items;
 pub mod record_decision;
+mod record_together;
 pub mod remove_issuer;
 pub mod remove_mail_template;
 mod repeats;
 pub mod reset_decisions;
 pub mod resolve_caller;
 pub mod review_settings;
-mod read_items;
 mod reviewer_rules;
 pub mod run_job;
 mod run_review;
@@ -65,8 +66,9 @@ use std::sync::Arc;
 pub use access::StagePath;
 pub use bulk_decisions::BulkPath;
 use read_items::ItemRound;
+use record_together::DecisionRound;
 use together::Together;
-use tokio::sync::Notify;
+use tokio::{runtime::Handle, sync::Notify};
 
 use crate::{
     domain::{
@@ -95,10 +97,14 @@ pub struct Services {
     pub limits: ReviewLimits,
     /// Where those meet who read single items.
     items: Arc<Together<ItemRound>>,
+    /// Where those meet who decide items of one instance.
+    decisions: Arc<Together<DecisionRound>>,
+    /// Outlives every request; work for several of them runs there.
+    home: Handle,
 }
 
 impl Services {
-    /// Services over these parts, in which nobody waits for anything yet.
+    /// Services over these parts, in which nobody waits for anything yet. To be called on the runtime that outlives all use.
     pub fn new(
         store: Arc<dyn Store>,
         queue: Arc<dyn JobQueue>,
@@ -107,7 +113,8 @@ impl Services {
         limits: ReviewLimits,
     ) -> Self {
         let items = Together::new(ItemRound(Arc::clone(&store)), read_items::ROUNDS);
-        Self { store, queue, mailer, work, limits, items }
+        let decisions = Together::new(DecisionRound(Arc::clone(&store)), record_together::ROUNDS);
+        Self { store, queue, mailer, work, limits, items, decisions, home: Handle::current() }
     }
 
     /// Begins a unit of work of the caller's tenant.

@@ -181,8 +181,7 @@ async fn clients_that_leave_at_any_moment_do_not_disturb_the_next_one() {
     let store = PgStore::connect(&t.database.url, 1).unwrap();
     let limits = attestry::domain::limits::ReviewLimits::default();
     let queue = Arc::new(store.clone());
-    let services =
-        Services::new(Arc::new(store.clone()), queue, Arc::new(NoMailer), Arc::new(Notify::new()), limits);
+    let services = Services::new(Arc::new(store.clone()), queue, Arc::new(NoMailer), Arc::new(Notify::new()), limits);
     let narrow = t.served_by(services);
     let item = format!("{}/decisions/{}", review.instance_path(), review.item_id("ana").await);
     let mia = t.as_user("mia").at(&narrow.url());

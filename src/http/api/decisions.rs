@@ -265,7 +265,11 @@ pub(super) async fn get_stage(
 }
 
 /// The item as this caller sees it.
-pub(super) async fn shown(edge: &Edge, call: Call, path: DecisionPath) -> Result<(ReviewedInstance, ItemRow), ApiError> {
+pub(super) async fn shown(
+    edge: &Edge,
+    call: Call,
+    path: DecisionPath,
+) -> Result<(ReviewedInstance, ItemRow), ApiError> {
     let services = edge.services.clone();
     run(async move { find(&services, &call, &path).await }).await
 }

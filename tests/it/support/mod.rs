@@ -113,8 +113,7 @@ impl Tenant {
             .unwrap();
         let store = PgStore::connect(&database.url, 10).unwrap();
         let queue = Arc::new(store.clone());
-        let services =
-            Services::new(Arc::new(store), queue, mailer, Arc::new(Notify::new()), ReviewLimits::default());
+        let services = Services::new(Arc::new(store), queue, mailer, Arc::new(Notify::new()), ReviewLimits::default());
         let server = server::Running::start(Edge::new(services.clone(), true, "https://reviews.example"));
         Self { id, services, database, base_url: server.url(), key: generated.key, _server: server }
     }
