@@ -133,7 +133,7 @@ pub(super) async fn instance(
 }
 
 /// Where a stage is: definition, instance, stage.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StagePath {
     pub definition: DefinitionId,
     pub instance: InstanceId,

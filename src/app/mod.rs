@@ -60,6 +60,7 @@ pub mod update_definition;
 pub mod update_instance;
 pub mod update_issuer;
 pub mod update_stage;
+mod update_together;
 
 use std::sync::Arc;
 
@@ -69,6 +70,7 @@ use read_items::ItemRound;
 use record_together::DecisionRound;
 use together::Together;
 use tokio::{runtime::Handle, sync::Notify};
+use update_together::UpdateRound;
 
 use crate::{
     domain::{
@@ -99,6 +101,8 @@ pub struct Services {
     items: Arc<Together<ItemRound>>,
     /// Where those meet who decide items of one instance.
     decisions: Arc<Together<DecisionRound>>,
+    /// Where those meet who update one stage.
+    stage_updates: Arc<Together<UpdateRound>>,
     /// Outlives every request; work for several of them runs there.
     home: Handle,
 }
@@ -114,7 +118,9 @@ impl Services {
     ) -> Self {
         let items = Together::new(ItemRound(Arc::clone(&store)), read_items::ROUNDS);
         let decisions = Together::new(DecisionRound(Arc::clone(&store)), record_together::ROUNDS);
-        Self { store, queue, mailer, work, limits, items, decisions, home: Handle::current() }
+        let updates = UpdateRound { store: Arc::clone(&store), limits, work: Arc::clone(&work) };
+        let stage_updates = Together::new(updates, update_together::ROUNDS);
+        Self { store, queue, mailer, work, limits, items, decisions, stage_updates, home: Handle::current() }
     }
 
     /// Begins a unit of work of the caller's tenant.

@@ -275,6 +275,8 @@ pub trait StageRepository: Send {
     async fn lock_shared(&mut self, instance: InstanceId, ordinal: StageOrdinal) -> Result<Option<Stage>, StoreError>;
     /// Stores status and dates, and counts the version up.
     async fn update(&mut self, stage: &mut Stage) -> Result<(), StoreError>;
+    /// Stores the version of a locked stage of which several changes were counted, and nothing else.
+    async fn count_changes(&mut self, stage: &Stage) -> Result<(), StoreError>;
     /// Stores the stages to come of a new instance, with their reviewer lists.
     async fn plan(&mut self, instance: InstanceId, stages: &[PlannedStage]) -> Result<(), StoreError>;
     /// The stages of an instance as planned, first to last.
