@@ -123,6 +123,11 @@ impl Services {
         Self { store, queue, mailer, work, limits, items, decisions, stage_updates, home: Handle::current() }
     }
 
+    /// Requests that wait to be answered together with others: their round has not begun. For metrics and tests
+    pub fn waiting_requests(&self) -> usize {
+        self.items.waiting() + self.decisions.waiting() + self.stage_updates.waiting()
+    }
+
     /// Begins a unit of work of the caller's tenant.
     async fn begin(&self, tenant: TenantId) -> Result<Box<dyn UnitOfWork>, Refused> {
         Ok(self.store.begin(tenant).await?)

@@ -69,6 +69,12 @@ impl<R: Round> Together<R> {
         answer.await.ok()
     }
 
+    /// How many wait for a round that has not begun.
+    pub fn waiting(&self) -> usize {
+        let gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        gathered.values().map(|gathered| gathered.waiting.len()).sum()
+    }
+
     /// Joins those who wait; whether a round is to begin for them.
     fn enter(&self, key: &R::Key, waiting: Waiting<R>) -> bool {
         let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);

@@ -212,6 +212,14 @@ impl Tenant {
     }
 
     /// The service once more, with other means; for callers of this tenant.
+    /// The same tenant in another process of the service: what meets in one process does not meet there.
+    pub fn served_elsewhere(&self) -> server::Running {
+        let store = PgStore::connect(&self.database.url, 10).unwrap();
+        let (queue, mailer) = (Arc::new(store.clone()), Arc::new(attestry::mail::NoMailer));
+        let limits = ReviewLimits::default();
+        self.served_by(Services::new(Arc::new(store), queue, mailer, Arc::new(Notify::new()), limits))
+    }
+
     pub fn served_by(&self, services: Services) -> server::Running {
         server::Running::start(Edge::new(services, true, "https://reviews.example"))
     }
