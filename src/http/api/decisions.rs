@@ -69,7 +69,10 @@ impl Collection for Decisions {
     type Row = (Arc<ReviewedInstance>, ItemRow);
 
     fn allowed(&self) -> Allowed<DecisionProperty> {
-        DECISIONS
+        match (self.stage, self.which) {
+            (None, DecisionList::All) => DECISIONS.numbered(),
+            _ => DECISIONS,
+        }
     }
 
     fn context(&self) -> Context {
