@@ -12,7 +12,7 @@ use crate::{
         scope::ScopeForm,
         stage::Stage,
     },
-    store::{StageEntry, StageReach, UnitOfWork},
+    store::{StageEntry, StageReach, UnitOfWork, frequent_reads::FoundInstance},
 };
 
 /// What the caller gets to see.
@@ -44,18 +44,14 @@ pub(super) async fn kind_of(
     kind: ResourceKind,
     resource: Option<ObjectId>,
 ) -> Result<ReviewKind, Refused> {
-    match (kind, resource) {
-        (ResourceKind::DirectoryRole, _) => Ok(ReviewKind::DirectoryRole),
-        (ResourceKind::Group, Some(group)) => Ok(match uow.directory().group(group).await? {
-            Some(facts) if facts.is_assignable_to_role => ReviewKind::RoleAssignableGroup,
-            Some(_) | None => ReviewKind::GroupOrApplication,
-        }),
-        // an enumeration leaves role-assignable groups out
-        (ResourceKind::Group, None)
-        | (ResourceKind::ServicePrincipal | ResourceKind::AccessPackageAssignmentPolicy, _) => {
-            Ok(ReviewKind::GroupOrApplication)
+    let role_assignable = match (kind, resource) {
+        (ResourceKind::Group, Some(group)) => {
+            uow.directory().group(group).await?.is_some_and(|facts| facts.is_assignable_to_role)
         }
-    }
+        // an enumeration leaves role-assignable groups out
+        _ => false,
+    };
+    Ok(ReviewKind::of_resource(kind, role_assignable))
 }
 
 /// The kind of a review with this scope.
@@ -66,6 +62,11 @@ pub(super) async fn kind_of_scope(uow: &mut dyn UnitOfWork, form: &ScopeForm) ->
 /// The kind of the review that an instance is part of.
 pub(super) async fn kind_of_instance(uow: &mut dyn UnitOfWork, instance: &Instance) -> Result<ReviewKind, Refused> {
     kind_of(uow, instance.resource.kind, Some(instance.resource.id)).await
+}
+
+/// The same, of an instance that was read in one round trip.
+pub(super) fn kind_of_found(found: &FoundInstance) -> ReviewKind {
+    ReviewKind::of_resource(found.reviewed.resource.kind, found.role_assignable)
 }
 
 /// What the caller is to the definition and, when given, the instance.
@@ -132,7 +133,7 @@ pub(super) async fn instance(
 }
 
 /// Where a stage is: definition, instance, stage.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StagePath {
     pub definition: DefinitionId,
     pub instance: InstanceId,

@@ -16,7 +16,10 @@ use crate::{
         limits::ReviewLimits,
         mail::MailKind,
         reviewer_scope::ReviewerLists,
-        stage_update::{StageUpdateRefusal, StageUpdateRequest, added_forms, check_instance, plan_stage_update},
+        stage::Stage,
+        stage_update::{
+            StageUpdatePlan, StageUpdateRefusal, StageUpdateRequest, added_forms, check_instance, plan_stage_update,
+        },
         violation::Violation,
     },
     store::{Resolution, StageEntry, UnitOfWork},
@@ -54,32 +57,12 @@ pub(super) async fn change_reviewers(
     request: &StageUpdateRequest,
     limits: &ReviewLimits,
 ) -> Result<Changed, Refused> {
-    check_instance(instance)?;
     let list = ReviewerListId::of_stage(entry.stage.id);
     let lists = uow.reviewer_lists().find(list).await?;
-    let now = uow.now();
-    let added = added_forms(&lists, request);
-    let forms: Vec<_> = added.iter().map(|(_, form)| form.clone()).collect();
-    let missing = uow.directory().missing(&forms).await?.into_iter().filter_map(|position| added.get(position));
-    let missing: Vec<_> = missing.map(|(path, form)| Violation::new(path.clone(), missing_text(form))).collect();
-    // Faults of the body are told together, whoever finds them.
-    let plan = match plan_stage_update(&entry.stage, &lists, request, now) {
-        Err(StageUpdateRefusal::Invalid(violations)) => {
-            return Err(Refused::Invalid(violations.into_iter().chain(missing).collect()));
-        }
-        planned => planned?,
-    };
-    if !missing.is_empty() {
-        return Err(Refused::Invalid(missing));
-    }
+    let missing = missing_of(uow, &lists, &[request]).await?.concat();
+    let plan = judge(uow, instance, &entry.stage, &lists, request, &missing).await?;
     if !plan.changed {
         return Ok(Changed { lists, changed: false, items_without_reviewer: 0 });
-    }
-
-    let group = (instance.resource.kind == ResourceKind::Group).then_some(instance.resource.id);
-    let without_fallback = missing_fallbacks_of(uow, group, &[(String::new(), &plan.lists)]).await?;
-    if !without_fallback.is_empty() {
-        return Err(Refused::Invalid(without_fallback));
     }
 
     uow.reviewer_lists().replace(list, &plan.lists).await?;
@@ -93,24 +76,12 @@ pub(super) async fn change_reviewers(
         true => resolve_anew(uow, instance, entry, limits).await?,
         false => 0,
     };
-    let event = Event {
-        stage_id: Some(entry.stage.id),
-        before: Some(json!({
-            "reviewers": queries(&lists.reviewers),
-            "fallbackReviewers": queries(&lists.fallback_reviewers),
-        })),
-        after: Some(json!({
-            "reviewers": queries(&plan.lists.reviewers),
-            "fallbackReviewers": queries(&plan.lists.fallback_reviewers),
-        })),
-        ..about(Activity::ReviewersChanged, instance)
-    };
-    uow.events().append(&call.actor(), &[event]).await?;
+    uow.events().append(&call.actor(), &[event_of(instance, &entry.stage, &lists, &plan.lists)]).await?;
     Ok(Changed { lists: uow.reviewer_lists().find(list).await?, changed: true, items_without_reviewer })
 }
 
 /// Resolves the reviewers of a running stage and has newcomers told; returns how many items have nobody. LC-SUPD-20, LC-SUPD-22
-async fn resolve_anew(
+pub(super) async fn resolve_anew(
     uow: &mut dyn UnitOfWork,
     instance: &Instance,
     entry: &StageEntry,
@@ -125,4 +96,74 @@ async fn resolve_anew(
     let mail = instance.settings.mail_notifications_enabled.then_some(MailKind::ReviewerAdded);
     uow.reviewers().contact_newcomers(instance.id, entry.stage.ordinal, mail).await?;
     Ok(items_without_reviewer)
+}
+
+/// The scopes of each request that name nothing and are not stored, as faults of its body. In one statement. LC-SUPD-12
+pub(super) async fn missing_of(
+    uow: &mut dyn UnitOfWork,
+    stored: &ReviewerLists,
+    requests: &[&StageUpdateRequest],
+) -> Result<Vec<Vec<Violation>>, Refused> {
+    let added: Vec<_> = requests.iter().map(|request| added_forms(stored, request)).collect();
+    let all: Vec<_> =
+        (0..).zip(&added).flat_map(|(request, added)| added.iter().map(move |one| (request, one))).collect();
+    let forms: Vec<_> = all.iter().map(|(_, (_, form))| form.clone()).collect();
+    let mut missing = vec![Vec::new(); requests.len()];
+    if forms.is_empty() {
+        return Ok(missing);
+    }
+    for position in uow.directory().missing(&forms).await? {
+        if let Some((request, (path, form))) = all.get(position) {
+            let request: usize = *request;
+            missing[request].push(Violation::new(path.clone(), missing_text(form)));
+        }
+    }
+    Ok(missing)
+}
+
+/// Judges a request against the locked stage and its lists. `missing` are the scopes of it that name nothing.
+pub(super) async fn judge(
+    uow: &mut dyn UnitOfWork,
+    instance: &Instance,
+    stage: &Stage,
+    lists: &ReviewerLists,
+    request: &StageUpdateRequest,
+    missing: &[Violation],
+) -> Result<StageUpdatePlan, Refused> {
+    check_instance(instance)?;
+    // Faults of the body are told together, whoever finds them.
+    let plan = match plan_stage_update(stage, lists, request, uow.now()) {
+        Err(StageUpdateRefusal::Invalid(mut violations)) => {
+            violations.extend_from_slice(missing);
+            return Err(Refused::Invalid(violations));
+        }
+        planned => planned?,
+    };
+    if !missing.is_empty() {
+        return Err(Refused::Invalid(missing.to_vec()));
+    }
+    if plan.changed {
+        let group = (instance.resource.kind == ResourceKind::Group).then_some(instance.resource.id);
+        let without_fallback = missing_fallbacks_of(uow, group, &[(String::new(), &plan.lists)]).await?;
+        if !without_fallback.is_empty() {
+            return Err(Refused::Invalid(without_fallback));
+        }
+    }
+    Ok(plan)
+}
+
+/// What the record says of lists that were changed. LC-SUPD-27
+pub(super) fn event_of(instance: &Instance, stage: &Stage, before: &ReviewerLists, after: &ReviewerLists) -> Event {
+    let told = |lists: &ReviewerLists| {
+        json!({
+            "reviewers": queries(&lists.reviewers),
+            "fallbackReviewers": queries(&lists.fallback_reviewers),
+        })
+    };
+    Event {
+        stage_id: Some(stage.id),
+        before: Some(told(before)),
+        after: Some(told(after)),
+        ..about(Activity::ReviewersChanged, instance)
+    }
 }

@@ -7,14 +7,16 @@ use super::{
 };
 use crate::{
     domain::{
-        authorization::{CallerKind, Operation},
+        authorization::{CallerKind, Operation, Relation, require_permission},
         ids::{DefinitionId, InstanceId},
-        instance::Instance,
-        stage::StageOrdinal,
+        instance::{Instance, ReviewedInstance},
+        lifecycle::Entry,
+        stage::{SYSTEM_STAGE, StageOrdinal},
     },
     store::{
-        ItemCursor, ItemFilter, ItemRow, ItemView, Slice, StageReach, UnitOfWork,
+        ItemCursor, ItemFilter, ItemRow, ItemView, Page, Slice, StageReach, UnitOfWork,
         filter::{DecisionProperty, FilterExpression, FilterOperator, FilterValue},
+        frequent_reads::{AskedItem, InstanceOfReviewer, PlainView},
     },
 };
 
@@ -28,7 +30,7 @@ pub enum DecisionList {
 }
 
 /// A page of decision items and the instance they belong to.
-pub type DecisionPage = (Instance, Listed<ItemRow, ItemCursor>);
+pub type DecisionPage = (ReviewedInstance, Listed<ItemRow, ItemCursor>);
 
 /// A page of an instance's items: with the effective decisions for those who read all, masked for reviewers. LC-STAGE-40,
 /// LC-STAGE-51
@@ -44,18 +46,95 @@ pub async fn list_decisions(
         DecisionList::All => Operation::DecisionList,
         DecisionList::Mine => Operation::DecisionMine,
     };
+    if let Some(page) = plain_page(request)
+        && let Some((found, view)) = plain_view(services, call, definition, instance, list).await?
+    {
+        let slice = services.store.item_page(call.tenant(), instance, &view, page).await?;
+        return Ok((found, Listed { slice, count: None }));
+    }
     let mut uow = services.begin(call.tenant()).await?;
     let (found, _) = access::instance(&mut *uow, call, operation, definition, instance).await?;
     let view = match (list, call.caller.kind) {
         (DecisionList::All, _) => effective_view(&mut *uow, instance).await?,
-        (DecisionList::Mine, CallerKind::Application) => return Ok((found, Listed::empty(request.count))),
+        (DecisionList::Mine, CallerKind::Application) => return Ok((found.reviewed(), Listed::empty(request.count))),
         (DecisionList::Mine, CallerKind::User) => {
             let reaches = uow.reviewers().reaches(instance, call.caller.identity.id).await?;
             reviewer_view(&found, reaches)
         }
     };
     let listed = page(&mut *uow, &found, &view, request).await?;
-    Ok((found, listed))
+    Ok((found.reviewed(), listed))
+}
+
+/// The page, when it is asked for without filter, order and number: then it is read without a unit of work.
+fn plain_page(request: &ListRequest<DecisionProperty, ItemCursor>) -> Option<&Page<ItemCursor>> {
+    let plain = request.expression.is_none() && request.order.is_empty() && !request.count;
+    request.page.as_ref().filter(|_| plain)
+}
+
+/// The most cohorts whose items are read one cohort after the other.
+const FEW_COHORTS: usize = 8;
+
+/// The list as it can be read without a unit of work, for those who read everything by their role or review items of one stage;
+/// `None` where more has to be known of the caller, or of what he reviews.
+async fn plain_view(
+    services: &Services,
+    call: &Call,
+    definition: DefinitionId,
+    instance: InstanceId,
+    list: DecisionList,
+) -> Result<Option<(ReviewedInstance, PlainView)>, Refused> {
+    require_permission(&call.caller)?;
+    match (list, call.caller.kind) {
+        (DecisionList::All, _) => {
+            let kinds = call.caller.readable_kinds();
+            if kinds.is_empty() {
+                return Ok(None);
+            }
+            let asked = AskedItem { tenant: call.tenant(), instance, seq: 0 };
+            let Some(found) = services.shown_item(asked).await else { return Ok(None) };
+            let found = found.ok_or(Refused::NotFound)?.instance;
+            if found.reviewed.definition_id != definition || !kinds.contains(&access::kind_of_found(&found)) {
+                return Ok(None);
+            }
+            let view = PlainView {
+                ordinal: found.last_ordinal,
+                entry: Entry::All,
+                counting: (SYSTEM_STAGE..=found.last_ordinal).collect(),
+                masked: false,
+                cohorts: None,
+            };
+            Ok(Some((found.reviewed, view)))
+        }
+        (DecisionList::Mine, CallerKind::Application) => Ok(None),
+        (DecisionList::Mine, CallerKind::User) => {
+            let person = call.caller.identity.id;
+            let found = services.store.instance_of_reviewer(call.tenant(), instance, person).await?;
+            let InstanceOfReviewer { instance, histories, reaches } = found.ok_or(Refused::NotFound)?;
+            let ([part], true) = (reaches.as_slice(), instance.reviewed.definition_id == definition) else {
+                return Ok(None);
+            };
+            let kind = access::kind_of_found(&instance);
+            let relation = Relation { reviews_instance: true, ..Relation::default() };
+            access::authorize(&call.caller, Operation::DecisionMine, kind, &relation)?;
+            let StageReach { ordinal, entry, reach } = part;
+            let whole = reach.items.is_empty() && reach.except.is_empty() && reach.cohorts.len() <= FEW_COHORTS;
+            if *entry == Entry::Listed || !reach.every && !whole {
+                return Ok(None);
+            }
+            let view = PlainView {
+                ordinal: *ordinal,
+                entry: *entry,
+                counting: match histories {
+                    true => (SYSTEM_STAGE..=*ordinal).collect(),
+                    false => vec![SYSTEM_STAGE, *ordinal],
+                },
+                masked: true,
+                cohorts: (!reach.every).then(|| reach.cohorts.clone()),
+            };
+            Ok(Some((instance.reviewed, view)))
+        }
+    }
 }
 
 /// A page of a stage's items with that stage's decisions. LC-STAGE-50 to 53
@@ -80,7 +159,7 @@ pub async fn list_stage_decisions(
     };
     let view = ItemView::Stage { ordinal, entry, reach };
     let listed = page(&mut *uow, &access.instance, &view, request).await?;
-    Ok((access.instance, listed))
+    Ok((access.instance.reviewed(), listed))
 }
 
 /// What a reviewer sees in a stage: what he reviews there and, with histories, what he reviews later. LC-STAGE-50

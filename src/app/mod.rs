@@ -37,7 +37,9 @@ pub mod listing;
 pub mod mail_settings;
 mod open_occurrence;
 pub mod page_key;
+mod read_items;
 pub mod record_decision;
+mod record_together;
 pub mod remove_issuer;
 pub mod remove_mail_template;
 mod repeats;
@@ -54,16 +56,22 @@ pub mod set_mail_template;
 pub mod stop_instance;
 pub mod stop_stage;
 mod tell_reviewers;
+pub mod together;
 pub mod update_definition;
 pub mod update_instance;
 pub mod update_issuer;
 pub mod update_stage;
+mod update_together;
 
 use std::sync::Arc;
 
 pub use access::StagePath;
 pub use bulk_decisions::BulkPath;
-use tokio::sync::Notify;
+use read_items::ItemRound;
+use record_together::DecisionRound;
+use together::Together;
+use tokio::{runtime::Handle, sync::Notify};
+use update_together::UpdateRound;
 
 use crate::{
     domain::{
@@ -92,13 +100,52 @@ pub struct Services {
     pub limits: ReviewLimits,
     /// Where units of work begin unless a use case knows better: [`Lane::Interactive`] for whoever serves requests.
     pub lane: Lane,
+    /// Where those meet who read single items.
+    items: Arc<Together<ItemRound>>,
+    /// Where those meet who decide items of one instance.
+    decisions: Arc<Together<DecisionRound>>,
+    /// Where those meet who update one stage.
+    stage_updates: Arc<Together<UpdateRound>>,
+    /// Outlives every request; work for several of them runs there.
+    home: Handle,
 }
 
 impl Services {
+    /// Services over these parts, in which nobody waits for anything yet. To be called on the runtime that outlives all use.
+    pub fn new(
+        store: Arc<dyn Store>,
+        queue: Arc<dyn JobQueue>,
+        mailer: Arc<dyn Mailer>,
+        work: Arc<Notify>,
+        limits: ReviewLimits,
+    ) -> Self {
+        let items = Together::new(ItemRound(Arc::clone(&store)), read_items::ROUNDS);
+        let decisions = Together::new(DecisionRound(Arc::clone(&store)), record_together::ROUNDS);
+        let updates = UpdateRound { store: Arc::clone(&store), limits, work: Arc::clone(&work) };
+        let stage_updates = Together::new(updates, update_together::ROUNDS);
+        Self {
+            store,
+            queue,
+            mailer,
+            work,
+            limits,
+            items,
+            decisions,
+            stage_updates,
+            home: Handle::current(),
+            lane: Lane::Interactive,
+        }
+    }
+
     /// The same, with units of work that begin in this lane unless a use case knows better.
     #[must_use]
     pub fn in_lane(&self, lane: Lane) -> Self {
         Self { lane, ..self.clone() }
+    }
+
+    /// Requests that wait to be answered together with others: their round has not begun. For metrics and tests
+    pub fn waiting_requests(&self) -> usize {
+        self.items.waiting() + self.decisions.waiting() + self.stage_updates.waiting()
     }
 
     /// Begins a unit of work of the caller's tenant.

@@ -9,6 +9,7 @@ use super::{
     bulk_decisions::addressed,
     entity_tags,
     get_decision::shown_item,
+    record_together::{Settled, record_together},
     run_review::about,
 };
 use crate::{
@@ -16,11 +17,13 @@ use crate::{
         authorization::{CallerKind, Operation, require_permission},
         decision::{self, Answer, Decision, RecordRefusal, Recorded},
         event::{Activity, Event},
-        ids::{DefinitionId, InstanceId, StageId},
+        ids::{DefinitionId, InstanceId, ItemPrefix, ItemSeq, StageId},
+        instance::Instance,
+        stage::Stage,
         status::Status,
         violation::Violation,
     },
-    store::ItemView,
+    store::{ItemView, StoreError},
 };
 
 impl From<RecordRefusal> for Refused {
@@ -48,6 +51,9 @@ pub struct DecisionPath {
 
 /// Records a decision; the last writer wins, and the one before stays in the events. LC-DEC-02 to 06, LC-CONC-01, LC-DEC-14
 ///
+/// Decisions that come for the same instance at the same time are recorded together where nothing speaks against it; the rest of
+/// this is for one alone.
+///
 /// The stage is held `for share`, so that it cannot close between the check and the commit (LC-CONC-02). Two tempting
 /// ways fail under READ COMMITTED and are kept as mutation tests: a shared advisory lock taken in the statement that
 /// checks, and `for key share`.
@@ -58,6 +64,15 @@ pub async fn record_decision(
     answer: Answer,
 ) -> Result<(), Refused> {
     require_permission(&call.caller)?;
+    let seq = ItemPrefix::seq_in(path.item).ok_or(Refused::NotFound)?;
+    match record_together(services, call, path, seq, &answer).await {
+        Settled::Recorded => return Ok(()),
+        Settled::Busy => return Err(StoreError::Busy("others hold the stage".into()).into()),
+        Settled::Unknown => {
+            return Err(StoreError::Unknown("the commit of several decisions was not answered".into()).into());
+        }
+        Settled::Alone => {}
+    }
     let mut uow = services.begin(call.tenant()).await?;
     let instance = uow.instances().find(path.definition, path.instance).await?.ok_or(Refused::NotFound)?;
     let seq = instance.item_prefix.seq_of(path.item).ok_or(Refused::NotFound)?;
@@ -126,17 +141,28 @@ pub async fn record_decision(
     if before != row.decision {
         call.precondition.check(&entity_tags::of_decision(before.as_ref()))?;
     }
-    let verdict = after.as_ref().map_or(decision::Verdict::NotReviewed, |decision| decision.verdict);
-    let event = Event {
-        stage_id: Some(stage.id),
-        item_seq: Some(seq),
-        before: before.as_ref().map(told),
-        after: after.as_ref().map(told),
-        ..about(Activity::of_verdict(verdict), &instance)
-    };
+    let event = event_of(&instance, &stage, seq, before.as_ref(), after.as_ref());
     uow.events().append(&call.actor(), &[event]).await?;
     uow.commit().await?;
     Ok(())
+}
+
+/// What the record says of a decision that was made or withdrawn. LC-DEC-14
+pub(super) fn event_of(
+    instance: &Instance,
+    stage: &Stage,
+    seq: ItemSeq,
+    before: Option<&Decision>,
+    after: Option<&Decision>,
+) -> Event {
+    let verdict = after.map_or(decision::Verdict::NotReviewed, |decision| decision.verdict);
+    Event {
+        stage_id: Some(stage.id),
+        item_seq: Some(seq),
+        before: before.map(told),
+        after: after.map(told),
+        ..about(Activity::of_verdict(verdict), instance)
+    }
 }
 
 fn told(decision: &Decision) -> Value {

@@ -6,10 +6,16 @@ use super::{
     change_reviewers::change_reviewers,
     entity_tags,
     get_stage::StageView,
+    update_together::{Settled, update_together},
 };
-use crate::domain::{authorization::Operation, stage_update::StageUpdateRequest};
+use crate::{
+    domain::{authorization::Operation, stage_update::StageUpdateRequest},
+    store::StoreError,
+};
 
 /// Updates a stage's reviewer lists: all of it or nothing. LC-SUPD-01 to LC-SUPD-31
+///
+/// Updates of one stage that come at the same time are committed together (`update_together`); what follows is for one alone.
 ///
 /// One transaction with the stage row locked: two updates serialise, and each is judged against what the other left
 /// (LC-CONC-03). Answers the stage as committed.
@@ -19,6 +25,14 @@ pub async fn update_stage(
     path: StagePath,
     request: &StageUpdateRequest,
 ) -> Result<StageView, Refused> {
+    match update_together(services, call, path, request).await {
+        Settled::Judged(answer) => return *answer,
+        Settled::Busy => return Err(StoreError::Busy("somebody holds the stage".into()).into()),
+        Settled::Unknown => {
+            return Err(StoreError::Unknown("the commit of several updates was not answered".into()).into());
+        }
+        Settled::Alone => {}
+    }
     // Few updates leave a warning. Only these lock the instance, and an instance is locked before its stages.
     let mut instance_locked = false;
     loop {

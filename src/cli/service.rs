@@ -43,14 +43,7 @@ pub fn wire(config: &Config, database: &Database) -> anyhow::Result<Wired> {
     };
     let shared = Arc::new(store.clone());
     let work = Arc::new(Notify::new());
-    let services = Services {
-        store: shared.clone(),
-        queue: shared,
-        mailer,
-        work,
-        limits: limits(config),
-        lane: Lane::Interactive,
-    };
+    let services = Services::new(shared.clone(), shared, mailer, work, limits(config));
     Ok(Wired { services, store })
 }
 

@@ -14,7 +14,7 @@ use std::fmt;
 
 use uuid::{Uuid, uuid};
 
-use crate::domain::{definition::Identity, ids::TenantId};
+use crate::domain::{definition::Identity, ids::TenantId, instance::ResourceKind};
 
 pub use identity_providers::{IdentityProviderPermission, may_administer_issuers};
 pub use review_settings::{may_change_review_settings, may_read_review_settings};
@@ -256,6 +256,18 @@ pub enum ReviewKind {
 impl ReviewKind {
     /// Every kind.
     pub const ALL: [Self; 3] = [Self::GroupOrApplication, Self::RoleAssignableGroup, Self::DirectoryRole];
+
+    /// The kind of a review of such a resource; whether roles can be assigned to it matters of a group only.
+    pub const fn of_resource(kind: ResourceKind, role_assignable: bool) -> Self {
+        match (kind, role_assignable) {
+            (ResourceKind::DirectoryRole, _) => Self::DirectoryRole,
+            (ResourceKind::Group, true) => Self::RoleAssignableGroup,
+            (ResourceKind::Group, false)
+            | (ResourceKind::ServicePrincipal | ResourceKind::AccessPackageAssignmentPolicy, _) => {
+                Self::GroupOrApplication
+            }
+        }
+    }
 
     /// The stored spelling.
     pub const fn as_str(self) -> &'static str {

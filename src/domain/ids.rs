@@ -163,15 +163,16 @@ impl ItemPrefix {
         Uuid::from_bytes(bytes)
     }
 
+    /// The `seq` that `id` names within whichever instance it belongs to; `None` when it can name no item.
+    pub fn seq_in(id: Uuid) -> Option<ItemSeq> {
+        let bytes = id.into_bytes();
+        let seq = ItemSeq::from_be_bytes(bytes[12..].try_into().ok()?);
+        (seq > 0).then_some(seq)
+    }
+
     /// The `seq` that `id` names within this instance; `None` when `id` belongs to another instance or names no item.
     pub fn seq_of(self, id: Uuid) -> Option<ItemSeq> {
-        let bytes = id.into_bytes();
-        let (prefix, seq) = bytes.split_at(12);
-        if prefix != &self.0.as_bytes()[..12] {
-            return None;
-        }
-        let seq = ItemSeq::from_be_bytes(seq.try_into().ok()?);
-        (seq > 0).then_some(seq)
+        (id.as_bytes()[..12] == self.0.as_bytes()[..12]).then(|| Self::seq_in(id)).flatten()
     }
 }
 

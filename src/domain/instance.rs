@@ -48,6 +48,33 @@ impl Instance {
         self.errors.retain(|error| error.code != CODE || !error.message.ends_with(&nobody));
         self.errors.push(InstanceError { code: CODE.to_owned(), message: format!("{items}{nobody}") });
     }
+
+    /// What answers about its items need to know of it.
+    pub fn reviewed(&self) -> ReviewedInstance {
+        ReviewedInstance {
+            id: self.id,
+            definition_id: self.definition_id,
+            start_at: self.start_at,
+            resource: self.resource.clone(),
+            item_count: self.item_count,
+            item_prefix: self.item_prefix,
+        }
+    }
+}
+
+/// What answers about items need to know of their instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReviewedInstance {
+    pub id: InstanceId,
+    pub definition_id: DefinitionId,
+    /// UTC.
+    pub start_at: DateTime<Utc>,
+    /// The resource under review.
+    pub resource: Resource,
+    /// Items gathered at the start; 0 before.
+    pub item_count: i32,
+    /// Makes the items' ids.
+    pub item_prefix: ItemPrefix,
 }
 
 /// The resource that principals have access to. Section 5.3 of the model.

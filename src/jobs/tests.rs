@@ -17,9 +17,13 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     app::give_up::TRIES,
-    domain::ids::{InstanceId, JobId},
+    domain::ids::{InstanceId, JobId, ObjectId},
     mail::NoMailer,
-    store::{Backlog, Job, JobQueue, Lane, Readiness, Store, UnitOfWork, issuers::StoredIssuer},
+    store::{
+        Backlog, ItemCursor, ItemRow, Job, JobQueue, Lane, Page, Readiness, Slice, Store, UnitOfWork,
+        frequent_reads::{AskedItem, FrequentReads, InstanceOfReviewer, PlainView, ShownItem},
+        issuers::StoredIssuer,
+    },
 };
 
 #[test]
@@ -100,14 +104,8 @@ impl Stage {
     }
 
     fn services(self: &Arc<Self>) -> Services {
-        Services {
-            store: self.clone(),
-            queue: self.clone(),
-            mailer: Arc::new(NoMailer),
-            work: Arc::new(Notify::new()),
-            limits: crate::domain::limits::ReviewLimits::default(),
-            lane: Lane::Interactive,
-        }
+        let limits = crate::domain::limits::ReviewLimits::default();
+        Services::new(self.clone(), self.clone(), Arc::new(NoMailer), Arc::new(Notify::new()), limits)
     }
 
     fn released(&self) -> Vec<(i32, String)> {
@@ -128,6 +126,33 @@ impl Stage {
 
 fn unreachable() -> StoreError {
     StoreError::Unavailable("no route to host".into())
+}
+
+/// Jobs read nothing this way.
+#[async_trait]
+impl FrequentReads for Stage {
+    async fn shown_items(&self, _: &[AskedItem]) -> Result<Vec<Option<ShownItem>>, StoreError> {
+        Err(unreachable())
+    }
+
+    async fn instance_of_reviewer(
+        &self,
+        _: TenantId,
+        _: InstanceId,
+        _: ObjectId,
+    ) -> Result<Option<InstanceOfReviewer>, StoreError> {
+        Err(unreachable())
+    }
+
+    async fn item_page(
+        &self,
+        _: TenantId,
+        _: InstanceId,
+        _: &PlainView,
+        _: &Page<ItemCursor>,
+    ) -> Result<Slice<ItemRow, ItemCursor>, StoreError> {
+        Err(unreachable())
+    }
 }
 
 #[async_trait]

@@ -10,6 +10,7 @@ pub mod definition_updates;
 pub mod directory_import;
 pub mod filter;
 pub mod first_answers;
+pub mod frequent_reads;
 pub mod history;
 pub mod issuers;
 mod lane;
@@ -142,7 +143,7 @@ pub trait UnitOfWork: Send {
 
 /// Where units of work come from.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: frequent_reads::FrequentReads {
     /// Begins in a lane, sets the tenant for row-level security and reads its clock, in one round trip.
     ///
     /// While all connections of the lane are in use, tenants take turns. [`StoreError::Busy`] when too many units of this
@@ -279,6 +280,8 @@ pub trait StageRepository: Send {
     async fn lock_shared(&mut self, instance: InstanceId, ordinal: StageOrdinal) -> Result<Option<Stage>, StoreError>;
     /// Stores status and dates, and counts the version up.
     async fn update(&mut self, stage: &mut Stage) -> Result<(), StoreError>;
+    /// Stores the version of a locked stage of which several changes were counted, and nothing else.
+    async fn count_changes(&mut self, stage: &Stage) -> Result<(), StoreError>;
     /// Stores the stages to come of a new instance, with their reviewer lists.
     async fn plan(&mut self, instance: InstanceId, stages: &[PlannedStage]) -> Result<(), StoreError>;
     /// The stages of an instance as planned, first to last.
@@ -527,8 +530,52 @@ pub trait ItemRepository: Send {
     async fn count(&mut self, instance: InstanceId, view: &ItemView, filter: &ItemFilter) -> Result<i64, StoreError>;
 }
 
+/// An answer of this person to this item of a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AskedAnswer {
+    pub seq: ItemSeq,
+    pub person: ObjectId,
+}
+
+/// What an answer rests on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FoundAnswer {
+    /// Whether the person reviews the item in this stage. LC-DEC-02
+    pub decides: bool,
+    /// Shown in this stage.
+    pub recommendation: Recommendation,
+    /// The stage's record of the item.
+    pub decision: Option<Decision>,
+}
+
+/// What is to be the stage's record of an item.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DecisionRecord {
+    pub seq: ItemSeq,
+    /// Whether the stage had one when the item was locked.
+    pub is_stored: bool,
+    /// `None` takes it away.
+    pub decision: Option<Decision>,
+}
+
 #[async_trait]
 pub trait DecisionRepository: Send {
+    /// What answers to items of one stage rest on, in the order asked for; `None` where the stage holds no such item. Records that
+    /// are there keep as they are until the unit ends.
+    async fn lock_many(
+        &mut self,
+        instance: InstanceId,
+        ordinal: StageOrdinal,
+        asked: &[AskedAnswer],
+    ) -> Result<Vec<Option<FoundAnswer>>, StoreError>;
+    /// Makes these the stage's records, each item once and in order of `seq`, after [`DecisionRepository::lock_many`]. `false` when
+    /// somebody else made a record meanwhile where none was; then the unit is to be given up.
+    async fn record_many(
+        &mut self,
+        instance: InstanceId,
+        ordinal: StageOrdinal,
+        records: &[DecisionRecord],
+    ) -> Result<bool, StoreError>;
     /// Stores this stage's record of the item and returns the one it replaces; concurrent writers come one after the other.
     /// LC-CONC-01
     async fn record(
@@ -645,6 +692,8 @@ pub enum ActorKind {
 
 #[async_trait]
 pub trait EventRepository: Send {
+    /// Appends events of several actors, in their order.
+    async fn append_each(&mut self, events: &[(Actor, Event)]) -> Result<(), StoreError>;
     /// Appends the events in their order, at the unit's instant.
     async fn append(&mut self, actor: &Actor, events: &[Event]) -> Result<(), StoreError>;
 }

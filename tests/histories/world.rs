@@ -121,14 +121,9 @@ impl<'a> World<'a> {
     pub async fn new(place: &'a mut Place, directory: &Directory) -> Self {
         let tenant = ids::tenant();
         let postbox = Postbox::default();
-        let services = Services {
-            store: Arc::new(place.store.clone()),
-            queue: Arc::new(place.store.clone()),
-            mailer: Arc::new(postbox.clone()),
-            work: Arc::new(Notify::new()),
-            limits: ReviewLimits::default(),
-            lane: Lane::Interactive,
-        };
+        let (store, queue) = (Arc::new(place.store.clone()), Arc::new(place.store.clone()));
+        let mailer = Arc::new(postbox.clone());
+        let services = Services::new(store, queue, mailer, Arc::new(Notify::new()), ReviewLimits::default());
         let mut world =
             Self { place, tenant, services, postbox, known: Known::default(), hand: Vec::new(), last_event: 0 };
         world.execute(directory.statements(tenant)).await;

@@ -66,6 +66,7 @@ mod stages;
 mod system_made;
 mod tenancy;
 mod throttling;
+mod together;
 mod tokens;
 mod worked_example;
 mod workers;

@@ -179,14 +179,9 @@ async fn clients_that_leave_at_any_moment_do_not_disturb_the_next_one() {
     crate::support::Company::finance().import(&t).await;
     let review = t.review().running().await;
     let store = PgStore::connect(&t.database.url, LaneSizes::each(1)).unwrap();
-    let services = Services {
-        store: Arc::new(store.clone()),
-        queue: Arc::new(store.clone()),
-        mailer: Arc::new(NoMailer),
-        work: Arc::new(Notify::new()),
-        limits: attestry::domain::limits::ReviewLimits::default(),
-        lane: Lane::Interactive,
-    };
+    let limits = attestry::domain::limits::ReviewLimits::default();
+    let queue = Arc::new(store.clone());
+    let services = Services::new(Arc::new(store.clone()), queue, Arc::new(NoMailer), Arc::new(Notify::new()), limits);
     let narrow = t.served_by(services);
     let item = format!("{}/decisions/{}", review.instance_path(), review.item_id("ana").await);
     let mia = t.as_user("mia").at(&narrow.url());

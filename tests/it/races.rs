@@ -98,11 +98,12 @@ async fn of_two_updates_the_second_is_judged_against_what_the_first_left() {
         let t = Tenant::with_finance().await;
         let review = three_stages(&t).await;
         let path = review.stage_path(1).await;
+        let elsewhere = t.served_elsewhere();
         let mut blocker = hold_stage(&t, &review, 1).await;
 
         let one = patch(&t.as_admin(), &path, fallbacks(&["sam", first]));
         blocker.wait_until_blocked(1).await;
-        let other = patch(&t.as_admin(), &path, fallbacks(&["sam", second]));
+        let other = patch(&t.as_admin().at(&elsewhere.url()), &path, fallbacks(&["sam", second]));
         blocker.wait_until_blocked(2).await;
         blocker.rollback().await;
 
@@ -121,11 +122,12 @@ async fn two_updates_that_both_add_are_both_there_with_their_events_in_order() {
     let t = Tenant::with_finance().await;
     let review = three_stages(&t).await;
     let path = review.stage_path(1).await;
+    let elsewhere = t.served_elsewhere();
     let mut blocker = hold_stage(&t, &review, 1).await;
 
     let one = patch(&t.as_admin(), &path, fallbacks(&["sam", "tom"]));
     blocker.wait_until_blocked(1).await;
-    let other = patch(&t.as_admin(), &path, fallbacks(&["sam", "tom", "pete"]));
+    let other = patch(&t.as_admin().at(&elsewhere.url()), &path, fallbacks(&["sam", "tom", "pete"]));
     blocker.wait_until_blocked(2).await;
     blocker.rollback().await;
 

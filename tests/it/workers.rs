@@ -21,14 +21,8 @@ const URL: &str = "https://reviews.example";
 
 fn services(database: &Database) -> Services {
     let store = PgStore::connect(&database.url, LaneSizes::each(8)).unwrap();
-    Services {
-        store: Arc::new(store.clone()),
-        queue: Arc::new(store),
-        mailer: Arc::new(NoMailer),
-        work: Arc::new(Notify::new()),
-        limits: attestry::domain::limits::ReviewLimits::default(),
-        lane: Lane::Interactive,
-    }
+    let limits = attestry::domain::limits::ReviewLimits::default();
+    Services::new(Arc::new(store.clone()), Arc::new(store), Arc::new(NoMailer), Arc::new(Notify::new()), limits)
 }
 
 async fn number(database: &Database, sql: &str) -> i64 {

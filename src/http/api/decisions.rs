@@ -29,7 +29,7 @@ use crate::{
     },
     domain::{
         ids::{DefinitionId, InstanceId, StageId},
-        instance::Instance,
+        instance::ReviewedInstance,
     },
     http::{
         Edge,
@@ -66,10 +66,13 @@ impl Decisions {
 impl Collection for Decisions {
     type Property = DecisionProperty;
     type Cursor = ItemCursor;
-    type Row = (Arc<Instance>, ItemRow);
+    type Row = (Arc<ReviewedInstance>, ItemRow);
 
     fn allowed(&self) -> Allowed<DecisionProperty> {
-        DECISIONS
+        match (self.stage, self.which) {
+            (None, DecisionList::All) => DECISIONS.numbered(),
+            _ => DECISIONS,
+        }
     }
 
     fn context(&self) -> Context {
@@ -265,7 +268,11 @@ pub(super) async fn get_stage(
 }
 
 /// The item as this caller sees it.
-pub(super) async fn shown(edge: &Edge, call: Call, path: DecisionPath) -> Result<(Instance, ItemRow), ApiError> {
+pub(super) async fn shown(
+    edge: &Edge,
+    call: Call,
+    path: DecisionPath,
+) -> Result<(ReviewedInstance, ItemRow), ApiError> {
     let services = edge.services.clone();
     run(async move { find(&services, &call, &path).await }).await
 }
@@ -275,7 +282,7 @@ pub(super) async fn find(
     services: &Services,
     call: &Call,
     path: &DecisionPath,
-) -> Result<(Instance, ItemRow), Refused> {
+) -> Result<(ReviewedInstance, ItemRow), Refused> {
     let DecisionPath { definition, instance, stage, item } = *path;
     match stage {
         None => get_decision(services, call, definition, instance, item).await,
@@ -286,7 +293,7 @@ pub(super) async fn find(
 fn item_answer(
     links: &Links,
     parents: &[(&str, &str)],
-    (instance, row): &(Instance, ItemRow),
+    (instance, row): &(ReviewedInstance, ItemRow),
     options: &QueryOptions<DecisionProperty>,
 ) -> Answer {
     let public_url = &links.edge.public_url;
@@ -302,7 +309,7 @@ fn item_answer(
 fn put_insights(
     links: &Links,
     item: &mut Map<String, Value>,
-    instance: &Instance,
+    instance: &ReviewedInstance,
     row: &ItemRow,
     expand: &[Expand],
 ) -> Result<(), ApiError> {

@@ -9,7 +9,7 @@ use crate::{
         decision::Verdict,
         definition::Identity,
         insight::{Insight, LastSignIn},
-        instance::{Instance, Resource, ResourceKind},
+        instance::{Resource, ResourceKind, ReviewedInstance},
         reviewer_scope::ReviewerScope,
     },
     http::definitions::{
@@ -72,7 +72,7 @@ pub(super) fn stage(view: &StageView) -> Map<String, Value> {
 }
 
 /// `accessReviewInstanceDecisionItem`. Section 5.1 of the model. Nobody decided, nobody applied: LC-DEC-01
-pub(super) fn item(public_url: &str, instance: &Instance, row: &ItemRow) -> Map<String, Value> {
+pub(super) fn item(public_url: &str, instance: &ReviewedInstance, row: &ItemRow) -> Map<String, Value> {
     let nobody = Identity::nobody();
     let decision = row.decision.as_ref();
     let applied = row.applied.as_ref();
@@ -107,7 +107,7 @@ pub(super) fn item(public_url: &str, instance: &Instance, row: &ItemRow) -> Map<
 /// The insights of an item, `governanceInsight` each. Section 5.5 of the model, LC-RCM-11
 ///
 /// Everything is in the row: a page of items needs no further query.
-pub(super) fn insights(instance: &Instance, row: &ItemRow) -> Vec<Map<String, Value>> {
+pub(super) fn insights(instance: &ReviewedInstance, row: &ItemRow) -> Vec<Map<String, Value>> {
     let item = instance.item_prefix.item_id(row.seq);
     let last_sign_in = |last| match last {
         LastSignIn::At(at) => Some(render_date_time(at)),

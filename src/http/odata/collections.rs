@@ -84,9 +84,19 @@ pub struct Allowed<P: 'static> {
     pub expandable: &'static [Expandable],
     /// Whether an unknown name in `$select` is ignored instead of refused. A-06
     pub ignores_unknown_select: bool,
+    /// Whether rows are numbered, so that it costs the same to leave out few or many: `$skip` then has no limit to speak of, unless
+    /// there is a filter or an order.
+    pub numbered: bool,
 }
 
 impl<P: Copy> Allowed<P> {
+    /// The same with numbered rows.
+    #[must_use]
+    pub const fn numbered(mut self) -> Self {
+        self.numbered = true;
+        self
+    }
+
     /// The same type as a single entity.
     #[must_use]
     pub const fn entity(mut self) -> Self {
@@ -308,6 +318,7 @@ pub static DEFINITIONS: Allowed<DefinitionProperty> = Allowed {
         expansion: Expansion::Refused("they come with one definition only; ask for definitions/{id}?$expand=instances"),
     }],
     ignores_unknown_select: false,
+    numbered: false,
 };
 
 /// INST-LIST, INST-MINE
@@ -328,6 +339,7 @@ pub static INSTANCES: Allowed<InstanceProperty> = Allowed {
     selectable: INSTANCE_PROPERTIES,
     expandable: &[DECISIONS_REFUSED],
     ignores_unknown_select: false,
+    numbered: false,
 };
 
 /// STAGE-LIST, STAGE-MINE
@@ -347,6 +359,7 @@ pub static STAGES: Allowed<StageProperty> = Allowed {
     selectable: STAGE_PROPERTIES,
     expandable: &[DECISIONS_REFUSED],
     ignores_unknown_select: false,
+    numbered: false,
 };
 
 /// DEC-LIST, DEC-MINE, STAGE-DEC-LIST, STAGE-DEC-MINE
@@ -390,6 +403,7 @@ pub static DECISIONS: Allowed<DecisionProperty> = Allowed {
     ],
     expandable: DECISION_EXPANDABLE,
     ignores_unknown_select: true,
+    numbered: false,
 };
 
 const INSIGHT_PROPERTIES: &[&str] = &[
@@ -416,6 +430,7 @@ pub static INSIGHTS: Allowed<NoProperty> = Allowed {
     selectable: INSIGHT_PROPERTIES,
     expandable: &[],
     ignores_unknown_select: false,
+    numbered: false,
 };
 
 /// INST-CONTACTED, CONTACTED-GET
@@ -435,6 +450,7 @@ pub static CONTACTED_REVIEWERS: Allowed<ContactedReviewerProperty> = Allowed {
     selectable: CONTACTED_REVIEWER_PROPERTIES,
     expandable: &[],
     ignores_unknown_select: false,
+    numbered: false,
 };
 
 /// HIST-LIST, HIST-GET
@@ -465,6 +481,7 @@ pub static HISTORY_DEFINITIONS: Allowed<HistoryDefinitionProperty> = Allowed {
     ],
     expandable: HISTORY_EXPANDABLE,
     ignores_unknown_select: false,
+    numbered: false,
 };
 
 /// HIST-INST-LIST, HIST-INST-GET
@@ -479,6 +496,7 @@ pub static HISTORY_INSTANCES: Allowed<HistoryInstanceProperty> = Allowed {
     selectable: HISTORY_INSTANCE_PROPERTIES,
     expandable: &[],
     ignores_unknown_select: false,
+    numbered: false,
 };
 
 #[cfg(test)]

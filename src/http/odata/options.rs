@@ -16,8 +16,10 @@ use crate::{
 pub const DEFAULT_PAGE_SIZE: u32 = 100;
 /// The largest `$top`.
 pub const MAX_TOP: u32 = 999;
-/// The largest `$skip`.
+/// The largest `$skip`, unless rows are numbered and all of them are asked for in their order: then nothing is counted.
 pub const MAX_SKIP: u32 = 10_000;
+/// The largest `$skip` among numbered rows.
+const MAX_SKIP_NUMBERED: u32 = 2_000_000_000;
 
 /// A system query option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,7 +173,7 @@ pub struct QueryOptions<P> {
     pub order_by: Vec<OrderBy<P>>,
     /// Rows per page, as asked: 1 to 999.
     pub top: Option<u32>,
-    /// Rows to leave out first, at most 10 000. Means nothing next to a continuation.
+    /// Rows to leave out first, at most 10 000 unless they are numbered. Means nothing next to a continuation.
     pub skip: u32,
     /// Whether `@odata.count` is wanted.
     pub count: bool,
@@ -214,7 +216,12 @@ impl<P: Copy> QueryOptions<P> {
                 SystemOption::Filter => options.filter = Some(filter::check(&FilterAst::parse(value)?, allowed)?),
                 SystemOption::OrderBy => options.order_by = allowed_order(value, allowed)?,
                 SystemOption::Top => options.top = Some(number(option, value, 1, MAX_TOP)?),
-                SystemOption::Skip => options.skip = number(option, value, 0, MAX_SKIP)?,
+                // What it depends on was read before.
+                SystemOption::Skip => {
+                    let in_order = options.filter.is_none() && options.order_by.is_empty();
+                    let most = if allowed.numbered && in_order { MAX_SKIP_NUMBERED } else { MAX_SKIP };
+                    options.skip = number(option, value, 0, most)?;
+                }
                 SystemOption::Count => options.count = boolean(option, value)?,
                 SystemOption::Search => {
                     return Err(ODataError::unsupported(option.as_str(), "$search is not offered; use $filter"));
@@ -492,6 +499,15 @@ mod tests {
             assert!(matches!(refusal(query), ODataError::Malformed { .. }), "{query}");
         }
         assert_eq!(stages("$top=999&$skip=10000").map(|options| (options.top, options.skip)), Ok((Some(999), 10_000)));
+    }
+
+    #[test]
+    fn numbered_rows_can_be_left_out_in_any_number() {
+        let parse = |query: &str| QueryOptions::parse(query, &DECISIONS.numbered()).map(|options| options.skip);
+        assert_eq!(parse("$skip=990000"), Ok(990_000));
+        for query in ["$skip=2000000001", "$skip=10001&$filter=decision eq 'Deny'", "$orderby=decision&$skip=10001"] {
+            assert!(matches!(parse(query), Err(ODataError::Malformed { .. })), "{query}");
+        }
     }
 
     #[test]

@@ -34,37 +34,37 @@ use crate::{
 };
 
 #[derive(sqlx::FromRow)]
-struct ItemColumns {
-    seq: i32,
-    cohort: i32,
-    principal_id: Uuid,
-    principal_type: String,
-    principal_name: String,
-    principal_detail: String,
-    app_role_id: Option<Uuid>,
-    app_role_name: Option<String>,
-    recommendation_code: i16,
+pub(super) struct ItemColumns {
+    pub(super) seq: i32,
+    pub(super) cohort: i32,
+    pub(super) principal_id: Uuid,
+    pub(super) principal_type: String,
+    pub(super) principal_name: String,
+    pub(super) principal_detail: String,
+    pub(super) app_role_id: Option<Uuid>,
+    pub(super) app_role_name: Option<String>,
+    pub(super) recommendation_code: i16,
     #[sqlx(flatten)]
-    facts: FactColumns,
-    apply_result: String,
-    apply_description: Option<String>,
-    applied_by_id: Option<Uuid>,
-    applied_by_name: Option<String>,
-    applied_by_user_principal_name: Option<String>,
-    applied_at: Option<DateTime<Utc>>,
-    sort_keys: CursorKeys,
+    pub(super) facts: FactColumns,
+    pub(super) apply_result: String,
+    pub(super) apply_description: Option<String>,
+    pub(super) applied_by_id: Option<Uuid>,
+    pub(super) applied_by_name: Option<String>,
+    pub(super) applied_by_user_principal_name: Option<String>,
+    pub(super) applied_at: Option<DateTime<Utc>>,
+    pub(super) sort_keys: CursorKeys,
     #[sqlx(flatten)]
-    decision: DecisionColumns,
+    pub(super) decision: DecisionColumns,
 }
 
 /// Of each sign-in: whether anything is known and shown, and when it was; unless known, never.
 #[derive(sqlx::FromRow)]
-struct FactColumns {
-    sign_in_known: bool,
-    last_sign_in_at: Option<DateTime<Utc>>,
-    application_sign_in_known: bool,
-    application_sign_in_at: Option<DateTime<Utc>>,
-    outlier: Option<bool>,
+pub(super) struct FactColumns {
+    pub(super) sign_in_known: bool,
+    pub(super) last_sign_in_at: Option<DateTime<Utc>>,
+    pub(super) application_sign_in_known: bool,
+    pub(super) application_sign_in_at: Option<DateTime<Utc>>,
+    pub(super) outlier: Option<bool>,
 }
 
 impl From<FactColumns> for ShownFacts {

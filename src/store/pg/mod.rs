@@ -15,6 +15,7 @@ mod error;
 mod events;
 mod filters;
 mod first_answers;
+mod frequent_reads;
 mod gathering;
 mod history;
 mod history_report;

@@ -31,6 +31,29 @@ impl PerRole {
     }
 }
 
+/// What somebody reviews in one stage.
+pub(super) struct ReachRow {
+    pub(super) ordinal: i16,
+    pub(super) entry: String,
+    pub(super) every_item: bool,
+    pub(super) cohorts: Vec<i32>,
+    pub(super) items: Vec<i32>,
+    pub(super) excepted: Vec<i32>,
+}
+
+impl ReachRow {
+    /// `None` when he reviews nothing there.
+    pub(super) fn reach(self, instance: InstanceId) -> Result<Option<StageReach>, StoreError> {
+        let Self { ordinal, entry, every_item, cohorts, items, excepted } = self;
+        let reach = ReviewerReach { every: every_item, cohorts, items, except: excepted };
+        if reach.is_empty() {
+            return Ok(None);
+        }
+        let entry = Entry::parse(&entry).ok_or_else(|| corrupt("stages", "entry", instance))?;
+        Ok(Some(StageReach { ordinal, entry, reach }))
+    }
+}
+
 /// What a list asks of each principal's surroundings.
 #[derive(Clone, Copy)]
 struct Asked {
@@ -836,82 +859,12 @@ impl ReviewerRepository for PgUnitOfWork {
 
     async fn reaches(&mut self, instance: InstanceId, person: ObjectId) -> Result<Vec<StageReach>, StoreError> {
         let tenant = self.tenant.as_uuid();
-        let rows = sqlx::query!(
+        let rows = sqlx::query_as!(
+            ReachRow,
             r#"
-            select s.ordinal, s.entry,
-                   exists (
-                       select
-                         from stage_reviewers r
-                        where r.tenant_id = s.tenant_id
-                          and r.instance_id = s.instance_id
-                          and r.ordinal = s.ordinal
-                          and r.reviewer_id = $3
-                          and r.cohort = 0) as "every!",
-                   array(
-                       select r.cohort
-                         from stage_reviewers r
-                        where r.tenant_id = s.tenant_id
-                          and r.instance_id = s.instance_id
-                          and r.ordinal = s.ordinal
-                          and r.reviewer_id = $3
-                          and r.cohort > 0
-                        union
-                       select u.cohort
-                         from stage_unassigned_cohorts u
-                         join stage_fallbacks f
-                           on f.tenant_id = u.tenant_id
-                          and f.instance_id = u.instance_id
-                          and f.ordinal = u.ordinal
-                          and f.cohort in (0, u.cohort)
-                        where u.tenant_id = s.tenant_id
-                          and u.instance_id = s.instance_id
-                          and u.ordinal = s.ordinal
-                          and f.reviewer_id = $3) as "cohorts!",
-                   own.items as "items!", own.except as "except!"
-              from stages s
-             cross join lateral (
-                       select coalesce(array_agg(seq) filter (where mine), '{}') as items,
-                              coalesce(array_agg(seq) filter (where not mine), '{}') as except
-                         from (select i.seq, reviews_item($1, $2, s.ordinal, i.seq, i.cohort, $3) as mine
-                                 from (select distinct o.seq
-                                         from item_overrides o
-                                        where o.tenant_id = s.tenant_id
-                                          and o.instance_id = s.instance_id
-                                          and o.ordinal = s.ordinal) as touched
-                                cross join lateral (
-                                       select d.seq, d.cohort
-                                         from decision_items d
-                                        where d.tenant_id = s.tenant_id
-                                          and d.instance_id = s.instance_id
-                                          and d.seq = touched.seq
-                                        limit 1) as i
-                                where exists (
-                                          select
-                                            from item_overrides o
-                                           where o.tenant_id = s.tenant_id
-                                             and o.instance_id = s.instance_id
-                                             and o.ordinal = s.ordinal
-                                             and o.seq = i.seq
-                                             and o.reviewer_id = $3)
-                                   or exists (
-                                          select
-                                            from stage_reviewers r
-                                           where r.tenant_id = s.tenant_id
-                                             and r.instance_id = s.instance_id
-                                             and r.ordinal = s.ordinal
-                                             and r.cohort = i.cohort
-                                             and r.reviewer_id = $3)
-                                   or exists (
-                                          select
-                                            from stage_fallbacks f
-                                           where f.tenant_id = s.tenant_id
-                                             and f.instance_id = s.instance_id
-                                             and f.ordinal = s.ordinal
-                                             and f.cohort in (0, i.cohort)
-                                             and f.reviewer_id = $3)) as judged) as own
-             where s.tenant_id = $1
-               and s.instance_id = $2
-             order by s.ordinal desc
+            select ordinal as "ordinal!", entry as "entry!", every_item as "every_item!", cohorts as "cohorts!",
+                   items as "items!", excepted as "excepted!"
+              from reviewer_reaches($1, $2, $3)
             "#,
             tenant,
             instance.as_uuid(),
@@ -919,15 +872,8 @@ impl ReviewerRepository for PgUnitOfWork {
         )
         .fetch_all(self.connection()?)
         .await?;
-        let mut reaches = Vec::with_capacity(rows.len());
-        for row in rows {
-            let reach = ReviewerReach { every: row.every, cohorts: row.cohorts, items: row.items, except: row.except };
-            if !reach.is_empty() {
-                let entry = Entry::parse(&row.entry).ok_or_else(|| corrupt("stages", "entry", instance))?;
-                reaches.push(StageReach { ordinal: row.ordinal, entry, reach });
-            }
-        }
-        Ok(reaches)
+        let reaches = rows.into_iter().map(|row| row.reach(instance)).collect::<Result<Vec<_>, _>>()?;
+        Ok(reaches.into_iter().flatten().collect())
     }
 
     async fn reviews_item(

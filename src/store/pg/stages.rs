@@ -211,6 +211,20 @@ impl StageRepository for PgUnitOfWork {
         stage_of(row)
     }
 
+    async fn count_changes(&mut self, stage: &Stage) -> Result<(), StoreError> {
+        let tenant = self.tenant.as_uuid();
+        sqlx::query!(
+            "update stages set version = $4 where tenant_id = $1 and instance_id = $2 and ordinal = $3",
+            tenant,
+            stage.instance_id.as_uuid(),
+            stage.ordinal,
+            stage.version,
+        )
+        .execute(self.connection()?)
+        .await?;
+        Ok(())
+    }
+
     async fn update(&mut self, stage: &mut Stage) -> Result<(), StoreError> {
         let tenant = self.tenant.as_uuid();
         stage.version = sqlx::query_scalar!(

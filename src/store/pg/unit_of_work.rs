@@ -77,8 +77,10 @@ impl OpenTransaction {
             sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => StoreError::Unknown(error.into()),
             error => error.into(),
         })?;
-        // Nothing is open any more: back to the pool without a rollback.
-        drop(self.connection.take());
+        // Nothing is open any more: back without a rollback.
+        if let Some(mut connection) = self.connection.take() {
+            connection.is_sound();
+        }
         Ok(())
     }
 }
@@ -89,8 +91,9 @@ impl Drop for OpenTransaction {
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => {
                 runtime.spawn(async move {
-                    if sqlx::raw_sql("rollback").execute(&mut *connection).await.is_err() {
-                        connection.close_on_drop();
+                    match sqlx::raw_sql("rollback").execute(&mut *connection).await {
+                        Ok(_) => connection.is_sound(),
+                        Err(_) => connection.close_on_drop(),
                     }
                 });
             }

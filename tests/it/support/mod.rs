@@ -112,14 +112,8 @@ impl Tenant {
             .await
             .unwrap();
         let store = PgStore::connect(&database.url, LaneSizes::each(10)).unwrap();
-        let services = Services {
-            store: Arc::new(store.clone()),
-            queue: Arc::new(store),
-            mailer,
-            work: Arc::new(Notify::new()),
-            limits: ReviewLimits::default(),
-            lane: Lane::Interactive,
-        };
+        let queue = Arc::new(store.clone());
+        let services = Services::new(Arc::new(store), queue, mailer, Arc::new(Notify::new()), ReviewLimits::default());
         let server = server::Running::start(Edge::new(services.clone(), true, "https://reviews.example"));
         Self { id, services, database, base_url: server.url(), key: generated.key, _server: server }
     }
@@ -223,6 +217,14 @@ impl Tenant {
     }
 
     /// The service once more, with other means; for callers of this tenant.
+    /// The same tenant in another process of the service: what meets in one process does not meet there.
+    pub fn served_elsewhere(&self) -> server::Running {
+        let store = PgStore::connect(&self.database.url, LaneSizes::each(10)).unwrap();
+        let (queue, mailer) = (Arc::new(store.clone()), Arc::new(attestry::mail::NoMailer));
+        let limits = ReviewLimits::default();
+        self.served_by(Services::new(Arc::new(store), queue, mailer, Arc::new(Notify::new()), limits))
+    }
+
     pub fn served_by(&self, services: Services) -> server::Running {
         server::Running::start(Edge::new(services, true, "https://reviews.example"))
     }

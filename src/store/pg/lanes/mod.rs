@@ -3,6 +3,7 @@
 //! There are as many permits as connections, so whoever has a permit finds a connection without waiting for anybody; the waiting
 //! happens in the queue, where tenants take turns.
 
+mod connections;
 mod fair_queue;
 mod permits;
 
@@ -11,14 +12,11 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{
-    Executor, PgConnection, PgPool, Postgres,
-    pool::PoolConnection,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::{PgConnection, postgres::PgConnectOptions};
 use tokio::time::timeout;
 
 use self::{
+    connections::Connections,
     fair_queue::Places,
     permits::{Asked, FairPermits, Permit, TooManyWaiting},
 };
@@ -33,6 +31,9 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How many units of one tenant wait in a lane; more are told to come back.
 const MOST_WAITING_OF_ONE_TENANT: usize = 1_000;
+
+/// How often somebody who waits for the end looks again.
+const GLANCE: Duration = Duration::from_millis(10);
 
 /// Whose turn it is: a tenant's, or that of what belongs to none, such as claiming jobs.
 type Turn = Option<TenantId>;
@@ -97,7 +98,7 @@ impl Lanes {
     /// Closes every connection; waits for those in use.
     pub(super) async fn close(&self) {
         for lane in Lane::ALL {
-            self.lane(lane).pool.close().await;
+            self.lane(lane).close().await;
         }
     }
 }
@@ -116,7 +117,7 @@ pub struct LaneLoad {
 /// One lane's connections.
 #[derive(Clone)]
 pub(super) struct LaneConnections {
-    pool: PgPool,
+    connections: Connections,
     permits: FairPermits<Turn>,
 }
 
@@ -129,25 +130,14 @@ impl LaneConnections {
             ("idle_in_transaction_session_timeout", "60s"),
             ("jit", "off"),
         ]);
-        let pool = PgPoolOptions::new()
-            .max_connections(size)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .idle_timeout(IDLE_TIMEOUT)
-            .test_before_acquire(false)
-            .after_connect(|connection, _| {
-                Box::pin(async move {
-                    connection.execute("set role attestry_service").await?;
-                    Ok(())
-                })
-            })
-            .connect_lazy_with(options);
+        let connections = Connections::new(options, IDLE_TIMEOUT);
         let all = usize::try_from(size).unwrap_or(usize::MAX);
         let permits = FairPermits::new(Places {
             all,
             most_of_one_key: most_of_one_tenant(lane, all),
             most_waiting_of_one_key: MOST_WAITING_OF_ONE_TENANT,
         });
-        Self { pool, permits }
+        Self { connections, permits }
     }
 
     /// A connection for a unit of this tenant, or of none, when its turn has come.
@@ -161,13 +151,30 @@ impl LaneConnections {
                 Err(elapsed) => return Err(StoreError::Busy(elapsed.into())),
             },
         };
-        Ok(LentConnection { connection: self.pool.acquire().await?, _permit: permit })
+        let connection = match timeout(ACQUIRE_TIMEOUT, self.connections.take()).await {
+            Ok(connection) => connection?,
+            Err(elapsed) => return Err(StoreError::Unavailable(elapsed.into())),
+        };
+        Ok(LentConnection {
+            connection: Some(connection),
+            home: self.connections.clone(),
+            sound: false,
+            _permit: permit,
+        })
+    }
+
+    /// Opens no connection any more and closes those that are open, each when it is given back; waits for that.
+    async fn close(&self) {
+        self.connections.close();
+        while self.permits.load().0 > 0 {
+            tokio::time::sleep(GLANCE).await;
+        }
     }
 
     pub(super) fn load(&self) -> LaneLoad {
         let (in_use, waiting) = self.permits.load();
         let number = |count| u32::try_from(count).unwrap_or(u32::MAX);
-        LaneLoad { open: self.pool.size(), in_use: number(in_use), waiting: number(waiting) }
+        LaneLoad { open: number(self.connections.open()), in_use: number(in_use), waiting: number(waiting) }
     }
 }
 
@@ -177,14 +184,32 @@ fn busy(reason: TooManyWaiting) -> StoreError {
 
 /// A connection, and the turn that it was lent for: both go back when it is dropped, the connection first.
 pub(super) struct LentConnection {
-    connection: PoolConnection<Postgres>,
+    /// `None` once it is closed.
+    connection: Option<connections::Open>,
+    home: Connections,
+    /// Whether the last thing it did went well.
+    sound: bool,
     _permit: Permit<Turn>,
 }
 
 impl LentConnection {
+    /// To be said when the connection is given back with nothing open and after an answer without error: the next borrower may
+    /// rely on it. Otherwise it is asked first whether it still answers.
+    pub(super) fn is_sound(&mut self) {
+        self.sound = true;
+    }
+
     /// Closes the connection instead of giving it back.
     pub(super) fn close_on_drop(&mut self) {
-        self.connection.close_on_drop();
+        self.home.forget(self.connection.take());
+    }
+}
+
+impl Drop for LentConnection {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.home.give_back(connection, self.sound);
+        }
     }
 }
 
@@ -192,13 +217,13 @@ impl Deref for LentConnection {
     type Target = PgConnection;
 
     fn deref(&self) -> &PgConnection {
-        &self.connection
+        self.connection.as_ref().expect("a lent connection is closed at its end only")
     }
 }
 
 impl DerefMut for LentConnection {
     fn deref_mut(&mut self) -> &mut PgConnection {
-        &mut self.connection
+        self.connection.as_mut().expect("a lent connection is closed at its end only")
     }
 }
 
