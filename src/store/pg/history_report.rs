@@ -181,7 +181,7 @@ fn push_report(sql: &mut QueryBuilder<Postgres>, tenant: Uuid, query: &ReportQue
     .filter(|(decision, _)| wanted(*decision))
     .map(|(_, verdict)| verdict.as_str())
     .collect();
-    sql.push(" where d.decision = any(").push_bind(verdicts).push(")");
+    sql.push(" where (d.decision = any(").push_bind(verdicts).push(")");
     if wanted(HistoryDecision::NotReviewed) {
         sql.push(" or d.decision is null");
     } else if told_matters {
@@ -191,7 +191,9 @@ fn push_report(sql: &mut QueryBuilder<Postgres>, tenant: Uuid, query: &ReportQue
              or t.cohort is not null and not coalesce(t.ordinals <@ o.ordinals, false))",
         );
     }
-    sql.push(" order by s.start_at, s.instance_id, i.seq");
+    // What a review does not show any more is not in its report. LC-APPLY-15
+    sql.push(") and not exists (select from removed_items k where k.tenant_id = ").push_bind(tenant);
+    sql.push(" and k.instance_id = i.instance_id and k.seq = i.seq) order by s.start_at, s.instance_id, i.seq");
 }
 
 /// The instances in the report. LC-HIST-03, LC-HIST-04, A-39
