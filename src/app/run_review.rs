@@ -517,6 +517,10 @@ impl<'a> ReviewRun<'a> {
             return Err(StoreError::Corrupt { table: "instances", column: "status", id: instance.id.to_string() });
         }
         instance.status = to;
+        if matches!(to, Status::Completing | Status::Failed) {
+            // A timer that comes late ends nothing later: no answer was taken any more.
+            instance.ended_at = Some(self.uow.now().min(instance.end_at));
+        }
         self.events.push(Event {
             before: Some(json!({ "status": from.as_str() })),
             after: Some(json!({ "status": to.as_str() })),
@@ -559,6 +563,7 @@ pub(super) fn new_instance(
         status: Status::NotStarted,
         start_at,
         end_at: recurrence::instance_end(start_at, draft.total_duration_days(), draft.settings.recurrence.as_ref()),
+        ended_at: None,
         scope,
         resource,
         settings: draft.settings.clone(),

@@ -219,7 +219,8 @@ fn push_selected(sql: &mut QueryBuilder<Postgres>, tenant: Uuid, query: &ReportQ
     sql.push_bind(query.scope_texts.clone());
     sql.push("::text[]) as wanted (part) where strpos(lower(d.scope_query), lower(part)) > 0) and i.start_at >= ");
     sql.push_bind(query.period.start).push(" and i.start_at <= ").push_bind(query.period.end);
-    sql.push(" and (i.end_at <= ").push_bind(query.period.end);
+    // A review ends before the end it was planned for when it is stopped or nothing is left to review.
+    sql.push(" and (coalesce(i.ended_at, i.end_at) <= ").push_bind(query.period.end);
     // A review that is still running has not ended.
     sql.push(" or i.status in ('Initializing', 'Starting', 'InProgress')) and (d.created_by_id = ");
     sql.push_bind(query.creator.as_uuid());
