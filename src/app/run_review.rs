@@ -367,12 +367,8 @@ impl<'a> ReviewRun<'a> {
             if entry == Entry::Listed {
                 self.uow.items().list_moving(instance.id, &previous).await?;
             }
-            let items = match entry {
-                Entry::All => i64::from(instance.item_count),
-                Entry::Remaining | Entry::Listed => {
-                    self.uow.items().count_in_stage(instance.id, ordinal, entry).await?
-                }
-            };
+            // Also where everything moves on: who was deleted meanwhile does not. LC-APPLY-15
+            let items = self.uow.items().count_in_stage(instance.id, ordinal, entry).await?;
             let begun = match items {
                 0 => on_time(instance, start_at),
                 _ => {

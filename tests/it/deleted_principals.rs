@@ -182,3 +182,24 @@ async fn a_report_does_not_show_who_was_deleted_while_he_was_reviewed() {
     assert_eq!(of(&running), OTHERS);
     assert_eq!(of(&ended).len(), 7, "what ended before he was deleted keeps him");
 }
+
+/// LC-APPLY-15, LC-STAGE-37, ST-05: when all who were reviewed were deleted, there is nothing for the next stage, whatever moves on.
+#[tokio::test]
+async fn a_stage_in_which_nobody_is_left_is_over_at_once() {
+    let t = Tenant::new().await;
+    with_guests(&t).await;
+    let guests = ended(&t, of_guests(&t), &[(GUEST, "Deny"), ("gil", "Deny")]).await;
+    let stages = [stage(1, 40, &[user("mia")], &[], &[]), stage(2, 10, &[user("olga")], &[], &[])];
+    let scope = format!("/groups/{}/transitiveMembers", object_id("partners"));
+    let review = t.review().scope(&scope).stages(&stages).running().await;
+    assert_eq!(review.items().await.len(), 2);
+    applied(&t, &guests).await;
+    t.advance("P30D").await;
+    assert_eq!((review.status().await, review.items().await.len()), ("InProgress".to_owned(), 0));
+
+    t.advance("P10D").await;
+
+    assert_eq!(review.stage_statuses().await, ["Completed", "Completed"]);
+    assert_eq!(review.status().await, "Completed");
+    assert!(t.contacted(2).await.is_empty(), "nobody is asked about nothing");
+}
