@@ -6,7 +6,8 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Client, Company, GUEST, ReportLine, Review, Tenant, history_body, history_scope, manager, object_id, stage, user,
+    Client, Company, GUEST, ReportLine, Review, Tenant, alone, history_body, history_scope, manager, object_id, stage,
+    user,
 };
 
 fn column<'a>(rows: &'a [ReportLine], name: &str) -> Vec<&'a str> {
@@ -293,6 +294,27 @@ async fn a_review_that_was_stopped_ended_when_it_was_stopped() {
 
     assert_eq!(reviews(-1, 3).await, ["nothing moved", "stopped"]);
     assert_eq!(reviews(-1, 1).await, [""; 0], "they ended after that");
+}
+
+/// LC-HIST-03: of the reviews that had ended before their end was kept, the events tell.
+#[tokio::test]
+async fn when_older_reviews_ended_is_told_by_their_events() {
+    let t = alone(&Company::finance()).await;
+    let review = t.review().running().await;
+    t.review().running().await;
+    t.advance("P2D").await;
+    t.as_admin().act(&format!("{}/stop", review.instance_path())).await.is(204);
+    let kept = t.table("instances").await;
+    let ends: Vec<_> = kept.iter().map(|instance| instance["ended_at"].is_string()).collect();
+    assert_eq!(ends.iter().filter(|ended| **ended).count(), 1);
+    t.database.execute("update instances set ended_at = null").await;
+    let migration = include_str!("../../migrations/V0026__real_end_and_teams_in_channels.sql");
+    let (_, statements) = migration.split_once("-- Of the reviews there are").unwrap();
+    let (statements, _) = statements.split_once("-- A channel is shared").unwrap();
+
+    t.database.execute(&format!("-- {statements}")).await;
+
+    assert_eq!(t.table("instances").await, kept);
 }
 
 /// LC-HIST-08, LC-HIST-03: the windows of a recurring report leave no stopped review out.
