@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use crate::{
     scope_forms::{
         access_package, application, guest, memberships, package, payroll, query, role, role_definition, schedule,
-        team, team_scope,
+        team, team_scope, team_shared_with_teams,
     },
     support::{
-        Company, GUEST, Review, Tenant, account, apply_path, assert_one_chain_of_statuses_each, column_where, members,
-        object_id, results, user,
+        Company, GUEST, Review, Tenant, account, apply_path, assert_one_chain_of_statuses_each, column_where,
+        members, object_id, results, user,
     },
 };
 
@@ -266,6 +266,29 @@ async fn of_a_team_whoever_is_denied_loses_membership_and_every_shared_channel()
         assert_told(&told(&review, "ned").await, "ApplyNotSupported", "nested group");
         assert!(in_channels(&t).await.is_empty());
         assert_eq!(members(&t, "team").await, ids(&["inner"]));
+    }
+}
+
+/// LC-APPLY-16: a channel that is shared with a whole team is taken from that team; its members keep what they have themselves.
+#[tokio::test]
+async fn a_denied_team_loses_every_shared_channel() {
+    for by_itself in WAYS {
+        let t = tenant(team_shared_with_teams()).await;
+        let into_another = format!(
+            "insert into shared_channel_members (tenant_id, group_id, channel_id, member_id, member_type)
+             values ($T, '{}', '19:one', '{}', 'group')",
+            object_id("team"),
+            object_id("guests")
+        );
+
+        let review =
+            carried_out(&t, team_scope(), by_itself, &[("guests", "Deny"), ("dee", "Approve")], Some(&into_another))
+                .await;
+
+        assert_told(&told(&review, "guests").await, "AppliedSuccessfully", "");
+        assert_eq!(in_channels(&t).await, ids(&["dee", "dee", "inner", "tia"]));
+        assert_eq!(members(&t, "guests").await, ids(&["rob"]), "the team itself is left alone");
+        assert_eq!(members(&t, "team").await, ids(&["inner", "tia"]));
     }
 }
 
