@@ -9,7 +9,7 @@ use crate::{
     },
     support::{
         Company, GUEST, Review, Tenant, account, apply_path, assert_one_chain_of_statuses_each, column_where,
-        members, object_id, results, user,
+        history_body, members, object_id, people, results, user,
     },
 };
 
@@ -344,4 +344,35 @@ async fn what_was_taken_away_meanwhile_is_not_found() {
 
         assert_told(&told(&review, denied).await, "AppliedSuccessfullyButObjectNotFound", "");
     }
+}
+
+/// LC-APPLY-13: no review has a resource that nothing here can take access from, so this one is given the scope of a definition over
+/// all groups, which its instances never have. What is left to do by hand is found by its result, in lists and reports.
+#[tokio::test]
+async fn what_no_connector_reaches_is_left_to_be_done_by_hand_and_can_be_found() {
+    let t = tenant(team()).await;
+    let inactive_guests = json!({
+        "@odata.type": "#microsoft.graph.accessReviewInactiveUsersQueryScope",
+        "query": "/users?$filter=(userType eq 'Guest')", "queryType": "MicrosoftGraph", "inactiveDuration": "P30D",
+    });
+    let everywhere = memberships(&[inactive_guests], &[query("/groups")]);
+    t.review().with("scope", everywhere).reviewers(&[user("rob")]).starting_in(t.now().await, 20).create().await;
+    let unconnected = "update instances i set scope = d.scope from definitions d
+                        where i.tenant_id = $T and d.tenant_id = $T and d.scope::text like '%P30D%'";
+
+    let members_of_team = query(&format!("/groups/{}/transitiveMembers", object_id("team")));
+    let decisions = [("tia", "Deny"), ("ned", "Approve")];
+    let review = carried_out(&t, members_of_team, false, &decisions, Some(unconnected)).await;
+
+    assert_told(&told(&review, "tia").await, "ApplyNotSupported", "where it was granted");
+    assert_told(&told(&review, "ned").await, "AppliedSuccessfully", "");
+    assert_eq!(members(&t, "team").await, ids(&["inner", "tia"]));
+    let left = format!("{}/decisions?$filter=applyResult eq 'ApplyNotSupported'", review.instance_path());
+    assert_eq!(people(t.as_admin().get(&left).await.ok().rows()), ["tia"]);
+    let mut body = history_body(t.now().await);
+    body["reviewHistoryPeriodStartDateTime"] = json!(t.now().await - chrono::TimeDelta::days(20));
+    body["decisions"] = json!(["deny"]);
+    let rows = t.rows_of_report(&t.as_admin(), &body).await;
+    assert_eq!(rows.len(), 1);
+    assert_eq!((rows[0]["PrincipalName"].as_str(), rows[0]["SubmissionResult"].as_str()), ("tia", "not applied"));
 }
