@@ -381,12 +381,8 @@ impl<'a> ReviewRun<'a> {
             if entry == Entry::Listed {
                 self.uow.items().list_moving(instance.id, &previous).await?;
             }
-            let items = match entry {
-                Entry::All => i64::from(instance.item_count),
-                Entry::Remaining | Entry::Listed => {
-                    self.uow.items().count_in_stage(instance.id, ordinal, entry).await?
-                }
-            };
+            // Also where everything moves on: who was deleted meanwhile does not. LC-APPLY-15
+            let items = self.uow.items().count_in_stage(instance.id, ordinal, entry).await?;
             let begun = match items {
                 0 => on_time(instance, start_at),
                 _ => {
@@ -532,6 +528,10 @@ impl<'a> ReviewRun<'a> {
             return Err(StoreError::Corrupt { table: "instances", column: "status", id: instance.id.to_string() });
         }
         instance.status = to;
+        if matches!(to, Status::Completing | Status::Failed) {
+            // A timer that comes late ends nothing later: no answer was taken any more.
+            instance.ended_at = Some(self.uow.now().min(instance.end_at));
+        }
         self.events.push(Event {
             before: Some(json!({ "status": from.as_str() })),
             after: Some(json!({ "status": to.as_str() })),
@@ -574,6 +574,7 @@ pub(super) fn new_instance(
         status: Status::NotStarted,
         start_at,
         end_at: recurrence::instance_end(start_at, draft.total_duration_days(), draft.settings.recurrence.as_ref()),
+        ended_at: None,
         scope,
         resource,
         settings: draft.settings.clone(),

@@ -253,14 +253,15 @@ pub struct GroupRecord {
     pub shared_channels: Option<Vec<SharedChannel>>,
 }
 
-/// A channel that a team shares with people who need not be its members.
+/// A channel that a team shares with people and other teams that need not be its members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedChannel {
     /// `id`: any text, once per team.
     pub id: String,
     /// `displayName`
     pub display_name: String,
-    /// `members`: users, each once, ascending. Those who are not in the team are there by B2B direct connect.
+    /// `members`: users, and groups that are teams the channel is shared with, each once, ascending. Those who are not in the team
+    /// are there by B2B direct connect.
     pub members: Vec<ObjectId>,
 }
 

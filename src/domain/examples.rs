@@ -83,6 +83,7 @@ pub fn instance(status: Status) -> Instance {
         status,
         start_at: at("2025-01-06T09:00:00Z"),
         end_at: at("2025-01-16T09:00:00Z"),
+        ended_at: None,
         scope: ReviewScope {
             sent: SentScope::query(format!("/groups/{group}/transitiveMembers"), None),
             form: ScopeForm::GroupMembers { group, transitive: true, members: MemberKind::Users },

@@ -22,6 +22,9 @@ pub struct Instance {
     pub start_at: DateTime<Utc>,
     /// UTC. LC-REC-08
     pub end_at: DateTime<Utc>,
+    /// UTC, when it really ended: [`Self::end_at`], or earlier when it was stopped or nothing was left to review. `None` while it has
+    /// not. LC-CMP-01
+    pub ended_at: Option<DateTime<Utc>>,
     /// What is reviewed here.
     pub scope: ReviewScope,
     /// The resource under review.

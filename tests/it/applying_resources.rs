@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use crate::{
     scope_forms::{
         access_package, application, guest, memberships, package, payroll, query, role, role_definition, schedule,
-        team, team_scope,
+        team, team_scope, team_shared_with_teams,
     },
     support::{
-        Company, GUEST, Review, Tenant, account, apply_path, assert_one_chain_of_statuses_each, column_where, members,
-        object_id, results, user,
+        Company, GUEST, Review, Tenant, account, apply_path, assert_one_chain_of_statuses_each, column_where,
+        history_body, members, object_id, people, results, user,
     },
 };
 
@@ -269,6 +269,29 @@ async fn of_a_team_whoever_is_denied_loses_membership_and_every_shared_channel()
     }
 }
 
+/// LC-APPLY-16: a channel that is shared with a whole team is taken from that team; its members keep what they have themselves.
+#[tokio::test]
+async fn a_denied_team_loses_every_shared_channel() {
+    for by_itself in WAYS {
+        let t = tenant(team_shared_with_teams()).await;
+        let into_another = format!(
+            "insert into shared_channel_members (tenant_id, group_id, channel_id, member_id, member_type)
+             values ($T, '{}', '19:one', '{}', 'group')",
+            object_id("team"),
+            object_id("guests")
+        );
+
+        let review =
+            carried_out(&t, team_scope(), by_itself, &[("guests", "Deny"), ("dee", "Approve")], Some(&into_another))
+                .await;
+
+        assert_told(&told(&review, "guests").await, "AppliedSuccessfully", "");
+        assert_eq!(in_channels(&t).await, ids(&["dee", "dee", "inner", "tia"]));
+        assert_eq!(members(&t, "guests").await, ids(&["rob"]), "the team itself is left alone");
+        assert_eq!(members(&t, "team").await, ids(&["inner", "tia"]));
+    }
+}
+
 /// LC-APPLY-04, LC-APPLY-16: what keeps a team's members does not keep those of its channels.
 #[tokio::test]
 async fn of_a_dynamic_team_only_who_is_there_by_direct_connect_can_be_removed() {
@@ -321,4 +344,35 @@ async fn what_was_taken_away_meanwhile_is_not_found() {
 
         assert_told(&told(&review, denied).await, "AppliedSuccessfullyButObjectNotFound", "");
     }
+}
+
+/// LC-APPLY-13: no review has a resource that nothing here can take access from, so this one is given the scope of a definition over
+/// all groups, which its instances never have. What is left to do by hand is found by its result, in lists and reports.
+#[tokio::test]
+async fn what_no_connector_reaches_is_left_to_be_done_by_hand_and_can_be_found() {
+    let t = tenant(team()).await;
+    let inactive_guests = json!({
+        "@odata.type": "#microsoft.graph.accessReviewInactiveUsersQueryScope",
+        "query": "/users?$filter=(userType eq 'Guest')", "queryType": "MicrosoftGraph", "inactiveDuration": "P30D",
+    });
+    let everywhere = memberships(&[inactive_guests], &[query("/groups")]);
+    t.review().with("scope", everywhere).reviewers(&[user("rob")]).starting_in(t.now().await, 20).create().await;
+    let unconnected = "update instances i set scope = d.scope from definitions d
+                        where i.tenant_id = $T and d.tenant_id = $T and d.scope::text like '%P30D%'";
+
+    let members_of_team = query(&format!("/groups/{}/transitiveMembers", object_id("team")));
+    let decisions = [("tia", "Deny"), ("ned", "Approve")];
+    let review = carried_out(&t, members_of_team, false, &decisions, Some(unconnected)).await;
+
+    assert_told(&told(&review, "tia").await, "ApplyNotSupported", "where it was granted");
+    assert_told(&told(&review, "ned").await, "AppliedSuccessfully", "");
+    assert_eq!(members(&t, "team").await, ids(&["inner", "tia"]));
+    let left = format!("{}/decisions?$filter=applyResult eq 'ApplyNotSupported'", review.instance_path());
+    assert_eq!(people(t.as_admin().get(&left).await.ok().rows()), ["tia"]);
+    let mut body = history_body(t.now().await);
+    body["reviewHistoryPeriodStartDateTime"] = json!(t.now().await - chrono::TimeDelta::days(20));
+    body["decisions"] = json!(["deny"]);
+    let rows = t.rows_of_report(&t.as_admin(), &body).await;
+    assert_eq!(rows.len(), 1);
+    assert_eq!((rows[0]["PrincipalName"].as_str(), rows[0]["SubmissionResult"].as_str()), ("tia", "not applied"));
 }

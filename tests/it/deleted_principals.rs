@@ -1,9 +1,14 @@
 //! Who is deleted for good disappears from the reviews that are running; events, and reviews that ended, keep him. LC-APPLY-15
 
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use crate::support::{
-    GUEST, MINE, Review, Tenant, applied, ended, id_of, object_id, of_guests, people, results, stage, user, with_guests,
+use crate::{
+    smtp_sink::SmtpSink,
+    support::{
+        GUEST, MINE, Review, Tenant, applied, ended, history_body, id_of, object_id, of_guests, people, results, stage,
+        user, with_guests,
+    },
 };
 
 const OTHERS: [&str; 6] = ["ana", "ben", "cleo", "dan", "eve", "fay"];
@@ -120,4 +125,81 @@ async fn events_keep_who_was_deleted_and_tell_that_he_disappeared() {
     let approved = t.events_of("Approve decision").await;
     let same_item: Vec<&Value> = approved.iter().filter(|event| event["item_seq"] == removed[0]["item_seq"]).collect();
     assert_eq!(same_item.len(), 1, "what was decided before is still told");
+}
+
+/// LC-APPLY-15, N-6: who is gone is in none of the numbers, whether he was decided before or not.
+#[tokio::test]
+async fn the_mail_about_the_end_does_not_count_who_was_deleted() {
+    for decided in [true, false] {
+        let sink = SmtpSink::start().await.unwrap();
+        let t = Tenant::with_mail_to(&sink).await;
+        with_guests(&t).await;
+        let guests = ended(&t, of_guests(&t), &[(GUEST, "Deny")]).await;
+        let review = t
+            .review()
+            .setting("instanceDurationInDays", json!(50))
+            .setting("mailNotificationsEnabled", json!(true))
+            .running()
+            .await;
+        let mia = t.as_user("mia");
+        if decided {
+            review.decide(&mia, GUEST, "Approve").await.is(204);
+        }
+        applied(&t, &guests).await;
+        t.advance("P30D").await;
+        review.decide(&mia, "ana", "Approve").await.is(204);
+        review.decide(&mia, "ben", "Deny").await.is(204);
+        sink.clear();
+
+        t.advance("P20D").await;
+
+        let mails = sink.mails();
+        let [told] = &mails[..] else { panic!("one mail is sent at the end, not {}", mails.len()) };
+        for line in ["Keep access: 1", "Remove access: 1", "Don't know: 0", "Not reviewed: 4"] {
+            assert!(told.text().contains(line), "{line} is missing from {}", told.text());
+        }
+    }
+}
+
+/// LC-APPLY-15, LC-HIST-09: a report of a review shows the items that the review shows.
+#[tokio::test]
+async fn a_report_does_not_show_who_was_deleted_while_he_was_reviewed() {
+    let Story { t, running, ended, .. } = deleted_while_reviewed().await;
+    let mut body = history_body(t.now().await);
+    body["reviewHistoryPeriodStartDateTime"] = json!(t.now().await - TimeDelta::days(100));
+
+    let rows = t.rows_of_report(&t.as_admin(), &body).await;
+
+    let of = |review: &Review| {
+        let mut names: Vec<_> = rows
+            .iter()
+            .filter(|row| row["AccessReviewId"] == review.instance)
+            .map(|row| row["PrincipalName"].clone())
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(of(&running), OTHERS);
+    assert_eq!(of(&ended).len(), 7, "what ended before he was deleted keeps him");
+}
+
+/// LC-APPLY-15, LC-STAGE-37, ST-05: when all who were reviewed were deleted, there is nothing for the next stage, whatever moves on.
+#[tokio::test]
+async fn a_stage_in_which_nobody_is_left_is_over_at_once() {
+    let t = Tenant::new().await;
+    with_guests(&t).await;
+    let guests = ended(&t, of_guests(&t), &[(GUEST, "Deny"), ("gil", "Deny")]).await;
+    let stages = [stage(1, 40, &[user("mia")], &[], &[]), stage(2, 10, &[user("olga")], &[], &[])];
+    let scope = format!("/groups/{}/transitiveMembers", object_id("partners"));
+    let review = t.review().scope(&scope).stages(&stages).running().await;
+    assert_eq!(review.items().await.len(), 2);
+    applied(&t, &guests).await;
+    t.advance("P30D").await;
+    assert_eq!((review.status().await, review.items().await.len()), ("InProgress".to_owned(), 0));
+
+    t.advance("P10D").await;
+
+    assert_eq!(review.stage_statuses().await, ["Completed", "Completed"]);
+    assert_eq!(review.status().await, "Completed");
+    assert!(t.contacted(2).await.is_empty(), "nobody is asked about nothing");
 }

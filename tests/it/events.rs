@@ -98,6 +98,31 @@ async fn opening_is_recorded_as_the_systems_doing() {
     assert_eq!(events.len(), 6);
 }
 
+/// LC-AUD-01: the bulk forms are named after the answer, too.
+#[tokio::test]
+async fn every_answer_to_all_at_once_leaves_the_event_named_after_it() {
+    let (t, review) = running().await;
+    let mia = t.as_user("mia");
+    let mut known = t.events().await.len();
+
+    for (verdict, activity) in [
+        ("Approve", "Bulk approve decisions"),
+        ("DontKnow", "Bulk don't know decisions"),
+        ("Deny", "Bulk deny decisions"),
+        ("NotReviewed", "Bulk reset decisions"),
+    ] {
+        let body = json!({ "decision": verdict, "justification": "all of them" });
+        let answer = mia.post(&format!("{}/batchRecordDecisions", review.instance_path()), &body).await.is(204);
+
+        let events = news(&t, &mut known).await;
+        are_of(&events, &answer, "user", "mia");
+        let bulk: Vec<_> = events.iter().filter(|event| event["activity"] != "Decision overwritten").collect();
+        assert_eq!(bulk.len(), 1, "{events:#?}");
+        assert_eq!((&bulk[0]["activity"], &bulk[0]["after"]["items"]), (&json!(activity), &json!(7)));
+        assert_eq!(bulk[0]["instance_id"], review.instance.as_str());
+    }
+}
+
 /// LC-DEC-14
 #[tokio::test]
 async fn every_answer_leaves_one_event_with_the_answer_before() {

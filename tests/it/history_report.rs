@@ -6,7 +6,8 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Client, Company, GUEST, ReportLine, Review, Tenant, history_body, history_scope, manager, object_id, stage, user,
+    Client, Company, GUEST, ReportLine, Review, Tenant, alone, history_body, history_scope, manager, object_id, stage,
+    user,
 };
 
 fn column<'a>(rows: &'a [ReportLine], name: &str) -> Vec<&'a str> {
@@ -269,6 +270,79 @@ async fn reviews_are_chosen_by_their_start_and_end() {
     assert_eq!(reviews(-1, 2).await, [""; 0]);
     assert_eq!(reviews(4, 20).await, ["running"]);
     assert_eq!(reviews(8, 20).await, [""; 0]);
+}
+
+/// LC-HIST-03: what was stopped, or came to its end because nothing was left to review, ended then, and not when it was to.
+#[tokio::test]
+async fn a_review_that_was_stopped_ended_when_it_was_stopped() {
+    let t = Tenant::with_finance().await;
+    let begin = t.now().await;
+    let review = t.review().with("displayName", json!("stopped")).running().await;
+    let two = [stage(1, 2, &[user("mia")], &[], &["Approve"]), stage(2, 8, &[user("noor")], &[], &[])];
+    t.review().with("displayName", json!("nothing moved")).stages(&two).running().await;
+    t.advance("P2D").await;
+    t.as_admin().act(&format!("{}/stop", review.instance_path())).await.is(204);
+    t.advance("P1D").await;
+    let admin = t.as_admin();
+    let reviews = async |from: i64, to: i64| {
+        let mut body = history_body(begin);
+        body["reviewHistoryPeriodStartDateTime"] = json!(begin + TimeDelta::days(from));
+        body["reviewHistoryPeriodEndDateTime"] = json!(begin + TimeDelta::days(to));
+        let rows = t.rows_of_report(&admin, &body).await;
+        rows.into_iter().map(|row| row["ReviewName"].clone()).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()
+    };
+
+    assert_eq!(reviews(-1, 3).await, ["nothing moved", "stopped"]);
+    assert_eq!(reviews(-1, 1).await, [""; 0], "they ended after that");
+}
+
+/// LC-HIST-03: of the reviews that had ended before their end was kept, the events tell.
+#[tokio::test]
+async fn when_older_reviews_ended_is_told_by_their_events() {
+    let t = alone(&Company::finance()).await;
+    let review = t.review().running().await;
+    t.review().running().await;
+    t.advance("P2D").await;
+    t.as_admin().act(&format!("{}/stop", review.instance_path())).await.is(204);
+    let kept = t.table("instances").await;
+    let ends: Vec<_> = kept.iter().map(|instance| instance["ended_at"].is_string()).collect();
+    assert_eq!(ends.iter().filter(|ended| **ended).count(), 1);
+    t.database.execute("update instances set ended_at = null").await;
+    let migration = include_str!("../../migrations/V0026__real_end_and_teams_in_channels.sql");
+    let (_, statements) = migration.split_once("-- Of the reviews there are").unwrap();
+    let (statements, _) = statements.split_once("-- A channel is shared").unwrap();
+
+    t.database.execute(&format!("-- {statements}")).await;
+
+    assert_eq!(t.table("instances").await, kept);
+}
+
+/// LC-HIST-08, LC-HIST-03: the windows of a recurring report leave no stopped review out.
+#[tokio::test]
+async fn a_stopped_review_is_in_the_run_after_its_stop() {
+    let t = Tenant::with_finance().await;
+    let review = t.review().running().await;
+    t.advance("P1D").await;
+    t.as_admin().act(&format!("{}/stop", review.instance_path())).await.is(204);
+    let body = json!({
+        "displayName": "Weekly",
+        "scopes": [history_scope("/groups")],
+        "scheduleSettings": {
+            "reportRange": "P7D",
+            "recurrence": {
+                "pattern": { "type": "weekly", "interval": 1 },
+                "range": { "type": "numbered", "numberOfOccurrences": 2, "startDate": (t.now().await + TimeDelta::days(2)).date_naive() },
+            },
+        },
+    });
+    let created = t.as_admin().post("/historyDefinitions", &body).await.is(201);
+    let path = format!("/historyDefinitions/{}/instances", created.text("id"));
+    t.advance("P3D").await;
+
+    let runs = t.as_admin().get(&path).await.ok().rows().clone();
+    let rows = t.download(&t.as_admin(), &format!("{path}/{}", runs[0]["id"].as_str().unwrap())).await;
+
+    assert_eq!(rows.len(), 7);
 }
 
 /// LC-HIST-04, section 3.5 of the API

@@ -362,6 +362,15 @@ async fn a_policy_of_another_package_or_catalog_is_refused() {
 
 /// `team` of `tia` (who reports to `boss`) and, nested, `ned`; `dee` and `tia` are in its shared channel. `olga` owns it.
 pub fn team() -> Company {
+    team_sharing(&["dee", "tia"], &["dee"])
+}
+
+/// [`team`], whose second channel is shared with the teams `guests` and, which is part of the team already, `inner`.
+pub fn team_shared_with_teams() -> Company {
+    team_sharing(&["dee", "tia"], &["dee", "guests", "inner"]).group("guests", &["rob"], &[])
+}
+
+fn team_sharing(one: &[&str], two: &[&str]) -> Company {
     Company::new()
         .user("boss", None)
         .user("olga", None)
@@ -375,8 +384,8 @@ pub fn team() -> Company {
             "type": "group", "id": id_of("team"), "displayName": "team", "groupTypes": ["Unified"],
             "resourceProvisioningOptions": ["Team"], "members": ids(&["tia", "inner"]), "owners": ids(&["olga"]),
             "sharedChannels": [
-                { "id": "19:one", "displayName": "One", "members": ids(&["dee", "tia"]) },
-                { "id": "19:two", "displayName": "Two", "members": ids(&["dee"]) },
+                { "id": "19:one", "displayName": "One", "members": ids(one) },
+                { "id": "19:two", "displayName": "Two", "members": ids(two) },
             ],
         }))
 }
@@ -412,6 +421,29 @@ async fn a_teams_owner_answers_for_users_of_its_shared_channels() {
     let by_rob = review(&t, team_scope()).running().await;
     assert_eq!(by_rob.found_by(&t.as_user("rob")).await, ["dee", "ned", "tia"]);
     assert!(by_rob.found_by(&t.as_user("olga")).await.is_empty());
+}
+
+/// P-03, LC-REV-07, LC-RCM-09, LC-DEF-07: another team is one item, like somebody by direct connect.
+#[tokio::test]
+async fn a_team_that_a_channel_is_shared_with_is_an_item_of_a_review_in_one_stage() {
+    let t = tenant(team_shared_with_teams()).await;
+
+    let by_themselves =
+        review(&t, team_scope()).reviewers(&[]).setting("recommendationsEnabled", json!(true)).running().await;
+    assert_eq!(people(&by_themselves.items().await), ["dee", "guests", "ned", "tia"]);
+    assert_eq!(by_themselves.found_by(&t.as_user("olga")).await, ["dee", "guests"]);
+    let item = by_themselves.item("guests").await;
+    assert_eq!(item["principal"]["@odata.type"], "#microsoft.graph.identity", "no user: {item:#}");
+    assert_eq!(item["recommendation"], "NoInfoAvailable");
+
+    let by_manager = review(&t, team_scope()).reviewers(&[manager()]).running().await;
+    assert_eq!(by_manager.found_by(&t.as_user("olga")).await, ["dee", "guests"]);
+    let by_rob = review(&t, team_scope()).running().await;
+    assert_eq!(by_rob.found_by(&t.as_user("rob")).await, ["dee", "guests", "ned", "tia"]);
+
+    let stages = [1, 2].map(|number| stage(number, 3, &[user("rob")], &[], &[]));
+    let several = review(&t, team_scope()).stages(&stages).running().await;
+    assert_eq!(people(&several.items().await), ["ned", "tia"]);
 }
 
 /// LC-DEF-07, LC-INST-10: users of shared channels are left out of a review in several stages, and nobody may be left.

@@ -87,7 +87,7 @@ impl DefinitionUpdateRepository for PgUnitOfWork {
         sqlx::query_as!(
             InstanceRow,
             r#"
-            select instance_id, definition_id, occurrence, status, start_at, end_at,
+            select instance_id, definition_id, occurrence, status, start_at, end_at, ended_at,
                    scope as "scope: Json<SentScope>", resource_id, resource_type, resource_name,
                    resource_detail_id, resource_detail_name, settings as "settings: Json<Settings>", multi_stage, item_count, item_prefix,
                    errors as "errors: Json<Vec<InstanceError>>", version

@@ -90,8 +90,8 @@ impl Statement {
         self
     }
 
-    /// `found (principal_id, principal_type, app_role_id, app_role_name, direct_connect)`. Users by direct connect are left out of
-    /// a review with several stages. LC-DEF-07
+    /// `found (principal_id, principal_type, app_role_id, app_role_name, direct_connect)`. Users by direct connect, and teams that a
+    /// channel is shared with, are left out of a review with several stages. LC-DEF-07
     fn push_found(&mut self, form: &ScopeForm, direct_connect: bool) -> Option<()> {
         match form {
             ScopeForm::GroupMembers { group, transitive, members } => {
@@ -111,11 +111,15 @@ impl Statement {
                     return Some(());
                 }
                 self.push(
-                    " union all select distinct c.member_id, 'user', null::uuid, null::text, true from shared_channel_members c \
+                    " union all select distinct c.member_id, c.member_type, null::uuid, null::text, true from shared_channel_members c \
                      where c.tenant_id = ",
                 );
                 self.tenant().push(" and c.group_id = ").bind(team.as_uuid());
-                self.push(" and not exists (select from members m where m.principal_id = c.member_id))");
+                // A group that is part of the team is reviewed by its members.
+                self.push(
+                    " and not exists (select from members m where m.principal_id = c.member_id) \
+                     and not exists (select from reachable r where r.group_id = c.member_id))",
+                );
             }
             ScopeForm::ApplicationAssignments { service_principal, through_groups, users: _ } => {
                 self.push_assignments(service_principal.as_uuid(), *through_groups);
@@ -262,22 +266,31 @@ impl Statement {
         }
         self.push(" where f.principal_type = 'user'");
         push_user_conditions(&mut self.query, guests_only, gathering.inactive_before);
-        if gathering.inactive_before.is_none() && !guests_only && !gathering.users_only {
-            self.push(
-                " union all select g.group_id, 'group', g.display_name, '', f.app_role_id, f.app_role_name, false, null, null, \
-                 null, null, null from found f join groups g on g.group_id = f.principal_id and g.tenant_id = ",
-            );
-            self.tenant().push(
-                " where f.principal_type = 'group' union all select s.service_principal_id, 'servicePrincipal', \
-                 s.display_name, coalesce(s.app_id::text, ''), f.app_role_id, f.app_role_name, false, null, null, null, null, null \
-                 from found f join service_principals s on s.service_principal_id = f.principal_id and s.tenant_id = ",
-            );
-            self.tenant().push(" where f.principal_type = 'servicePrincipal'");
+        if gathering.inactive_before.is_none() && !guests_only {
+            // Where everybody answers for himself, the team's owners answer for another team. LC-REV-06, LC-REV-07
+            if !gathering.users_only || instance.scope.form.has_direct_connect() {
+                self.push(
+                    " union all select g.group_id, 'group', g.display_name, '', f.app_role_id, f.app_role_name, f.direct_connect, \
+                     null, null, null, null, null from found f join groups g on g.group_id = f.principal_id and g.tenant_id = ",
+                );
+                self.tenant().push(" where f.principal_type = 'group'");
+                if gathering.users_only {
+                    self.push(" and f.direct_connect");
+                }
+            }
+            if !gathering.users_only {
+                self.push(
+                    " union all select s.service_principal_id, 'servicePrincipal', s.display_name, coalesce(s.app_id::text, ''), \
+                     f.app_role_id, f.app_role_name, false, null, null, null, null, null \
+                     from found f join service_principals s on s.service_principal_id = f.principal_id and s.tenant_id = ",
+                );
+                self.tenant().push(" where f.principal_type = 'servicePrincipal'");
+            }
         }
         self.push(")");
     }
 
-    /// Numbers the principals and groups them into cohorts: people by direct connect apart from everybody else, because the team's
+    /// Numbers the principals and groups them into cohorts: people and teams by direct connect apart from everybody else, because the team's
     /// owners answer for them (LC-REV-07).
     fn push_items(&mut self, instance: Uuid, gathering: &Gathering) {
         self.push(match gathering.one_cohort_per_principal {

@@ -181,7 +181,7 @@ fn push_report(sql: &mut QueryBuilder<Postgres>, tenant: Uuid, query: &ReportQue
     .filter(|(decision, _)| wanted(*decision))
     .map(|(_, verdict)| verdict.as_str())
     .collect();
-    sql.push(" where d.decision = any(").push_bind(verdicts).push(")");
+    sql.push(" where (d.decision = any(").push_bind(verdicts).push(")");
     if wanted(HistoryDecision::NotReviewed) {
         sql.push(" or d.decision is null");
     } else if told_matters {
@@ -191,7 +191,9 @@ fn push_report(sql: &mut QueryBuilder<Postgres>, tenant: Uuid, query: &ReportQue
              or t.cohort is not null and not coalesce(t.ordinals <@ o.ordinals, false))",
         );
     }
-    sql.push(" order by s.start_at, s.instance_id, i.seq");
+    // What a review does not show any more is not in its report. LC-APPLY-15
+    sql.push(") and not exists (select from removed_items k where k.tenant_id = ").push_bind(tenant);
+    sql.push(" and k.instance_id = i.instance_id and k.seq = i.seq) order by s.start_at, s.instance_id, i.seq");
 }
 
 /// The instances in the report. LC-HIST-03, LC-HIST-04, A-39
@@ -217,7 +219,8 @@ fn push_selected(sql: &mut QueryBuilder<Postgres>, tenant: Uuid, query: &ReportQ
     sql.push_bind(query.scope_texts.clone());
     sql.push("::text[]) as wanted (part) where strpos(lower(d.scope_query), lower(part)) > 0) and i.start_at >= ");
     sql.push_bind(query.period.start).push(" and i.start_at <= ").push_bind(query.period.end);
-    sql.push(" and (i.end_at <= ").push_bind(query.period.end);
+    // A review ends before the end it was planned for when it is stopped or nothing is left to review.
+    sql.push(" and (coalesce(i.ended_at, i.end_at) <= ").push_bind(query.period.end);
     // A review that is still running has not ended.
     sql.push(" or i.status in ('Initializing', 'Starting', 'InProgress')) and (d.created_by_id = ");
     sql.push_bind(query.creator.as_uuid());

@@ -35,6 +35,7 @@ pub(super) struct InstanceRow {
     pub(super) status: String,
     pub(super) start_at: DateTime<Utc>,
     pub(super) end_at: DateTime<Utc>,
+    pub(super) ended_at: Option<DateTime<Utc>>,
     pub(super) scope: Json<SentScope>,
     pub(super) resource_id: Uuid,
     pub(super) resource_type: String,
@@ -61,6 +62,7 @@ impl TryFrom<InstanceRow> for Instance {
             status: row.status.parse().map_err(|_| corrupt("instances", "status", id))?,
             start_at: row.start_at,
             end_at: row.end_at,
+            ended_at: row.ended_at,
             scope: scope_from_row("instances", id, row.scope.0, None)?,
             resource: Resource {
                 id: ObjectId::new(row.resource_id),
@@ -82,8 +84,8 @@ impl TryFrom<InstanceRow> for Instance {
     }
 }
 
-const COLUMNS: &str = "instance_id, definition_id, occurrence, status, start_at, end_at, scope, resource_id, resource_type, \
-     resource_name, resource_detail_id, resource_detail_name, settings, multi_stage, item_count, \
+const COLUMNS: &str = "instance_id, definition_id, occurrence, status, start_at, end_at, ended_at, scope, resource_id, \
+     resource_type, resource_name, resource_detail_id, resource_detail_name, settings, multi_stage, item_count, \
      item_prefix, errors, version";
 
 #[async_trait]
@@ -153,7 +155,7 @@ impl InstanceRepository for PgUnitOfWork {
         sqlx::query_as!(
             InstanceRow,
             r#"
-            select instance_id, definition_id, occurrence, status, start_at, end_at,
+            select instance_id, definition_id, occurrence, status, start_at, end_at, ended_at,
                    scope as "scope: Json<SentScope>", resource_id, resource_type, resource_name,
                    resource_detail_id, resource_detail_name, settings as "settings: Json<Settings>", multi_stage, item_count, item_prefix,
                    errors as "errors: Json<Vec<InstanceError>>", version
@@ -189,7 +191,7 @@ impl InstanceRepository for PgUnitOfWork {
         sqlx::query_as!(
             InstanceRow,
             r#"
-            select instance_id, definition_id, occurrence, status, start_at, end_at,
+            select instance_id, definition_id, occurrence, status, start_at, end_at, ended_at,
                    scope as "scope: Json<SentScope>", resource_id, resource_type, resource_name,
                    resource_detail_id, resource_detail_name, settings as "settings: Json<Settings>", multi_stage, item_count, item_prefix,
                    errors as "errors: Json<Vec<InstanceError>>", version
@@ -217,6 +219,7 @@ impl InstanceRepository for PgUnitOfWork {
                    end_at = $5,
                    item_count = $6,
                    errors = $7,
+                   ended_at = $8,
                    version = version + 1
              where tenant_id = $1
                and instance_id = $2
@@ -229,6 +232,7 @@ impl InstanceRepository for PgUnitOfWork {
             instance.end_at,
             instance.item_count,
             Json(&instance.errors) as _,
+            instance.ended_at,
         )
         .fetch_one(self.connection()?)
         .await?;

@@ -150,17 +150,24 @@ impl MailRepository for PgUnitOfWork {
         let row = sqlx::query!(
             r#"
             with newest as (
-                select distinct on (seq) decision
-                  from decisions
-                 where tenant_id = $1
-                   and instance_id = $2
-                 order by seq, ordinal desc
+                select distinct on (d.seq) d.decision
+                  from decisions d
+                 where d.tenant_id = $1
+                   and d.instance_id = $2
+                   and not exists (
+                           select
+                             from removed_items r
+                            where r.tenant_id = $1
+                              and r.instance_id = $2
+                              and r.seq = d.seq)
+                 order by d.seq, d.ordinal desc
             )
             select count(*) filter (where decision = 'Approve') as "kept!",
                    count(*) filter (where decision = 'Deny') as "removed!",
                    count(*) filter (where decision = 'DontKnow') as "dont_know!",
-                   coalesce((select item_count from instances where tenant_id = $1 and instance_id = $2), 0) - count(*)
-                       as "not_reviewed!"
+                   coalesce((select item_count from instances where tenant_id = $1 and instance_id = $2), 0)
+                       - (select count(*) from removed_items where tenant_id = $1 and instance_id = $2)
+                       - count(*) as "not_reviewed!"
               from newest
             "#,
             tenant,

@@ -1,8 +1,8 @@
 //! Carrying decisions out on the directory: facts, removals and results, a range of items at a time. One file for each kind of
 //! resource.
 //!
-//! What the directory does not hold cannot be known here: restricted management units (LC-APPLY-04), teams that are members of a
-//! shared channel (LC-APPLY-16), and what an access package gave beside its assignment.
+//! What the directory does not hold cannot be known here: restricted management units (LC-APPLY-04), and what an access package gave
+//! beside its assignment.
 
 mod access_package;
 mod application;

@@ -1,4 +1,5 @@
-//! A team and its shared channels: whoever is denied loses his membership and every shared channel of the team. LC-APPLY-16
+//! A team and its shared channels: whoever is denied, a person or another team, loses the membership and every shared channel of the
+//! team. LC-APPLY-16
 
 use std::collections::HashMap;
 

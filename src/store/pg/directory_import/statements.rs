@@ -333,7 +333,7 @@ pub(super) const BAD_REFERENCES: &str = "
                select object_id, 'appRoleAssignedTo.principalId', entry_id, array['user', 'group', 'servicePrincipal']
                  from staged_assignments
                union all
-               select object_id, 'sharedChannels.members', entry_id, array['user'] from staged_channel_members
+               select object_id, 'sharedChannels.members', entry_id, array['user', 'group'] from staged_channel_members
                union all
                select object_id, 'signIns.userId', entry_id, array['user'] from staged_application_sign_ins
                union all
