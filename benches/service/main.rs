@@ -97,9 +97,10 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let bench = Bench { cluster: &cluster, pace };
     let mut outcomes: Vec<Outcome> = Vec::new();
     let mut failures = Vec::new();
+    let sizes = if chosen.iter().any(|workload| workload.is_sized()) { sizes } else { Vec::new() };
     for &size in &sizes {
         let mut ground = Ground::lay(&cluster, size).await?;
-        for workload in &chosen {
+        for workload in chosen.iter().filter(|workload| workload.is_sized()) {
             eprintln!("{} at {size}: {}", workload.number(), workload.about());
             if let Err(error) = workload.load(&mut ground).await {
                 keep_going(Err(error), &**workload, &mut outcomes, &mut failures);
@@ -112,6 +113,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
     }
     for workload in &chosen {
+        if !workload.is_sized() {
+            eprintln!("{}: {}", workload.number(), workload.about());
+        }
         if let Err(error) = workload.load_apart(&cluster).await {
             keep_going(Err(error), &**workload, &mut outcomes, &mut failures);
         } else if !arguments.load_only {

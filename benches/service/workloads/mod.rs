@@ -29,6 +29,11 @@ pub trait Workload {
     /// What is done, in a line.
     fn about(&self) -> &'static str;
 
+    /// Whether it is measured at the sizes that are asked for, or only at sizes of its own.
+    fn is_sized(&self) -> bool {
+        true
+    }
+
     /// So many times longer a request may take at the greatest size than at the least one; `None` when there is no such law.
     fn growth(&self) -> Option<f64> {
         None
@@ -46,7 +51,9 @@ pub trait Workload {
     ///
     /// # Errors
     /// For a wrong answer; nothing is reported of a workload that fails.
-    async fn measure(&self, bench: &Bench<'_>, ground: &mut Ground<'_>) -> anyhow::Result<Vec<Outcome>>;
+    async fn measure(&self, _bench: &Bench<'_>, _ground: &mut Ground<'_>) -> anyhow::Result<Vec<Outcome>> {
+        Ok(Vec::new())
+    }
 
     /// Loads what has sizes of its own.
     ///
