@@ -149,6 +149,8 @@ fn killing_the_keeper_as_well_stops_the_server_and_a_restart_works() {
     only.process.kill().unwrap();
     kill_hard(keeper);
     only.process.wait().unwrap();
+    // Until it has, it is still there for whoever looks.
+    eventually("the killed keeper has ended", || has_ended(keeper));
     let cluster = join_or_start(&place.durable()).unwrap();
 
     assert_eq!(query(&cluster.url("postgres"), "select 'again'"), "again");
@@ -385,6 +387,14 @@ fn parent(process: i32) -> i32 {
 
 fn exists(process: i32) -> bool {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(process), None).is_ok()
+}
+
+/// Whether it is gone, or waits only for somebody to ask how it ended.
+fn has_ended(process: i32) -> bool {
+    match std::fs::read_to_string(format!("/proc/{process}/stat")) {
+        Ok(stat) => stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z')),
+        Err(_) => true,
+    }
 }
 
 fn kill_hard(process: i32) {
