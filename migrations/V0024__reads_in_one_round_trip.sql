@@ -51,9 +51,11 @@ create type shown_item as (
 -- an instance that is not there has no row; about an item that is not there, one without the item. LC-STAGE-40, LC-STAGE-41
 --
 -- In PL/pgSQL because its plans are kept, and because the tenant has to be set before the tables are looked at. `limit 1` holds the
--- planner to one probe of a primary key each.
+-- planner to one probe of a primary key each. Generic plans: each call would be planned anew for the few questions it asks, which
+-- takes seven times as long as answering them.
 create function shown_items(asked_tenants uuid[], asked_instances uuid[], asked_items integer[]) returns setof shown_item
     language plpgsql stable
+    set plan_cache_mode = force_generic_plan
 as $$
 declare
     asked_first integer := 1;
@@ -219,6 +221,7 @@ create function shown_item_page(
     every_item boolean, asked_cohorts integer[], asked_after integer, asked_skip integer, asked_limit integer
 ) returns setof shown_item
     language plpgsql stable
+    set plan_cache_mode = force_generic_plan
 as $$
 declare
     shown_insights text[];

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::{
     bodies,
     extract::{AnyCaller, CallerWithBody, id, run},
+    item_body::Surroundings,
     lists::{self, Answer, Collection, Context, Links},
     schema::{DecisionUpdate, ErrorBody},
     stages::{StageIds, stage_path},
@@ -21,7 +22,7 @@ use super::{
 };
 use crate::{
     app::{
-        Call, Refused, Services, StagePath,
+        Call, Refused, Services, StagePath, entity_tags,
         get_decision::{get_decision, get_stage_decision},
         list_decisions::{DecisionList, list_decisions, list_stage_decisions},
         listing::{ListRequest, Listed},
@@ -37,7 +38,7 @@ use crate::{
         odata::{
             collections::{Allowed, DECISIONS},
             options::{Expand, QueryOptions},
-            render::{entity, entity_context, json_response, project},
+            render::{begin_text, entity, entity_context, json_response, json_text_response, project},
         },
     },
     store::{ItemCursor, ItemRow, filter::DecisionProperty},
@@ -104,6 +105,12 @@ impl Collection for Decisions {
         };
         let instance = Arc::new(instance);
         Ok(listed.map(|row| (Arc::clone(&instance), row)))
+    }
+
+    fn write(&self, links: &Links, (instance, row): &Self::Row, out: &mut Vec<u8>) -> Result<bool, ApiError> {
+        let around = Surroundings::of(&links.edge.public_url, instance);
+        serde_json::to_writer(out, &around.item(row)).map_err(ApiError::internal)?;
+        Ok(true)
     }
 
     fn render(&self, links: &Links, row: &Self::Row, expand: &[Expand]) -> Result<Map<String, Value>, ApiError> {
@@ -290,6 +297,9 @@ pub(super) async fn find(
     }
 }
 
+/// Room for an item, so that it is not moved while it is written.
+const TEXT_OF_AN_ITEM: usize = 2_048;
+
 fn item_answer(
     links: &Links,
     parents: &[(&str, &str)],
@@ -297,6 +307,16 @@ fn item_answer(
     options: &QueryOptions<DecisionProperty>,
 ) -> Answer {
     let public_url = &links.edge.public_url;
+    if options.members().is_none() && options.expand.is_empty() {
+        let context = entity_context(public_url, parents, "decisions", None);
+        let mut text = begin_text(&context, TEXT_OF_AN_ITEM).map_err(ApiError::internal)?;
+        let begun = text.len();
+        let around = Surroundings::of(public_url, instance);
+        serde_json::to_writer(&mut text, &around.item(row)).map_err(ApiError::internal)?;
+        // The item's members go on where the context ends.
+        text[begun] = b',';
+        return Ok(json_text_response(StatusCode::OK, text, Some(entity_tags::of_item(row).to_string())));
+    }
     let mut item = view::item(public_url, instance, row);
     put_insights(links, &mut item, instance, row, &options.expand)?;
     let names = options.context_names();

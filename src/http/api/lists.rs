@@ -33,7 +33,10 @@ use crate::{
             collections::Allowed,
             options::{Expand, Parameters, QueryOptions},
             prefer::{PREFERENCE_APPLIED, max_page_size},
-            render::{collection, collection_context, function_context, json_response, project},
+            render::{
+                begin_text, collection, collection_context, function_context, json_response, json_text_response,
+                project,
+            },
             skip_token::{TokenBinding, next_link, open, seal},
         },
     },
@@ -66,6 +69,13 @@ pub(super) trait Collection: Send + Sync + 'static {
         request: &ListRequest<Self::Property, Self::Cursor>,
         expand: &[Expand],
     ) -> impl Future<Output = Result<Listed<Self::Row, Self::Cursor>, Refused>> + Send;
+
+    /// Writes a whole row as text behind `out`; `false`, and nothing written, where it can only be rendered.
+    ///
+    /// For the longest lists only: what it writes is what [`Collection::render`] renders.
+    fn write(&self, _: &Links, _: &Self::Row, _: &mut Vec<u8>) -> Result<bool, ApiError> {
+        Ok(false)
+    }
 
     /// A row with all its properties; `$select` is applied afterwards. Expanded collections are added with
     /// [`Links::put_expanded`].
@@ -102,12 +112,7 @@ pub(super) async fn list<C: Collection>(target: C, AnyCaller(call): AnyCaller, r
     .await?;
 
     let members = options.members();
-    let rows = listed.slice.rows.iter().map(|row| {
-        let row = target.render(&links, row, &options.expand)?;
-        Ok::<_, ApiError>(Value::Object(project(row, members.as_deref())))
-    });
-    let rows = rows.collect::<Result<Vec<_>, _>>()?;
-    let next = listed.slice.next.map(|cursor| links.next(path, &options.parameters, &cursor)).transpose()?;
+    let next = listed.slice.next.as_ref().map(|cursor| links.next(path, &options.parameters, cursor)).transpose()?;
     let names = options.context_names();
     let context = match target.context() {
         Context::Contained(parents, name) => {
@@ -116,12 +121,57 @@ pub(super) async fn list<C: Collection>(target: C, AnyCaller(call): AnyCaller, r
         }
         Context::Function(type_name) => function_context(&links.edge.public_url, type_name, names.as_deref()),
     };
-    let mut response = json_response(StatusCode::OK, &collection(context, rows, listed.count, next));
+    let whole = members.is_none() && options.expand.is_empty();
+    let mut response =
+        match whole.then(|| text(&target, &links, &context, &listed, next.as_deref())).transpose()?.flatten() {
+            Some(text) => json_text_response(StatusCode::OK, text, None),
+            None => {
+                let rows = listed.slice.rows.iter().map(|row| {
+                    let row = target.render(&links, row, &options.expand)?;
+                    Ok::<_, ApiError>(Value::Object(project(row, members.as_deref())))
+                });
+                let rows = rows.collect::<Result<Vec<_>, _>>()?;
+                json_response(StatusCode::OK, &collection(context, rows, listed.count, next))
+            }
+        };
     if let Some(size) = preferred {
         let applied = format!("odata.maxpagesize={size}");
         response.headers_mut().insert(PREFERENCE_APPLIED, applied.try_into().map_err(ApiError::internal)?);
     }
     Ok(response)
+}
+
+/// Room for a row, so that a page is not moved while it is written.
+const TEXT_OF_A_ROW: usize = 1_280;
+
+/// The collection as text; `None` where its rows can only be rendered.
+fn text<C: Collection>(
+    target: &C,
+    links: &Links,
+    context: &str,
+    listed: &Listed<C::Row, C::Cursor>,
+    next: Option<&str>,
+) -> Result<Option<Vec<u8>>, ApiError> {
+    let rows = &listed.slice.rows;
+    let mut text = begin_text(context, (rows.len() + 1) * TEXT_OF_A_ROW).map_err(ApiError::internal)?;
+    if let Some(count) = listed.count {
+        text.extend_from_slice(format!(",\"@odata.count\":{count}").as_bytes());
+    }
+    if let Some(next) = next {
+        text.extend_from_slice(b",\"@odata.nextLink\":");
+        serde_json::to_writer(&mut text, next).map_err(ApiError::internal)?;
+    }
+    text.extend_from_slice(b",\"value\":[");
+    for (position, row) in rows.iter().enumerate() {
+        if position > 0 {
+            text.push(b',');
+        }
+        if !target.write(links, row, &mut text)? {
+            return Ok(None);
+        }
+    }
+    text.extend_from_slice(b"]}");
+    Ok(Some(text))
 }
 
 /// Answers the number of rows that the filter leaves: digits and nothing else. CL-07

@@ -16,6 +16,7 @@ mod history_link;
 mod insights;
 mod instances;
 mod issuers;
+mod item_body;
 mod lists;
 mod mail;
 mod review_set;

@@ -2,21 +2,19 @@
 
 use serde_json::{Map, Value, json};
 
+use super::item_body::Surroundings;
 use crate::{
     app::{entity_tags, get_instance::InstanceView, get_stage::StageView},
     domain::{
-        apply::ApplyResult,
-        decision::Verdict,
-        definition::Identity,
         insight::{Insight, LastSignIn},
         instance::{Resource, ResourceKind, ReviewedInstance},
         reviewer_scope::ReviewerScope,
     },
     http::definitions::{
         scopes::render_scope,
-        view::{render_date_time, render_identity, render_instance_reviewer_scope, render_reviewer_scopes},
+        view::{render_date_time, render_instance_reviewer_scope, render_reviewer_scopes},
     },
-    store::{GrantedRole, ItemRow, Principal, PrincipalKind},
+    store::{GrantedRole, ItemRow},
 };
 
 /// A JSON object made with `json!`.
@@ -71,37 +69,20 @@ pub(super) fn stage(view: &StageView) -> Map<String, Value> {
     }))
 }
 
-/// `accessReviewInstanceDecisionItem`. Section 5.1 of the model. Nobody decided, nobody applied: LC-DEC-01
+/// `accessReviewInstanceDecisionItem`, member by member.
 pub(super) fn item(public_url: &str, instance: &ReviewedInstance, row: &ItemRow) -> Map<String, Value> {
-    let nobody = Identity::nobody();
-    let decision = row.decision.as_ref();
-    let applied = row.applied.as_ref();
-    let resource = &instance.resource;
-    let resource_path = match resource.kind {
+    object(json!(Surroundings::of(public_url, instance).item(row)))
+}
+
+/// Where the resource is found.
+pub(super) fn resource_link(public_url: &str, resource: &Resource) -> String {
+    let collection = match resource.kind {
         ResourceKind::Group => "groups",
         ResourceKind::ServicePrincipal => "servicePrincipals",
         ResourceKind::DirectoryRole => "roleManagement/directory/roleDefinitions",
         ResourceKind::AccessPackageAssignmentPolicy => "identityGovernance/entitlementManagement/assignmentPolicies",
     };
-    object(json!({
-        "@odata.etag": entity_tags::of_item(row).to_string(),
-        "id": instance.item_prefix.item_id(row.seq),
-        "accessReviewId": instance.id,
-        "decision": decision.map_or(Verdict::NotReviewed, |decision| decision.verdict).as_str(),
-        "justification": decision.map_or("", |decision| decision.justification.as_str()),
-        "reviewedBy": render_identity(decision.map_or(&nobody, |decision| &decision.decided_by)),
-        "reviewedDateTime": decision.map(|decision| render_date_time(decision.decided_at)),
-        "recommendation": row.recommendation.as_str(),
-        "applyResult": applied.map_or(ApplyResult::New, |applied| applied.result).as_str(),
-        "applyDescription": applied.and_then(|applied| applied.description.as_deref()),
-        "appliedBy": render_identity(applied.map_or(&nobody, |applied| &applied.by)),
-        "appliedDateTime": applied.map(|applied| render_date_time(applied.at)),
-        "principal": principal(&row.principal),
-        "principalLink": principal_link(public_url, &row.principal),
-        "resource": decision_resource(resource, row.app_role.as_ref()),
-        "resourceLink": format!("{public_url}/v1.0/{resource_path}/{}", resource.id),
-        "permission": null,
-    }))
+    format!("{public_url}/v1.0/{collection}/{}", resource.id)
 }
 
 /// The insights of an item, `governanceInsight` each. Section 5.5 of the model, LC-RCM-11
@@ -138,7 +119,7 @@ pub(super) fn insights(instance: &ReviewedInstance, row: &ItemRow) -> Vec<Map<St
 }
 
 /// Section 5.3 of the model, M-25. The declared type is the base type, so a derived one is named (CL-17).
-fn decision_resource(resource: &Resource, app_role: Option<&GrantedRole>) -> Value {
+pub(super) fn decision_resource(resource: &Resource, app_role: Option<&GrantedRole>) -> Value {
     let mut shown = json!({
         "id": resource.id,
         "displayName": resource.display_name,
@@ -162,36 +143,4 @@ fn decision_resource(resource: &Resource, app_role: Option<&GrantedRole>) -> Val
         }
     }
     shown
-}
-
-/// Section 5.2 of the model, M-24
-fn principal(principal: &Principal) -> Value {
-    match principal.kind {
-        PrincipalKind::User => json!({
-            "@odata.type": "#microsoft.graph.userIdentity",
-            "id": principal.id,
-            "displayName": principal.display_name,
-            "userPrincipalName": principal.detail,
-        }),
-        PrincipalKind::ServicePrincipal => json!({
-            "@odata.type": "#microsoft.graph.servicePrincipalIdentity",
-            "id": principal.id,
-            "displayName": principal.display_name,
-            "appId": Some(&principal.detail).filter(|id| !id.is_empty()),
-        }),
-        PrincipalKind::Group => json!({
-            "@odata.type": "#microsoft.graph.identity",
-            "id": principal.id,
-            "displayName": principal.display_name,
-        }),
-    }
-}
-
-fn principal_link(public_url: &str, principal: &Principal) -> String {
-    let collection = match principal.kind {
-        PrincipalKind::User => "users",
-        PrincipalKind::Group => "groups",
-        PrincipalKind::ServicePrincipal => "servicePrincipals",
-    };
-    format!("{public_url}/v1.0/{collection}/{}", principal.id)
 }

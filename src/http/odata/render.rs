@@ -23,6 +23,24 @@ pub fn json_response(status: StatusCode, value: &Value) -> HttpResponse {
     response.body(value.to_string())
 }
 
+/// The same with a body that is text already; `tag` is that of the one entity it shows.
+pub fn json_text_response(status: StatusCode, body: Vec<u8>, tag: Option<String>) -> HttpResponse {
+    let mut response = HttpResponse::build(status);
+    response.insert_header((CONTENT_TYPE, JSON_CONTENT_TYPE));
+    if let Some(tag) = tag {
+        response.insert_header((ETAG, tag));
+    }
+    response.body(body)
+}
+
+/// The beginning of an object as text: its context, with room for more. To be followed by members and `}`.
+pub fn begin_text(context: &str, capacity: usize) -> Result<Vec<u8>, serde_json::Error> {
+    let mut text = Vec::with_capacity(capacity);
+    text.extend_from_slice(b"{\"@odata.context\":");
+    serde_json::to_writer(&mut text, context)?;
+    Ok(text)
+}
+
 /// The answer without a tag: what is shown with the entity changes without it.
 pub fn untagged(mut response: HttpResponse) -> HttpResponse {
     response.headers_mut().remove(ETAG);
