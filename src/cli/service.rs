@@ -8,7 +8,7 @@ use attestry::{
     config::Config,
     domain::{limits::ReviewLimits, token_issuer::AddressPolicy, violation::Violation},
     mail::{Mailer, NoMailer, SmtpMailer},
-    store::{Lane, LaneSizes, pg::PgStore},
+    store::{LaneSizes, pg::PgStore},
 };
 use secrecy::ExposeSecret;
 use tokio::sync::Notify;

@@ -15,14 +15,8 @@ use tokio::sync::Notify;
 use crate::support::{Blocker, Tenant, eventually};
 
 fn services(store: &PgStore) -> Services {
-    Services {
-        store: Arc::new(store.clone()),
-        queue: Arc::new(store.clone()),
-        mailer: Arc::new(NoMailer),
-        work: Arc::new(Notify::new()),
-        limits: ReviewLimits::default(),
-        lane: Lane::Interactive,
-    }
+    let (queue, mailer) = (Arc::new(store.clone()), Arc::new(NoMailer));
+    Services::new(Arc::new(store.clone()), queue, mailer, Arc::new(Notify::new()), ReviewLimits::default())
 }
 
 async fn is_ready<F: Future>(mut future: std::pin::Pin<&mut F>) -> bool {

@@ -10,7 +10,7 @@ use attestry::{
     domain::status::Status,
     jobs::{Worker, WorkerSettings},
     mail::NoMailer,
-    store::{Job, Lane, LaneSizes, StoreError, pg::PgStore},
+    store::{Job, LaneSizes, StoreError, pg::PgStore},
 };
 use serde_json::Value;
 use tokio::sync::Notify;
