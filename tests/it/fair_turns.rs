@@ -12,7 +12,7 @@ use attestry::{
 use serde_json::json;
 use tokio::sync::Notify;
 
-use crate::support::{Blocker, Tenant, eventually};
+use crate::support::{Answer, Blocker, Tenant, eventually};
 
 fn services(store: &PgStore) -> Services {
     let (queue, mailer) = (Arc::new(store.clone()), Arc::new(NoMailer));
@@ -76,7 +76,9 @@ async fn a_tenant_whose_units_all_wait_for_a_lock_keeps_nobody_else_out() {
         .map(|number| {
             let (client, item) = (noisy.as_user("mia").at(&service.url()), item.clone());
             let body = json!({ "decision": "Approve", "justification": number.to_string() });
-            tokio::spawn(async move { client.patch(&item, &body).await })
+            // With an entity tag each is recorded alone.
+            let request = client.request(reqwest::Method::PATCH, &item).header("if-match", "*").json(&body);
+            tokio::spawn(async move { Answer::of(request.send().await.unwrap()).await })
         })
         .collect();
     // Three of the four connections; the fourth is kept for others.

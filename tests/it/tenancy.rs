@@ -208,6 +208,29 @@ async fn every_table_but_the_history_of_migrations_has_a_tenant() {
 }
 
 /// Section 3 of the design
+/// What `deploy/citus.sql` distributes is what there is: a table that a migration adds has to be added there, too.
+#[tokio::test]
+async fn the_statements_for_a_distributed_engine_name_every_table_once() {
+    let database = Database::shared().await;
+    let tables = texts(
+        &database,
+        "select c.relname from pg_class c
+          where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and c.relname <> 'refinery_schema_history'",
+    )
+    .await;
+
+    let statements = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/citus.sql")).unwrap();
+    let placed = |line: &str| {
+        let call = ["create_reference_table('", "citus_add_local_table_to_metadata('", "create_distributed_table('"];
+        let named = call.into_iter().find_map(|call| line.strip_prefix("select ")?.strip_prefix(call))?;
+        Some(named.split_once('\'')?.0.to_owned())
+    };
+    let mut named: Vec<_> = statements.lines().filter_map(placed).collect();
+    named.sort();
+
+    assert_eq!(named, tables);
+}
+
 #[tokio::test]
 async fn every_key_and_index_begins_with_the_tenant() {
     let database = Database::shared().await;
