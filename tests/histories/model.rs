@@ -38,7 +38,7 @@ pub enum Step {
     Done(Answer),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
     pub verdict: Verdict,
     pub by: Name,

@@ -54,16 +54,24 @@ pub async fn play(place: &mut Place, directory: &Directory, history: &[Command])
         reached: Reached::default(),
         script: Vec::new(),
     };
+    let mut outcome = Ok(());
     for (number, command) in history.iter().enumerate() {
         play.script.push(format!("{:>3}. {command}", number + 1));
         // A panic is a failure like any other, with its script.
         let played = AssertUnwindSafe(play.command(command)).catch_unwind().await;
-        if let Err(failure) = played.unwrap_or_else(|panic| Err(panic_text(&*panic))) {
-            let directory = play.directory_as_text(directory);
-            return Err(format!("{failure}\n\nThe history:\n{directory}\n{}\n", play.script.join("\n")));
+        outcome = played.unwrap_or_else(|panic| Err(panic_text(&*panic)));
+        if outcome.is_err() {
+            break;
         }
     }
-    Ok(play.reached)
+    play.world.leave().await;
+    match outcome {
+        Ok(()) => Ok(play.reached),
+        Err(failure) => {
+            let directory = play.directory_as_text(directory);
+            Err(format!("{failure}\n\nThe history:\n{directory}\n{}\n", play.script.join("\n")))
+        }
+    }
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {

@@ -56,6 +56,8 @@ use super::{
 
 /// Longer than any history waits for anything.
 const LEASE_SECONDS: i32 = 600;
+/// Two at once have one each, who looks has one, and what was cancelled is still being rolled back.
+const CONNECTIONS: u32 = 4;
 /// Jobs that a worker takes at a time.
 const HAND: i64 = 100;
 /// Longer than any connection needs to come back, shorter than anybody's patience.
@@ -83,8 +85,12 @@ pub struct Place {
 }
 
 impl Place {
+    /// A connection remembers every statement and how it is run: planning tiny tenants' queries again and again would be most of the
+    /// work.
     pub async fn new(url: &str) -> Self {
-        Self { store: PgStore::connect(url, 5).unwrap(), owner: PgConnection::connect(url).await.unwrap() }
+        let url = url.replace("options=", "options=-c%20plan_cache_mode%3Dforce_generic_plan%20");
+        let url = format!("{url}&statement-cache-capacity=1000");
+        Self { store: PgStore::connect(&url, CONNECTIONS).unwrap(), owner: PgConnection::connect(&url).await.unwrap() }
     }
 }
 
@@ -115,6 +121,12 @@ impl<'a> World<'a> {
             Self { place, tenant, services, postbox, known: Known::default(), hand: Vec::new(), last_event: 0 };
         world.execute(directory.statements(tenant)).await;
         world
+    }
+
+    /// Leaves nothing that is due behind: claims of other histories would look through it, each longer than the one before.
+    pub async fn leave(&mut self) {
+        let tenant = self.tenant;
+        self.execute(format!("delete from jobs where tenant_id = '{tenant}'")).await;
     }
 
     async fn execute(&mut self, sql: String) {
