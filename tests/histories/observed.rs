@@ -127,6 +127,8 @@ pub struct State {
     pub work: BTreeMap<Work, DateTime<Utc>>,
     /// In the order in which they left.
     pub delivered: Vec<MailKey>,
+    /// Items whose effective decision is not what LC-INV-05 says, in words.
+    pub not_newest: Vec<String>,
 }
 
 /// A look at the database. The same state is shared by looks between which nothing changed.
@@ -153,7 +155,7 @@ struct Last {
 }
 
 /// What [`SELECT`] answers, part by part.
-const PARTS: [&str; 16] = [
+const PARTS: [&str; 17] = [
     "definitions",
     "instances",
     "stages",
@@ -170,9 +172,11 @@ const PARTS: [&str; 16] = [
     "members",
     "owners",
     "events",
+    "not newest",
 ];
 
-/// Each part as a text, so that what is as it was before need not be read again.
+/// Each part as a text, so that what is as it was before need not be read again. The last part are the items that break LC-INV-05: their
+/// effective decision, which is that of the highest stage with one, is not the newest of all stages, or the system's if there is none.
 const SELECT: &str = r#"
 select array[
   -- definitions
@@ -248,7 +252,28 @@ select array[
   -- events
   array_to_json(array(select to_json(x) from (
       select event_id, activity, instance_id, stage_id, before ->> 'status' as before, after ->> 'status' as after
-        from events where tenant_id = $1 and event_id > $2 order by event_id) x))::text]
+        from events where tenant_id = $1 and event_id > $2 order by event_id) x))::text,
+  -- not newest
+  array_to_json(array(select to_json(x) from (
+      select i.instance_id, i.seq, shown.decision as shown, coalesce(newest.decision, system.decision) as newest
+        from decision_items i
+        left join lateral (
+             select d.decision
+               from decisions d
+              where d.tenant_id = $1 and d.instance_id = i.instance_id and d.seq = i.seq
+              order by d.ordinal desc
+              limit 1) as shown on true
+        left join lateral (
+             select d.decision
+               from decisions d
+              where d.tenant_id = $1 and d.instance_id = i.instance_id and d.seq = i.seq and d.ordinal > 0
+              order by d.decided_at desc, d.ordinal desc
+              limit 1) as newest on true
+        left join decisions as system
+          on system.tenant_id = $1 and system.instance_id = i.instance_id and system.seq = i.seq and system.ordinal = 0
+       where i.tenant_id = $1
+         and (shown.decision is distinct from coalesce(newest.decision, system.decision)
+              or newest.decision is not null and system.decision is not null)) x))::text]
 "#;
 
 /// Who reviews which item of these stages, as the service itself asks it.
@@ -416,7 +441,15 @@ impl State {
         for key in &delivered {
             facts::delivered(&mut facts, key);
         }
-        Self { facts, instances, directory, work, delivered }
+        let not_newest = rows(all, "not newest").map(|row| {
+            let at = known.instances[&id(row, "instance_id")];
+            format!(
+                "item {} of {at} is shown as {}, and the newest decision is {}",
+                row["seq"], row["shown"], row["newest"]
+            )
+        });
+        let not_newest = not_newest.collect();
+        Self { facts, instances, directory, work, delivered, not_newest }
     }
 
     fn instances(all: &Parts, known: &mut Known, facts: &mut Facts) -> Vec<SeenInstance> {
