@@ -11,6 +11,7 @@ use futures_util::FutureExt;
 use super::{
     command::{Act, Answer, Command, Work},
     company::{Change, Directory},
+    faults::Fault,
     invariants::{self, Statuses, Transition},
     model::{Model, Step},
     observed::{Observed, everybody},
@@ -20,6 +21,10 @@ use super::{
 
 /// Crashes of one job after which it is left to finish: from then on applying takes smaller steps, which the model does not know.
 const CRASHES_OF_A_JOB: i32 = 2;
+
+/// Whether the commit that records what became of a mail may fail: until a mail is never given back once it was handed over, that
+/// sends it twice (LC-NOTE-08).
+const MAIL_RECORDS_FAIL: bool = false;
 
 /// A failure, and the script that leads to it.
 pub type Outcome = Result<Reached, String>;
@@ -114,6 +119,15 @@ impl Play<'_> {
                     _ => self.crashing(prepared, *polls, *at_once).await,
                 }
             }
+            Command::Fault { deed, fault } => {
+                let Some(prepared) = self.prepare(deed).await else { return Ok(()) };
+                let is_mail = matches!(prepared.0, Act::Work { work: Work::Mail(_), .. });
+                match &prepared.1 {
+                    _ if is_mail && !MAIL_RECORDS_FAIL => self.plainly(prepared).await,
+                    Some(job) if job.attempt > CRASHES_OF_A_JOB => self.plainly(prepared).await,
+                    _ => self.failing(prepared, *fault).await,
+                }
+            }
             Command::Race { first, second, lead } => {
                 let first = self.prepare(first).await;
                 let second = self.prepare(second).await;
@@ -139,6 +153,11 @@ impl Play<'_> {
             }
             Command::Live(span) => self.live(self.target(*span)).await,
             Command::Change(change) => self.change(*change).await,
+            Command::Server(server) => {
+                self.world.server_is(*server);
+                self.model.server = *server;
+                Ok(())
+            }
             Command::Spare(which) => match self.blocked(*which) {
                 Some(of) => {
                     self.note(format!("it is {of}"));
@@ -168,6 +187,11 @@ impl Play<'_> {
 
     async fn plainly(&mut self, prepared: Prepared) -> Result<(), String> {
         let told = self.perform(&prepared).await;
+        self.as_told(prepared, told).await
+    }
+
+    /// The act answered, and did what the rules say.
+    async fn as_told(&mut self, prepared: Prepared, told: Told) -> Result<(), String> {
         let expected = self.model.act(&prepared.0);
         self.note(format!("{} -> {told}", prepared.0));
         let answer = told.answer;
@@ -211,6 +235,30 @@ impl Play<'_> {
         }
         if ended.is_none() {
             self.reached.what.insert("crashed");
+        }
+        self.compare_with_one_of(possible, &[act]).await
+    }
+
+    /// A commit that fails ends the act after one of its transactions, and the process goes on: a job is given back. LC-CONC-06
+    async fn failing(&mut self, prepared: Prepared, fault: Fault) -> Result<(), String> {
+        self.world.plan(fault);
+        let told = self.perform(&prepared).await;
+        let failed = self.world.end_of_faults();
+        self.world.settle().await?;
+        if !failed || told.answer != Answer::Failure {
+            return self.as_told(prepared, told).await;
+        }
+        let act = prepared.0;
+        self.note(format!("{act} -> {told}"));
+        self.reached.what.insert("commit failed");
+        let mut possible = vec![self.model.clone()];
+        loop {
+            let mut next = possible.last().unwrap().clone();
+            let step = next.step(&act, possible.len() - 1);
+            possible.push(next);
+            if step != Step::More {
+                break;
+            }
         }
         self.compare_with_one_of(possible, &[act]).await
     }
@@ -344,6 +392,7 @@ impl Play<'_> {
             (_, Answer::Conflict) => "conflict",
             (_, Answer::TooOften) => "too often",
             (_, Answer::LeaseLost) => "lease lost",
+            (_, Answer::Again) => "mail again",
             (_, Answer::Failure) => "failure",
             (Act::Create { .. }, Answer::Done) => "created",
             (Act::Decide { .. }, Answer::Done) => "decided",

@@ -2,11 +2,13 @@
 
 use std::{
     future::Future,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use async_trait::async_trait;
 use attestry::{
     app::{
         BulkPath, Call, Refused, Services, StagePath,
@@ -38,7 +40,6 @@ use attestry::{
         stage_update::StageUpdateRequest,
     },
     http::definitions::{body::parse_create, update::replace},
-    mail::{Mail, MailError, Mailer},
     store::{ClaimedJob, StoreError, pg::PgStore},
 };
 use chrono::{DateTime, Utc};
@@ -50,7 +51,9 @@ use uuid::Uuid;
 use super::{
     command::{Act, Answer, At, By, ListChange},
     company::{CARLA, Change, Directory, FINANCE, Name, SYNC},
+    faults::{Fault, Faults, FaultyStore},
     observed::{Known, Observed},
+    postbox::{Postbox, Server},
     review::Reviewer,
 };
 
@@ -58,25 +61,12 @@ use super::{
 const LEASE_SECONDS: i32 = 600;
 /// Two at once have one each, who looks has one, and what was cancelled is still being rolled back.
 const CONNECTIONS: u32 = 4;
+/// How long a mail rests that the server did not take, in seconds.
+const MAIL_REST: i32 = 30;
 /// Jobs that a worker takes at a time.
 const HAND: i64 = 100;
 /// Longer than any connection needs to come back, shorter than anybody's patience.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Remembers the mails that left.
-#[derive(Clone, Default)]
-struct Postbox(Arc<Mutex<Vec<Mail>>>);
-
-#[async_trait]
-impl Mailer for Postbox {
-    async fn send(&self, mail: &Mail) -> Result<(), MailError> {
-        // A mail server takes its time: here a worker can die with the mail gone and its job open.
-        tokio::task::yield_now().await;
-        self.0.lock().unwrap().push(mail.clone());
-        tokio::task::yield_now().await;
-        Ok(())
-    }
-}
 
 /// What all histories of a thread share: connections.
 pub struct Place {
@@ -100,6 +90,9 @@ pub struct World<'a> {
     pub tenant: TenantId,
     services: Services,
     postbox: Postbox,
+    faults: Faults,
+    /// Whether a mail may rest until it is tried again.
+    rests: Arc<AtomicBool>,
     pub known: Known,
     /// Jobs a worker holds and has not begun.
     hand: Vec<ClaimedJob>,
@@ -109,16 +102,25 @@ pub struct World<'a> {
 impl<'a> World<'a> {
     pub async fn new(place: &'a mut Place, directory: &Directory) -> Self {
         let tenant = ids::tenant();
-        let postbox = Postbox::default();
+        let (postbox, faults) = (Postbox::default(), Faults::default());
         let services = Services {
-            store: Arc::new(place.store.clone()),
+            store: Arc::new(FaultyStore { store: place.store.clone(), faults: faults.clone() }),
             queue: Arc::new(place.store.clone()),
             mailer: Arc::new(postbox.clone()),
             work: Arc::new(Notify::new()),
             limits: ReviewLimits::default(),
         };
-        let mut world =
-            Self { place, tenant, services, postbox, known: Known::default(), hand: Vec::new(), last_event: 0 };
+        let mut world = Self {
+            place,
+            tenant,
+            services,
+            postbox,
+            faults,
+            rests: Arc::default(),
+            known: Known::default(),
+            hand: Vec::new(),
+            last_event: 0,
+        };
         world.execute(directory.statements(tenant)).await;
         world
     }
@@ -137,16 +139,35 @@ impl<'a> World<'a> {
         self.execute(change.statement(self.tenant)).await;
     }
 
-    /// Sets the tenant's clock as the service does.
+    pub fn server_is(&self, server: Server) {
+        self.postbox.is(server);
+    }
+
+    /// Has one of the commits to come fail.
+    pub fn plan(&self, fault: Fault) {
+        self.faults.plan(fault);
+    }
+
+    /// No commit fails any more; whether one did.
+    pub fn end_of_faults(&self) -> bool {
+        self.faults.end()
+    }
+
+    /// Sets the tenant's clock as the service does. What rests by the clock of the database, which stands still, has rested enough.
     pub async fn set_clock(&mut self, to: DateTime<Utc>) {
         let mut uow = self.services.store.begin(self.tenant).await.unwrap();
         let now = uow.tenants().advance_clock_to(to).await.unwrap();
         uow.commit().await.unwrap();
         assert_eq!(now, to, "the clock stands where it was put");
+        if self.rests.swap(false, Ordering::Relaxed) {
+            let sql =
+                "update jobs set run_at = now() where last_error is not null and finished_at is null and tenant_id =";
+            self.execute(format!("{sql} '{}'", self.tenant)).await;
+        }
     }
 
     pub async fn observe(&mut self) -> Observed {
-        let mails: Vec<_> = self.postbox.0.lock().unwrap().iter().map(|mail| mail.message_id.clone()).collect();
+        let mails = self.postbox.left();
         let seen = Observed::read(&mut self.place.owner, self.tenant, &mut self.known, &mails, self.last_event).await;
         self.last_event = seen.events.last().map_or(self.last_event, |event| event.id);
         seen
@@ -361,14 +382,22 @@ impl<'a> World<'a> {
         async move { told(work.await) }
     }
 
-    /// A job as a worker runs it.
+    /// A job as a worker runs it, and gives it back when it failed. A mail rests until time passes; anything else is due again.
     pub fn run(&self, job: ClaimedJob) -> impl Future<Output = Told> + use<> {
-        let services = self.services.clone();
+        let (services, rests) = (self.services.clone(), Arc::clone(&self.rests));
         async move {
             match run_job(&services, &job, "https://reviews.example").await {
                 Ok(Ran::Finished) => told(Ok(())),
-                Ok(Ran::MailAgain(error)) => Told { answer: Answer::Failure, text: error.to_string() },
-                Err(refused) => told(Err(refused)),
+                Ok(Ran::MailAgain(error)) => {
+                    rests.store(true, Ordering::Relaxed);
+                    services.queue.release(&job, MAIL_REST, &error.to_string()).await.unwrap();
+                    Told { answer: Answer::Again, text: format!(" ({error})") }
+                }
+                Err(refused @ Refused::Store(StoreError::LeaseLost)) => told(Err(refused)),
+                Err(refused) => {
+                    services.queue.release(&job, 0, &refused.to_string()).await.unwrap();
+                    told(Err(refused))
+                }
             }
         }
     }
