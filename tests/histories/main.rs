@@ -42,7 +42,7 @@ use proptest::{
     strategy::{Strategy, ValueTree},
     test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner},
 };
-use world::Place;
+use world::{Place, Sabotage};
 
 /// When every history begins, and where the clock of the database stands for good.
 const BEGINNING: &str = "2025-01-06T09:00:00.123456Z";
@@ -61,6 +61,12 @@ const THREADS: usize = 2;
 const SHRINKS: u32 = 2_000;
 const SHRINK_TIME: u32 = 60_000;
 
+/// A rule that is broken on purpose is found within so many histories, and so many commands are left of the one that finds it, after so
+/// many tries at making it smaller.
+const MOST_UNTIL_FOUND: u64 = 200;
+const FEW_COMMANDS: usize = 8;
+const FEW_SHRINKS: u32 = 400;
+
 type History = (Vec<Command>, Directory);
 
 fn any() -> impl Strategy<Value = History> {
@@ -68,11 +74,11 @@ fn any() -> impl Strategy<Value = History> {
 }
 
 /// The source of one history.
-fn runner(seed: u64) -> TestRunner {
+fn runner(seed: u64, shrinks: u32) -> TestRunner {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let config = Config {
-        max_shrink_iters: SHRINKS,
+        max_shrink_iters: shrinks,
         max_shrink_time: SHRINK_TIME,
         failure_persistence: None,
         ..Config::default()
@@ -100,11 +106,12 @@ struct Found {
 /// Plays one history; a failing one is made smaller. `Err` is what to print.
 fn try_one(
     seed: u64,
+    shrinks: u32,
     runtime: &tokio::runtime::Runtime,
     place: &mut Place,
     found: &Mutex<Found>,
 ) -> Result<(), String> {
-    let mut runner = runner(seed);
+    let mut runner = runner(seed, shrinks);
     let tree = any().new_tree(&mut runner).unwrap();
     let size = tree.current().0.len();
     let place = Mutex::new(place);
@@ -200,7 +207,7 @@ fn whatever_happens_the_application_does_what_the_rules_say() {
                 loop {
                     let seed = seeds.get(next.fetch_add(1, Ordering::Relaxed));
                     let Some(seed) = seed.filter(|_| !stop.load(Ordering::Relaxed)) else { return };
-                    if let Err(failure) = try_one(*seed, &runtime, &mut place, &found) {
+                    if let Err(failure) = try_one(*seed, SHRINKS, &runtime, &mut place, &found) {
                         stop.store(true, Ordering::Relaxed);
                         found.lock().unwrap().failure.get_or_insert(failure);
                     }
@@ -217,4 +224,27 @@ fn whatever_happens_the_application_does_what_the_rules_say() {
     let missed: Vec<_> = REACHED.iter().filter(|what| !found.what.contains(**what)).collect();
     let enough = usize::try_from(HISTORIES).unwrap();
     assert!(played < enough || missed.is_empty(), "no history came to {missed:?}, but to {:?}", found.what);
+}
+
+/// Rules that are broken on purpose are found, and told as a short script.
+#[test]
+fn a_broken_rule_is_found_and_told_in_few_lines() {
+    let runtime = runtime();
+    let url = runtime.block_on(async { Database::with_a_standing_clock(BEGINNING).await.url });
+    for (sabotage, word) in [(Sabotage::FallbackLost, " updates r"), (Sabotage::AnswerAfterTheEnd, " answers ")] {
+        let mut place = runtime.block_on(Place::sabotaged(&url, sabotage));
+        let found = Mutex::new(Found::default());
+        let seeds = USUAL_SEED..USUAL_SEED + MOST_UNTIL_FOUND;
+        let failure = seeds.filter_map(|seed| try_one(seed, FEW_SHRINKS, &runtime, &mut place, &found).err()).next();
+        let failure = failure.unwrap_or_else(|| panic!("{sabotage:?} is not found"));
+        println!("{failure}");
+        let (_, script) = failure.split_once("The history:\n").expect("the script is printed");
+        let numbered =
+            |line: &&str| line.trim_start().split_once(". ").is_some_and(|(number, _)| number.parse::<u8>().is_ok());
+        let commands = script.lines().filter(numbered).count();
+        assert!((1..=FEW_COMMANDS).contains(&commands), "{commands} commands are left:\n{failure}");
+        let last = script.lines().rfind(|line| line.contains(" -> ")).expect("acts are told with their answers");
+        assert!(last.contains(word), "the last act is the one that broke the rule: {last}");
+        assert!(failure.contains("Play it again: ATTESTRY_HISTORY_SEED="), "{failure}");
+    }
 }

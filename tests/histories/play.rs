@@ -187,6 +187,7 @@ impl Play<'_> {
 
     async fn plainly(&mut self, prepared: Prepared) -> Result<(), String> {
         let told = self.perform(&prepared).await;
+        let told = self.world.sabotaged(&prepared.0, told).await;
         self.as_told(prepared, told).await
     }
 

@@ -68,10 +68,20 @@ const HAND: i64 = 100;
 /// Longer than any connection needs to come back, shorter than anybody's patience.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// A rule that is broken on purpose, to see that it is found.
+#[derive(Clone, Copy, Debug)]
+pub enum Sabotage {
+    /// Who updates reviewers loses a fallback reviewer. LC-INV-03
+    FallbackLost,
+    /// An answer after the end is accepted. LC-CONC-02
+    AnswerAfterTheEnd,
+}
+
 /// What all histories of a thread share: connections.
 pub struct Place {
     store: PgStore,
     owner: PgConnection,
+    sabotage: Option<Sabotage>,
 }
 
 impl Place {
@@ -80,7 +90,16 @@ impl Place {
     pub async fn new(url: &str) -> Self {
         let url = url.replace("options=", "options=-c%20plan_cache_mode%3Dforce_generic_plan%20");
         let url = format!("{url}&statement-cache-capacity=1000");
-        Self { store: PgStore::connect(&url, CONNECTIONS).unwrap(), owner: PgConnection::connect(&url).await.unwrap() }
+        Self {
+            store: PgStore::connect(&url, CONNECTIONS).unwrap(),
+            owner: PgConnection::connect(&url).await.unwrap(),
+            sabotage: None,
+        }
+    }
+
+    /// A place where this rule is broken.
+    pub async fn sabotaged(url: &str, sabotage: Sabotage) -> Self {
+        Self { sabotage: Some(sabotage), ..Self::new(url).await }
     }
 }
 
@@ -151,6 +170,54 @@ impl<'a> World<'a> {
     /// No commit fails any more; whether one did.
     pub fn end_of_faults(&self) -> bool {
         self.faults.end()
+    }
+
+    /// Breaks the rule that is to be broken, if this act is the occasion, and tells what came of the act.
+    pub async fn sabotaged(&mut self, act: &Act, told: Told) -> Told {
+        let tenant = self.tenant;
+        match (self.place.sabotage, act, &told.answer) {
+            (
+                Some(Sabotage::FallbackLost),
+                Act::UpdateStage { at, .. } | Act::UpdateInstance { at, .. },
+                Answer::Done,
+            ) => {
+                let stage = if let Act::UpdateStage { stage, .. } = act { *stage } else { 1 };
+                let stage = self.stage(*at, stage);
+                self.execute(format!(
+                    "delete from reviewer_scopes
+                      where ctid = any(array(
+                            select r.ctid
+                              from stages s
+                              join reviewer_scopes r
+                                on r.tenant_id = s.tenant_id
+                               and r.reviewer_list_id = s.reviewer_list_id
+                               and r.role = 'fallback'
+                             where s.tenant_id = '{tenant}'
+                               and s.stage_id = '{stage}'
+                             order by r.ordinal
+                             limit 1))"
+                ))
+                .await;
+                told
+            }
+            (Some(Sabotage::AnswerAfterTheEnd), Act::Decide { at, item, verdict, .. }, Answer::WrongState)
+                if *verdict != Verdict::NotReviewed =>
+            {
+                let instance = self.instance(*at);
+                let (item, verdict) = (item.id(), verdict.as_str());
+                self.execute(format!(
+                    "insert into decisions (tenant_id, instance_id, ordinal, seq, decision, justification, decided_by_id,
+                                            decided_by_name, decided_by_user_principal_name, decided_at, moves_on)
+                     select tenant_id, instance_id, 1, seq, '{verdict}', '', principal_id, '', '', now(), true
+                       from decision_items
+                      where tenant_id = '{tenant}' and instance_id = '{instance}' and principal_id = '{item}'
+                         on conflict do nothing"
+                ))
+                .await;
+                Told { answer: Answer::Done, text: String::new() }
+            }
+            _ => told,
+        }
     }
 
     /// Sets the tenant's clock as the service does. What rests by the clock of the database, which stands still, has rested enough.
