@@ -67,10 +67,7 @@ pub async fn record_decision(
     let seq = ItemPrefix::seq_in(path.item).ok_or(Refused::NotFound)?;
     match record_together(services, call, path, seq, &answer).await {
         Settled::Recorded => return Ok(()),
-        Settled::Busy => return Err(StoreError::Busy("others hold the stage".into()).into()),
-        Settled::Unknown => {
-            return Err(StoreError::Unknown("the commit of several decisions was not answered".into()).into());
-        }
+        Settled::Failed(failure) => return Err(StoreError::from(failure).into()),
         Settled::Alone => {}
     }
     let mut uow = services.begin(call.tenant()).await?;

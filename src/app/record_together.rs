@@ -14,7 +14,7 @@ use super::{
     access::{authorize, kind_of_instance},
     bulk_decisions::addressed,
     record_decision::{DecisionPath, event_of},
-    together::{Round, Rounds},
+    together::{Round, Rounds, SharedFailure},
 };
 use crate::{
     domain::{
@@ -44,10 +44,8 @@ pub(super) enum Settled {
     Recorded,
     /// Nothing of it was written; to be looked at alone.
     Alone,
-    /// Somebody held a lock too long; nothing was written.
-    Busy,
-    /// The commit was sent and its answer never came.
-    Unknown,
+    /// Nothing of it was written, or nobody knows.
+    Failed(SharedFailure),
 }
 
 /// One transaction for all of them.
@@ -60,14 +58,17 @@ impl Round for DecisionRound {
     type Answer = Settled;
 
     async fn answer(&self, key: &Self::Key, questions: Vec<AskedDecision>) -> Vec<Settled> {
-        let all = |settled: fn() -> Settled| questions.iter().map(|_| settled()).collect();
         match record(&*self.0, *key, &questions).await {
             Ok(recorded) => {
                 recorded.into_iter().map(|recorded| if recorded { Settled::Recorded } else { Settled::Alone }).collect()
             }
-            Err(Refused::Store(StoreError::Unknown(_))) => all(|| Settled::Unknown),
-            Err(Refused::Store(StoreError::Busy(_))) => all(|| Settled::Busy),
-            Err(_) => all(|| Settled::Alone),
+            Err(error) => {
+                let failure = match &error {
+                    Refused::Store(error) => SharedFailure::of(error),
+                    _ => None,
+                };
+                questions.iter().map(|_| failure.map_or(Settled::Alone, Settled::Failed)).collect()
+            }
         }
     }
 }
@@ -193,7 +194,7 @@ pub(super) async fn record_together(
     }
     let asked = AskedDecision { call: call.clone(), path, seq, answer: answer.clone() };
     let key = (call.tenant(), path.definition, path.instance);
-    services.decisions.ask(&services.home, key, asked).await.unwrap_or(Settled::Unknown)
+    services.decisions.ask(&services.home, key, asked).await.unwrap_or(Settled::Failed(SharedFailure::Unknown))
 }
 
 #[cfg(test)]

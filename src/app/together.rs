@@ -13,6 +13,8 @@ use std::{
 use async_trait::async_trait;
 use tokio::{runtime::Handle, sync::oneshot};
 
+use crate::store::StoreError;
+
 /// What is done with the requests of one round.
 #[async_trait]
 pub trait Round: Send + Sync + 'static {
@@ -23,6 +25,42 @@ pub trait Round: Send + Sync + 'static {
 
     /// Answers every question, in their order, which is that of their coming.
     async fn answer(&self, key: &Self::Key, questions: Vec<Self::Question>) -> Vec<Self::Answer>;
+}
+
+/// What keeps a round from ending, told to each of those in it as if it had been alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SharedFailure {
+    /// Somebody held a lock too long, or too many wait; nothing was written.
+    Busy,
+    /// The database cannot be reached; nothing was written.
+    Unavailable,
+    /// The commit was sent and its answer never came.
+    Unknown,
+}
+
+impl SharedFailure {
+    /// The failure of all, unless looking at each alone may help.
+    pub const fn of(error: &StoreError) -> Option<Self> {
+        match error {
+            StoreError::Busy(_) => Some(Self::Busy),
+            StoreError::Unavailable(_) => Some(Self::Unavailable),
+            StoreError::Unknown(_) => Some(Self::Unknown),
+            StoreError::Refused { .. } | StoreError::Corrupt { .. } | StoreError::LeaseLost | StoreError::Other(_) => {
+                None
+            }
+        }
+    }
+}
+
+impl From<SharedFailure> for StoreError {
+    fn from(failure: SharedFailure) -> Self {
+        let cause = "in a transaction shared with others".into();
+        match failure {
+            SharedFailure::Busy => Self::Busy(cause),
+            SharedFailure::Unavailable => Self::Unavailable(cause),
+            SharedFailure::Unknown => Self::Unknown(cause),
+        }
+    }
 }
 
 /// How rounds are held.

@@ -27,10 +27,7 @@ pub async fn update_stage(
 ) -> Result<StageView, Refused> {
     match update_together(services, call, path, request).await {
         Settled::Judged(answer) => return *answer,
-        Settled::Busy => return Err(StoreError::Busy("somebody holds the stage".into()).into()),
-        Settled::Unknown => {
-            return Err(StoreError::Unknown("the commit of several updates was not answered".into()).into());
-        }
+        Settled::Failed(failure) => return Err(StoreError::from(failure).into()),
         Settled::Alone => {}
     }
     // Few updates leave a warning. Only these lock the instance, and an instance is locked before its stages.

@@ -15,7 +15,7 @@ use super::{
     entity_tags,
     get_stage::StageView,
     reviewer_rules::sizes,
-    together::{Round, Rounds},
+    together::{Round, Rounds, SharedFailure},
 };
 use crate::{
     domain::{
@@ -25,7 +25,7 @@ use crate::{
         limits::ReviewLimits,
         stage_update::{StageUpdatePlan, StageUpdateRequest},
     },
-    store::{Actor, Lane, Store, StoreError, UnitOfWork},
+    store::{Actor, Lane, Store, UnitOfWork},
 };
 
 /// Two would only wait for each other's lock.
@@ -43,10 +43,8 @@ pub(super) enum Settled {
     Judged(Box<Result<StageView, Refused>>),
     /// Nothing of it was written; to be looked at alone.
     Alone,
-    /// Somebody held a lock too long; nothing was written.
-    Busy,
-    /// The commit was sent and its answer never came.
-    Unknown,
+    /// Nothing of it was written, or nobody knows.
+    Failed(SharedFailure),
 }
 
 /// One transaction for all of them.
@@ -67,12 +65,11 @@ impl Round for UpdateRound {
         match self.update(*tenant, *path, &questions).await {
             Ok(answers) => answers.into_iter().map(|answer| Settled::Judged(Box::new(answer))).collect(),
             Err(error) => {
-                let settled = || match error {
-                    Refused::Store(StoreError::Unknown(_)) => Settled::Unknown,
-                    Refused::Store(StoreError::Busy(_)) => Settled::Busy,
-                    _ => Settled::Alone,
+                let failure = match &error {
+                    Refused::Store(error) => SharedFailure::of(error),
+                    _ => None,
                 };
-                questions.iter().map(|_| settled()).collect()
+                questions.iter().map(|_| failure.map_or(Settled::Alone, Settled::Failed)).collect()
             }
         }
     }
@@ -189,5 +186,5 @@ pub(super) async fn update_together(
 ) -> Settled {
     let asked = AskedUpdate { call: call.clone(), request: request.clone() };
     let answer = services.stage_updates.ask(&services.home, (call.tenant(), path), asked).await;
-    answer.unwrap_or(Settled::Unknown)
+    answer.unwrap_or(Settled::Failed(SharedFailure::Unknown))
 }
