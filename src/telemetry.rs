@@ -26,6 +26,7 @@ const ISSUER_KEYS_AGE: &str = "attestry_issuer_keys_age_seconds";
 const CONNECTIONS_OPEN: &str = "attestry_database_connections_open";
 const CONNECTIONS_IN_USE: &str = "attestry_database_connections_in_use";
 const UNITS_WAITING: &str = "attestry_database_units_waiting";
+const REQUESTS_WAITING: &str = "attestry_requests_waiting_together";
 
 /// Why logs or metrics could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +85,7 @@ pub fn measure() -> Result<PrometheusHandle, TelemetryError> {
     describe_gauge!(CONNECTIONS_OPEN, "Open database connections, by lane.");
     describe_gauge!(CONNECTIONS_IN_USE, "Database connections in use, by lane.");
     describe_gauge!(UNITS_WAITING, "Units of work that wait for a database connection, by lane.");
+    describe_gauge!(REQUESTS_WAITING, "Requests that wait to be answered together with others.");
     Ok(handle)
 }
 
@@ -153,6 +155,11 @@ pub fn issuer_keys_fetched(succeeded: bool) {
 /// Records the age of the oldest keys of a token issuer in use; zero when there are none.
 pub fn issuer_keys_age(oldest: Option<Duration>) {
     gauge!(ISSUER_KEYS_AGE).set(oldest.unwrap_or_default().as_secs_f64());
+}
+
+/// Records how many requests wait to be answered together with others.
+pub fn requests_waiting(count: usize) {
+    gauge!(REQUESTS_WAITING).set(u32::try_from(count).unwrap_or(u32::MAX));
 }
 
 /// Records the database connections of a lane, and how many units of work wait for one.

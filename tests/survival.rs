@@ -479,16 +479,24 @@ async fn a_service_told_to_stop_answers_what_it_accepted() {
         let admin = admin.clone();
         async move { admin.call(Method::PATCH, &stage, Some(&update)).await }
     });
-    for item in &items {
+    blocker.wait_until_blocked(1).await;
+    for (item, before) in items.iter().zip(1..) {
         let (reviewer, path) = (service.caller(&place.reviewer), format!("{instance}/decisions/{item}"));
         calls.spawn(async move {
             let body = json!({ "decision": "Deny", "justification": "last words" });
             reviewer.call(Method::PATCH, &path, Some(&body)).await
         });
+        // The update and two decisions wait for the lock, the other decisions for these to be through.
+        blocker.wait_until_blocked((before + 1).min(3)).await;
     }
-    blocker.wait_until_blocked(i64::try_from(items.len()).unwrap() + 1).await;
-    service.terminate();
     let http = http();
+    let metrics = format!("{}/metrics", service.base_url);
+    let waiting = format!("attestry_requests_waiting_together {}", items.len() - 2);
+    eventually("the rest waits in the service", async || {
+        http.get(&metrics).send().await.unwrap().text().await.unwrap().contains(&waiting)
+    })
+    .await;
+    service.terminate();
     let ready = format!("{}/readyz", service.base_url);
     eventually("nothing more is accepted", async || {
         !http.get(&ready).send().await.is_ok_and(|answer| answer.status() == StatusCode::OK)

@@ -121,7 +121,7 @@ impl Services {
     ) -> Self {
         let items = Together::new(ItemRound(Arc::clone(&store)), read_items::ROUNDS);
         let decisions = Together::new(DecisionRound(Arc::clone(&store)), record_together::ROUNDS);
-        let updates = UpdateRound { store: Arc::clone(&store), limits, work: Arc::clone(&work) };
+        let updates = UpdateRound { store: Arc::clone(&store), work: Arc::clone(&work) };
         let stage_updates = Together::new(updates, update_together::ROUNDS);
         Self {
             store,

@@ -35,6 +35,8 @@ pub(super) const ROUNDS: Rounds = Rounds { at_once: 1, most: 128 };
 pub(super) struct AskedUpdate {
     call: Call,
     request: StageUpdateRequest,
+    /// The same for all of a process.
+    limits: ReviewLimits,
 }
 
 /// What became of a request.
@@ -50,7 +52,6 @@ pub(super) enum Settled {
 /// One transaction for all of them.
 pub(super) struct UpdateRound {
     pub store: Arc<dyn Store>,
-    pub limits: ReviewLimits,
     /// Tells the workers that mail may be due.
     pub work: Arc<tokio::sync::Notify>,
 }
@@ -83,6 +84,7 @@ impl UpdateRound {
         path: StagePath,
         questions: &[AskedUpdate],
     ) -> Result<Vec<Result<StageView, Refused>>, Refused> {
+        let Some(limits) = questions.first().map(|question| question.limits) else { return Ok(Vec::new()) };
         let mut uow = self.store.begin(tenant, Lane::Interactive).await?;
         let list = ReviewerListId::of_stage(path.stage);
         let Some((access, allowed)) = let_in(&mut *uow, path, questions).await? else {
@@ -127,14 +129,14 @@ impl UpdateRound {
 
         uow.reviewer_lists().replace(list, &lists).await?;
         let resource = Some(instance.resource.id);
-        if !sizes(&mut *uow, resource, &[(String::new(), &lists, list)], &self.limits).await?.is_empty() {
+        if !sizes(&mut *uow, resource, &[(String::new(), &lists, list)], &limits).await?.is_empty() {
             return Err(together_too_much());
         }
         uow.definition_updates().keep_lists(instance.id, entry.stage.ordinal).await?;
         uow.stages().count_changes(&entry.stage).await?;
         if resolve_now {
             // Each hears for himself of what is too large, and a warning takes the instance's lock.
-            if resolve_anew(&mut *uow, &instance, &entry, &self.limits).await? > 0 {
+            if resolve_anew(&mut *uow, &instance, &entry, &limits).await? > 0 {
                 return Err(together_too_much());
             }
         }
@@ -184,7 +186,7 @@ pub(super) async fn update_together(
     path: StagePath,
     request: &StageUpdateRequest,
 ) -> Settled {
-    let asked = AskedUpdate { call: call.clone(), request: request.clone() };
+    let asked = AskedUpdate { call: call.clone(), request: request.clone(), limits: services.limits };
     let answer = services.stage_updates.ask(&services.home, (call.tenant(), path), asked).await;
     answer.unwrap_or(Settled::Failed(SharedFailure::Unknown))
 }

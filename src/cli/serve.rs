@@ -77,6 +77,7 @@ pub async fn serve(
         let (store, edge) = (store.clone(), edge.clone());
         move || {
             observe(&store);
+            telemetry::requests_waiting(edge.services.waiting_requests());
             telemetry::issuer_keys_age(edge.tokens.oldest_keys());
             metrics.render()
         }

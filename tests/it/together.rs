@@ -119,12 +119,12 @@ async fn decisions_that_wait_are_recorded_in_order_and_each_has_its_answer() {
         .running()
         .await;
     let item = async |name: &str| format!("{}/decisions/{}", review.instance_path(), review.item_id(name).await);
-    let (ana, ben, cleo) = (item("ana").await, item("ben").await, item("cleo").await);
+    let (ana, ben, cleo, dan) = (item("ana").await, item("ben").await, item("cleo").await, item("dan").await);
     let (mia, noor) = (t.as_user("mia"), t.as_user("noor"));
     let body = |decision: &str, why: &str| json!({ "decision": decision, "justification": why });
     // Two transactions may be under way; these two hold both places.
     let mut blocker = hold_stage(&t, &review).await;
-    let first = patch(&mia, &ana, body("Approve", "first"));
+    let first = patch(&mia, &dan, body("Approve", "first"));
     blocker.wait_until_blocked(1).await;
     let second = patch(&mia, &ben, body("Approve", "second"));
     blocker.wait_until_blocked(2).await;
@@ -133,6 +133,7 @@ async fn decisions_that_wait_are_recorded_in_order_and_each_has_its_answer() {
         &t,
         0,
         vec![
+            (mia.clone(), ana.clone(), body("Approve", "once")),
             (noor.clone(), ana.clone(), body("Deny", "noor")),
             (mia.clone(), cleo.clone(), body("Approve", " ")),
             (mia.clone(), cleo.clone(), body("DontKnow", "")),
@@ -150,17 +151,17 @@ async fn decisions_that_wait_are_recorded_in_order_and_each_has_its_answer() {
     for answer in waiting {
         statuses.push(answer.await.unwrap().status);
     }
-    assert_eq!(statuses[..5], [204, 400, 204, 204, 204]);
-    assert!([403, 404].contains(&statuses[5]));
+    assert_eq!(statuses[..6], [204, 204, 400, 204, 204, 204]);
+    assert!([403, 404].contains(&statuses[6]));
     let shown = async |path: &str| t.as_admin().get(path).await.ok().body;
     let ana = shown(&ana).await;
     assert_eq!((ana["decision"].as_str(), ana["justification"].as_str()), (Some("Approve"), Some("again")));
     assert_eq!(ana["reviewedBy"]["id"], json!(id_of("mia")));
     assert_eq!(shown(&cleo).await["decision"], "NotReviewed");
-    assert_eq!(t.events_of("Approve decision").await.len(), 3);
+    assert_eq!(t.events_of("Approve decision").await.len(), 4);
     let denied = t.events_of("Deny decision").await;
     assert_eq!(denied.len(), 1);
-    assert_eq!(denied[0]["before"]["justification"], "first");
+    assert_eq!(denied[0]["before"]["justification"], "once");
     let reset = t.events_of("Reset decision").await;
     assert_eq!((reset.len(), reset[0]["before"]["decision"].as_str()), (1, Some("DontKnow")));
 }
@@ -179,10 +180,12 @@ async fn decisions_that_waited_for_the_close_are_all_refused() {
     let stop = format!("{}/stop", review.instance_path());
     let stop = tokio::spawn(async move { admin.act(&stop).await });
     blocker.wait_until_blocked(1).await;
-    let decisions: Vec<_> =
-        paths.iter().map(|path| patch(&t.as_user("mia"), path, json!({ "decision": "Deny" }))).collect();
-    eventually("all wait", async || t.services.waiting_requests() == 1).await;
-    blocker.wait_until_blocked(3).await;
+    let mut decisions = Vec::new();
+    for (path, blocked) in paths.iter().zip([2, 3, 3]) {
+        decisions.push(patch(&t.as_user("mia"), path, json!({ "decision": "Deny" })));
+        blocker.wait_until_blocked(blocked).await;
+    }
+    eventually("the third waits for the others", async || t.services.waiting_requests() == 1).await;
     blocker.rollback().await;
 
     stop.await.unwrap().is(204);

@@ -111,6 +111,7 @@ impl Columns {
 impl PgStore {
     /// Everybody's registrations of this exact name.
     pub(super) async fn find_issuers(&self, issuer: &str) -> Result<Vec<StoredIssuer>, StoreError> {
+        let mut connection = self.lend(Lane::Interactive, None).await?;
         let rows = sqlx::query_as!(
             IssuerRow,
             r#"
@@ -121,8 +122,9 @@ impl PgStore {
             "#,
             issuer,
         )
-        .fetch_all(&mut *self.lend(Lane::Interactive, None).await?)
+        .fetch_all(&mut *connection)
         .await?;
+        connection.is_sound();
         rows.into_iter().map(IssuerRow::into_stored).collect()
     }
 }

@@ -106,8 +106,10 @@ impl Store for PgStore {
         self.at_home(async {
             let mut connection = self.lend(Lane::Interactive, Some(tenant)).await?;
             let key = sqlx::query_scalar!("select page_key from tenants where tenant_id = $1", tenant.as_uuid())
-                .fetch_optional(&mut *connection);
-            Ok(key.await?)
+                .fetch_optional(&mut *connection)
+                .await?;
+            connection.is_sound();
+            Ok(key)
         })
         .await
     }
@@ -117,6 +119,12 @@ impl Store for PgStore {
     }
 
     async fn ready(&self) -> Result<Readiness, StoreError> {
-        self.at_home(async { migrate::readiness(&mut *self.lend(Lane::Interactive, None).await?).await }).await
+        self.at_home(async {
+            let mut connection = self.lend(Lane::Interactive, None).await?;
+            let readiness = migrate::readiness(&mut connection).await?;
+            connection.is_sound();
+            Ok(readiness)
+        })
+        .await
     }
 }

@@ -37,7 +37,6 @@ struct Kept {
 struct Idle {
     connection: Open,
     since: Instant,
-    sound: bool,
 }
 
 /// An open connection.
@@ -74,7 +73,7 @@ impl Connections {
                 kept.idle.pop_back()
             };
             let Some(mut idle) = next else { break };
-            if idle.sound && idle.since.elapsed() < TRUSTED_FOR {
+            if idle.since.elapsed() < TRUSTED_FOR {
                 return Ok(idle.connection);
             }
             // Counted as closed meanwhile: whoever stops asking here leaves nothing behind.
@@ -90,14 +89,14 @@ impl Connections {
         Ok(Open(connection))
     }
 
-    /// Keeps a connection for the next borrower, and lets go of those that nobody has needed for long.
-    pub(super) fn give_back(&self, connection: Open, sound: bool) {
+    /// Keeps a connection on which nothing is open for the next borrower, and lets go of those that nobody has needed for long.
+    pub(super) fn give_back(&self, connection: Open) {
         let mut gone = Vec::new();
         {
             let mut kept = self.lock();
             match kept.closed {
                 true => gone.push(connection),
-                false => kept.idle.push_back(Idle { connection, since: Instant::now(), sound }),
+                false => kept.idle.push_back(Idle { connection, since: Instant::now() }),
             }
             while kept.idle.front().is_some_and(|oldest| oldest.since.elapsed() >= self.idle_timeout) {
                 gone.extend(kept.idle.pop_front().map(|oldest| oldest.connection));

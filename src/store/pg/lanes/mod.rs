@@ -193,8 +193,8 @@ pub(super) struct LentConnection {
 }
 
 impl LentConnection {
-    /// To be said when the connection is given back with nothing open and after an answer without error: the next borrower may
-    /// rely on it. Otherwise it is asked first whether it still answers.
+    /// To be said when nothing is open and after an answer without error: the next borrower may rely on it. A connection of which
+    /// this was not said is closed, whatever became of its borrower.
     pub(super) fn is_sound(&mut self) {
         self.sound = true;
     }
@@ -207,8 +207,9 @@ impl LentConnection {
 
 impl Drop for LentConnection {
     fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            self.home.give_back(connection, self.sound);
+        match self.connection.take() {
+            Some(connection) if self.sound => self.home.give_back(connection),
+            connection => self.home.forget(connection),
         }
     }
 }
