@@ -224,7 +224,7 @@ impl Running<'_> {
         let ticket = self.requests.next(random, buffer);
         let received = connection.exchange(buffer).await?;
         let body = &connection.received[received.body.clone()];
-        let sampled = random.next() % SAMPLED == 0 && !received.chunked;
+        let sampled = random.next().is_multiple_of(SAMPLED) && !received.chunked;
         let checked = self.requests.check(ticket, received.status, sampled.then_some(body));
         checked.with_context(|| format!("answered {}: {}", received.status, String::from_utf8_lossy(body)))
     }
