@@ -52,6 +52,14 @@ with person as materialized (
                   and r.seq = i.seq)
      order by i.seq
      limit 101
+), decided as (
+    select distinct on (d.seq) d.*
+      from decisions d
+     where d.tenant_id = :tenant
+       and d.instance_id = :instance
+       and d.seq between (select min(seq) from page) and (select max(seq) from page)
+       and d.ordinal in (0, (select ordinal from reach))
+     order by d.seq, d.ordinal desc
 )
 select n.item_prefix, n.resource_id, n.resource_type, n.resource_name, n.is_assignable_to_role, m.falls_back, m.overrides, i.seq,
        i.principal_id, i.principal_type, i.principal_name, i.principal_detail, i.app_role_id, i.app_role_name,
@@ -63,16 +71,7 @@ select n.item_prefix, n.resource_id, n.resource_type, n.resource_name, n.is_assi
  cross join more m
  cross join shown s
  cross join page i
-  left join lateral (
-           select d.*
-             from decisions d
-            where d.tenant_id = :tenant
-              and d.instance_id = :instance
-              and d.seq = i.seq
-              and d.ordinal in (0, reach.ordinal)
-            order by d.ordinal desc
-            limit 1) as d
-    on true
+  left join decided d on d.seq = i.seq
   left join apply_results a on a.tenant_id = :tenant and a.instance_id = :instance and a.seq = i.seq
  order by i.seq;
 \endpipeline
