@@ -33,6 +33,15 @@ pub fn script(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("benches/service/floor").join(name)
 }
 
+/// A script for one run, with what stands in braces put in.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn filled(name: &str, values: &[(&str, String)]) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(script(name)).with_context(|| name.to_owned())?;
+    Ok(values.iter().fold(text, |text, (key, value)| text.replace(&format!("{{{key}}}"), value)))
+}
+
 impl Floor {
     fn command(&self, cluster: &Cluster, seconds: u64, seed: u64) -> anyhow::Result<Command> {
         let mut command = Command::new(cluster.program("pgbench")?);

@@ -259,6 +259,12 @@ impl<'a> Ground<'a> {
         self.token(ADMINISTRATOR, &["Global Administrator"])
     }
 
+    /// The token of an application that reads and writes every review.
+    pub fn application(&self) -> anyhow::Result<String> {
+        let id = development_tokens::application_id(TenantId::new(self.tenant), "bench");
+        sign(&self.key, Subject::Application { id, display_name: "bench".to_owned() }, &[])
+    }
+
     /// The review with so many stages, with three of ten items decided in the first one; made by the service.
     pub async fn review(&mut self, stages: Stages) -> anyhow::Result<Review> {
         let name = match stages {
@@ -450,6 +456,10 @@ pub fn token(key: &DevelopmentKey, user: Uuid, roles: &[&str]) -> anyhow::Result
         user_principal_name: format!("{user}@large.example"),
         display_name: format!("User {user}"),
     };
+    sign(key, subject, roles)
+}
+
+fn sign(key: &DevelopmentKey, subject: Subject, roles: &[&str]) -> anyhow::Result<String> {
     let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
     let request = TokenRequest::new(subject, &roles, &[], IsoDuration::days(1))?;
     Ok(development_tokens::sign(key, &request, now())?)

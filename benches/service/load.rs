@@ -87,14 +87,12 @@ impl Connection {
         self.received.clear();
         let head = loop {
             self.read_more().await?;
-            if let Some(end) = find(&self.received, b"\r\n\r\n") {
-                break end + 4;
+            if let Some(end) = head_end(&self.received) {
+                break end;
             }
         };
-        let text = std::str::from_utf8(&self.received[..head]).context("the head of an answer is no text")?;
-        let status: u16 = text.get(9..12).and_then(|code| code.parse().ok()).context("an answer without a status")?;
-        let (length, chunked) = (header(text, "content-length"), header(text, "transfer-encoding").is_some());
-        let length: usize = length.map(str::parse).transpose().context("content-length")?.unwrap_or(0);
+        let Head { status, content_length, chunked } = parse(&self.received[..head])?;
+        let length = usize::try_from(content_length.unwrap_or(0))?;
         if chunked {
             while !self.received.ends_with(b"0\r\n\r\n") {
                 self.read_more().await?;
@@ -112,6 +110,29 @@ impl Connection {
         ensure!(read > 0, "the service closed a connection");
         Ok(())
     }
+}
+
+/// What the head of an answer says.
+pub struct Head {
+    pub status: u16,
+    pub content_length: Option<u64>,
+    pub chunked: bool,
+}
+
+/// Where the body begins, if the head is there.
+pub fn head_end(received: &[u8]) -> Option<usize> {
+    find(received, b"\r\n\r\n").map(|end| end + 4)
+}
+
+/// Reads a head.
+///
+/// # Errors
+/// When it is none.
+pub fn parse(head: &[u8]) -> anyhow::Result<Head> {
+    let text = std::str::from_utf8(head).context("the head of an answer is no text")?;
+    let status = text.get(9..12).and_then(|code| code.parse().ok()).context("an answer without a status")?;
+    let content_length = header(text, "content-length").map(str::parse).transpose().context("content-length")?;
+    Ok(Head { status, content_length, chunked: header(text, "transfer-encoding").is_some() })
 }
 
 fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {

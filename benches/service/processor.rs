@@ -2,6 +2,8 @@
 
 use std::{fs, time::Duration};
 
+use anyhow::Context;
+
 /// Processor time that was used up to a moment by the three parties.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
@@ -81,4 +83,23 @@ fn ticks_per_second() -> u64 {
     // SAFETY: asks for a number.
     let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
     u64::try_from(ticks).ok().filter(|ticks| *ticks > 0).unwrap_or(100)
+}
+
+/// The most memory a process has had resident since it started, or since [`forget_peak`]. In MB of 2^20 bytes.
+///
+/// # Errors
+/// When the process has gone.
+pub fn peak_megabytes(process: u32) -> anyhow::Result<f64> {
+    let text = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("VmHWM")?;
+    let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kilobytes / 1024.0)
+}
+
+/// Counts the peak from what is resident now.
+///
+/// # Errors
+/// When the process has gone.
+pub fn forget_peak(process: u32) -> anyhow::Result<()> {
+    Ok(fs::write(format!("/proc/{process}/clear_refs"), "5")?)
 }

@@ -17,6 +17,12 @@ pub enum Figure {
     Time,
     /// Bytes of write-ahead log per request, without page images.
     Log,
+    /// So many a second of the service.
+    PerSecond,
+    /// Memory of the service, or what it grew by: megabytes of 2^20 bytes.
+    Memory,
+    /// The service's latency, in milliseconds.
+    Milliseconds,
 }
 
 /// What a figure must reach.
@@ -66,6 +72,8 @@ pub struct Outcome {
     /// Time of one operation, in seconds, where that is what is measured.
     pub service_seconds: Option<f64>,
     pub floor_seconds: Option<f64>,
+    /// Memory of the service, or what it grew by, in megabytes of 2^20 bytes.
+    pub memory: Option<f64>,
     pub bars: Vec<Bar>,
     pub notes: Vec<String>,
 }
@@ -99,6 +107,9 @@ impl Outcome {
             Figure::P99 => self.p99_ratio,
             Figure::Time => self.time_ratio,
             Figure::Log => self.wal_bytes,
+            Figure::PerSecond => self.service_per_second,
+            Figure::Memory => self.memory,
+            Figure::Milliseconds => self.service_p99_ms,
         }
     }
 
@@ -120,6 +131,9 @@ impl Outcome {
                 Figure::P99 => "p99_ratio",
                 Figure::Time => "time_ratio",
                 Figure::Log => "wal_bytes",
+                Figure::PerSecond => "service_per_second",
+                Figure::Memory => "memory_mb",
+                Figure::Milliseconds => "service_p99_ms",
             };
             format!("{name} {} {:.2}", if bar.at_least { ">=" } else { "<=" }, bar.value)
         });
@@ -168,6 +182,7 @@ impl Outcome {
             ("floor_wal_bytes", self.floor_wal_bytes),
             ("service_seconds", self.service_seconds),
             ("floor_seconds", self.floor_seconds),
+            ("memory_mb", self.memory),
         ];
         let rounded = |value: f64| (value * 1e4).round() / 1e4;
         for (name, value) in figures {
@@ -215,6 +230,7 @@ pub fn table(outcomes: &[Outcome]) -> String {
         "generator µs",
         "p99 ms",
         "floor p99",
+        "MB",
         "held",
         "bar",
     ];
@@ -245,6 +261,7 @@ pub fn table(outcomes: &[Outcome]) -> String {
             number(outcome.generator_cpu_us, 1),
             number(outcome.service_p99_ms, 2),
             number(outcome.floor_p99_ms, 2),
+            number(outcome.memory, 1),
             held.to_owned(),
             outcome.bar(),
         ]);

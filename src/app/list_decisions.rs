@@ -10,13 +10,12 @@ use crate::{
         authorization::{CallerKind, Operation, Relation, require_permission},
         ids::{DefinitionId, InstanceId},
         instance::{Instance, ReviewedInstance},
-        lifecycle::Entry,
-        stage::{SYSTEM_STAGE, StageOrdinal},
+        stage::StageOrdinal,
     },
     store::{
         ItemCursor, ItemFilter, ItemRow, ItemView, Page, Slice, StageReach, UnitOfWork,
         filter::{DecisionProperty, FilterExpression, FilterOperator, FilterValue},
-        frequent_reads::{AskedItem, InstanceOfReviewer, PlainView},
+        frequent_reads::FoundPage,
     },
 };
 
@@ -47,9 +46,8 @@ pub async fn list_decisions(
         DecisionList::Mine => Operation::DecisionMine,
     };
     if let Some(page) = plain_page(request)
-        && let Some((found, view)) = plain_view(services, call, definition, instance, list).await?
+        && let Some((found, slice)) = page_at_once(services, call, definition, instance, list, page).await?
     {
-        let slice = services.store.item_page(call.tenant(), instance, &view, page).await?;
         return Ok((found, Listed { slice, count: None }));
     }
     let mut uow = services.begin(call.tenant()).await?;
@@ -72,69 +70,37 @@ fn plain_page(request: &ListRequest<DecisionProperty, ItemCursor>) -> Option<&Pa
     request.page.as_ref().filter(|_| plain)
 }
 
-/// The most cohorts whose items are read one cohort after the other.
-const FEW_COHORTS: usize = 8;
-
-/// The list as it can be read without a unit of work, for those who read everything by their role or review items of one stage;
+/// The page as it can be read without a unit of work, for those who read everything by their role or review items of one stage;
 /// `None` where more has to be known of the caller, or of what he reviews.
-async fn plain_view(
+async fn page_at_once(
     services: &Services,
     call: &Call,
     definition: DefinitionId,
     instance: InstanceId,
     list: DecisionList,
-) -> Result<Option<(ReviewedInstance, PlainView)>, Refused> {
+    page: &Page<ItemCursor>,
+) -> Result<Option<(ReviewedInstance, Slice<ItemRow, ItemCursor>)>, Refused> {
     require_permission(&call.caller)?;
-    match (list, call.caller.kind) {
-        (DecisionList::All, _) => {
-            let kinds = call.caller.readable_kinds();
-            if kinds.is_empty() {
-                return Ok(None);
-            }
-            let asked = AskedItem { tenant: call.tenant(), instance, seq: 0 };
-            let Some(found) = services.shown_item(asked).await else { return Ok(None) };
-            let found = found.ok_or(Refused::NotFound)?.instance;
-            if found.reviewed.definition_id != definition || !kinds.contains(&access::kind_of_found(&found)) {
-                return Ok(None);
-            }
-            let view = PlainView {
-                ordinal: found.last_ordinal,
-                entry: Entry::All,
-                counting: (SYSTEM_STAGE..=found.last_ordinal).collect(),
-                masked: false,
-                cohorts: None,
-            };
-            Ok(Some((found.reviewed, view)))
-        }
-        (DecisionList::Mine, CallerKind::Application) => Ok(None),
-        (DecisionList::Mine, CallerKind::User) => {
-            let person = call.caller.identity.id;
-            let found = services.store.instance_of_reviewer(call.tenant(), instance, person).await?;
-            let InstanceOfReviewer { instance, histories, reaches } = found.ok_or(Refused::NotFound)?;
-            let ([part], true) = (reaches.as_slice(), instance.reviewed.definition_id == definition) else {
-                return Ok(None);
-            };
-            let kind = access::kind_of_found(&instance);
+    let kinds = call.caller.readable_kinds();
+    let reviewer = match (list, call.caller.kind) {
+        (DecisionList::All, _) if kinds.is_empty() => return Ok(None),
+        (DecisionList::All, _) => None,
+        (DecisionList::Mine, CallerKind::Application) => return Ok(None),
+        (DecisionList::Mine, CallerKind::User) => Some(call.caller.identity.id),
+    };
+    let found = services.store.decision_page(call.tenant(), instance, reviewer, page).await?;
+    let FoundPage { instance: found, items } = found.ok_or(Refused::NotFound)?;
+    let Some(items) = items.filter(|_| found.reviewed.definition_id == definition) else { return Ok(None) };
+    let kind = access::kind_of_found(&found);
+    match reviewer {
+        None if !kinds.contains(&kind) => return Ok(None),
+        None => {}
+        Some(_) => {
             let relation = Relation { reviews_instance: true, ..Relation::default() };
             access::authorize(&call.caller, Operation::DecisionMine, kind, &relation)?;
-            let StageReach { ordinal, entry, reach } = part;
-            let whole = reach.items.is_empty() && reach.except.is_empty() && reach.cohorts.len() <= FEW_COHORTS;
-            if *entry == Entry::Listed || !reach.every && !whole {
-                return Ok(None);
-            }
-            let view = PlainView {
-                ordinal: *ordinal,
-                entry: *entry,
-                counting: match histories {
-                    true => (SYSTEM_STAGE..=*ordinal).collect(),
-                    false => vec![SYSTEM_STAGE, *ordinal],
-                },
-                masked: true,
-                cohorts: (!reach.every).then(|| reach.cohorts.clone()),
-            };
-            Ok(Some((instance.reviewed, view)))
         }
     }
+    Ok(Some((found.reviewed, items)))
 }
 
 /// A page of a stage's items with that stage's decisions. LC-STAGE-50 to 53

@@ -20,8 +20,8 @@ use crate::{
     domain::ids::{InstanceId, JobId, ObjectId},
     mail::NoMailer,
     store::{
-        Backlog, ItemCursor, ItemRow, Job, JobQueue, Lane, Page, Readiness, Slice, Store, UnitOfWork,
-        frequent_reads::{AskedItem, FrequentReads, InstanceOfReviewer, PlainView, ShownItem},
+        Backlog, ItemCursor, Job, JobQueue, Lane, Page, Readiness, Store, UnitOfWork,
+        frequent_reads::{AskedItem, FoundPage, FrequentReads, ShownItem},
         issuers::StoredIssuer,
     },
 };
@@ -135,22 +135,13 @@ impl FrequentReads for Stage {
         Err(unreachable())
     }
 
-    async fn instance_of_reviewer(
+    async fn decision_page(
         &self,
         _: TenantId,
         _: InstanceId,
-        _: ObjectId,
-    ) -> Result<Option<InstanceOfReviewer>, StoreError> {
-        Err(unreachable())
-    }
-
-    async fn item_page(
-        &self,
-        _: TenantId,
-        _: InstanceId,
-        _: &PlainView,
+        _: Option<ObjectId>,
         _: &Page<ItemCursor>,
-    ) -> Result<Slice<ItemRow, ItemCursor>, StoreError> {
+    ) -> Result<Option<FoundPage>, StoreError> {
         Err(unreachable())
     }
 }

@@ -2,12 +2,10 @@
 
 use async_trait::async_trait;
 
-use super::{ItemCursor, ItemRow, Page, Slice, StageReach, StoreError};
+use super::{ItemCursor, ItemRow, Page, Slice, StoreError};
 use crate::domain::{
     ids::{InstanceId, ItemSeq, ObjectId, TenantId},
     instance::ReviewedInstance,
-    lifecycle::Entry,
-    reviewer_reach::Cohort,
     stage::StageOrdinal,
 };
 
@@ -37,28 +35,13 @@ pub struct FoundInstance {
     pub last_ordinal: StageOrdinal,
 }
 
-/// An instance and what one person reviews in it.
+/// An instance and a page of its items.
 #[derive(Clone, Debug, PartialEq)]
-pub struct InstanceOfReviewer {
+pub struct FoundPage {
     pub instance: FoundInstance,
-    /// Whether later reviewers may read earlier decisions. LC-STAGE-50
-    pub histories: bool,
-    /// The stages in which he reviews at least one item, highest first, and which items.
-    pub reaches: Vec<StageReach>,
-}
-
-/// A list of items that is read without filter and in its own order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlainView {
-    /// Whose items these are, and whose recommendations are shown.
-    pub ordinal: StageOrdinal,
-    pub entry: Entry,
-    /// The stages whose decisions count; the newest is shown. 0 is the system's.
-    pub counting: Vec<StageOrdinal>,
-    /// Whether what became of an item is shown only where the decision that is shown is the newest of all. LC-STAGE-51
-    pub masked: bool,
-    /// All items of these cohorts only; `None` is every item.
-    pub cohorts: Option<Vec<Cohort>>,
+    /// `None` when the person reviews nothing in the instance, or what has to be looked at closer: items of several stages, single
+    /// items, or many cohorts.
+    pub items: Option<Slice<ItemRow, ItemCursor>>,
 }
 
 /// Each method sees the tenant's rows only, as they are at the moment.
@@ -67,19 +50,14 @@ pub trait FrequentReads: Send + Sync {
     /// Each of these items with its effective decision, in the order asked for; `None` where there is no such instance. In one round
     /// trip, however many are asked for and of however many tenants.
     async fn shown_items(&self, asked: &[AskedItem]) -> Result<Vec<Option<ShownItem>>, StoreError>;
-    /// The instance, and what this person reviews in it. LC-AUTH-04
-    async fn instance_of_reviewer(
+    /// A page of the instance's items in order of generation, without filter: all of them with their effective decisions, or those of
+    /// one stage that this person reviews, masked to what he may know. `None` when there is no such instance. Costs what the page holds,
+    /// wherever it begins. LC-STAGE-41, LC-STAGE-50 to 52
+    async fn decision_page(
         &self,
         tenant: TenantId,
         instance: InstanceId,
-        person: ObjectId,
-    ) -> Result<Option<InstanceOfReviewer>, StoreError>;
-    /// A page of the view in order of generation. Costs what the page holds, wherever in the view it is.
-    async fn item_page(
-        &self,
-        tenant: TenantId,
-        instance: InstanceId,
-        view: &PlainView,
+        reviewer: Option<ObjectId>,
         page: &Page<ItemCursor>,
-    ) -> Result<Slice<ItemRow, ItemCursor>, StoreError>;
+    ) -> Result<Option<FoundPage>, StoreError>;
 }

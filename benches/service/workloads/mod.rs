@@ -6,8 +6,10 @@ mod w01;
 mod w02;
 mod w03a;
 mod w03b;
+mod w04;
 mod w05;
 mod w06;
+mod w09;
 mod w10;
 
 use async_trait::async_trait;
@@ -79,8 +81,10 @@ pub fn all() -> Vec<Box<dyn Workload>> {
         Box::new(w05::ListDecisions),
         Box::new(w06::ListMyDecisions),
         Box::new(w10::ListDefinitions),
+        Box::new(w09::Report),
         Box::new(w02::RecordDecision),
         Box::new(w03a::ChangeOneStage),
         Box::new(w03b::ChangeManyStages),
+        Box::new(w04::DecideAtOnce),
     ]
 }

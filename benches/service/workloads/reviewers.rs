@@ -81,6 +81,21 @@ impl Reviewers {
         (random.between(first, last), token)
     }
 
+    /// Appends a request that decides an item as its reviewer; answers the item.
+    fn decide(&self, random: &mut Random, request: &mut Vec<u8>, seq: u64, token: &str) -> u64 {
+        let body = if random.between(0, 9) == 0 { &self.deny } else { &self.approve };
+        push_json(request, "PATCH", &self.review.item_path(seq), token, body);
+        seq
+    }
+
+    /// The same for one of those with few items.
+    pub fn decide_as_small(&self, random: &mut Random, request: &mut Vec<u8>) -> u64 {
+        let (number, token) = self.small(random);
+        let (first, last) = self.managers.items(number);
+        let seq = random.between(first, last);
+        self.decide(random, request, seq, token)
+    }
+
     /// Has the service verify every token once.
     pub async fn introduce(&self, service: &Service) -> anyhow::Result<()> {
         let path = self.review.instance_path();
@@ -94,9 +109,7 @@ impl Reviewers {
 impl Requests for Reviewers {
     fn next(&self, random: &mut Random, request: &mut Vec<u8>) -> u64 {
         let (seq, token) = self.pick(random);
-        let body = if random.between(0, 9) == 0 { &self.deny } else { &self.approve };
-        push_json(request, "PATCH", &self.review.item_path(seq), token, body);
-        seq
+        self.decide(random, request, seq, token)
     }
 
     fn check(&self, _: u64, status: u16, _: Option<&[u8]>) -> anyhow::Result<()> {

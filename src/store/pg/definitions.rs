@@ -374,9 +374,35 @@ impl DefinitionRepository for PgUnitOfWork {
         )
         .fetch_all(self.connection()?)
         .await?;
+        let instances = sqlx::query_scalar!(
+            "select instance_id from instances where tenant_id = $1 and definition_id = $2",
+            tenant,
+            id.as_uuid(),
+        )
+        .fetch_all(self.connection()?)
+        .await?;
         sqlx::query!("delete from definitions where tenant_id = $1 and definition_id = $2", tenant, id.as_uuid())
             .execute(self.connection()?)
             .await?;
+        // Now that instances and stages are gone nobody can write these any more; no foreign key leads from them.
+        sqlx::query!(
+            r#"
+            with items as (
+                delete from decision_items where tenant_id = $1 and instance_id = any($2)
+            ), decided as (
+                delete from decisions where tenant_id = $1 and instance_id = any($2)
+            ), listed as (
+                delete from stage_items where tenant_id = $1 and instance_id = any($2)
+            ), reviewers as (
+                delete from stage_reviewers where tenant_id = $1 and instance_id = any($2)
+            )
+            delete from item_overrides where tenant_id = $1 and instance_id = any($2)
+            "#,
+            tenant,
+            &instances,
+        )
+        .execute(self.connection()?)
+        .await?;
         sqlx::query!("delete from reviewer_lists where tenant_id = $1 and reviewer_list_id = any($2)", tenant, &lists)
             .execute(self.connection()?)
             .await?;

@@ -1,4 +1,4 @@
-//! What is asked most often, each by one SQL function in one round trip. V0024
+//! What is asked most often, each by one SQL function in one round trip. V0024, V0027
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -11,7 +11,6 @@ use super::{
     error::corrupt,
     filters,
     items::{FactColumns, ItemColumns},
-    reviewers::ReachRow,
 };
 use crate::{
     domain::{
@@ -20,7 +19,7 @@ use crate::{
     },
     store::{
         ItemCursor, ItemRow, Lane, Page, Slice, StoreError,
-        frequent_reads::{AskedItem, FoundInstance, FrequentReads, InstanceOfReviewer, PlainView, ShownItem},
+        frequent_reads::{AskedItem, FoundInstance, FoundPage, FrequentReads, ShownItem},
     },
 };
 
@@ -53,6 +52,41 @@ struct ShownColumns {
     decided_by_user_principal_name: Option<String>,
     decided_at: Option<DateTime<Utc>>,
     moves_on: Option<bool>,
+}
+
+/// The columns of an item out of a row of either query, each of which has a type of its own.
+macro_rules! shown_columns {
+    ($row:ident) => {
+        ShownColumns {
+            seq: $row.seq,
+            cohort: $row.cohort,
+            principal_id: $row.principal_id,
+            principal_type: $row.principal_type,
+            principal_name: $row.principal_name,
+            principal_detail: $row.principal_detail,
+            app_role_id: $row.app_role_id,
+            app_role_name: $row.app_role_name,
+            recommendation_code: $row.recommendation_code,
+            sign_in_known: $row.sign_in_known,
+            last_sign_in_at: $row.last_sign_in_at,
+            application_sign_in_known: $row.application_sign_in_known,
+            application_sign_in_at: $row.application_sign_in_at,
+            outlier: $row.outlier,
+            apply_result: $row.apply_result,
+            apply_description: $row.apply_description,
+            applied_by_id: $row.applied_by_id,
+            applied_by_name: $row.applied_by_name,
+            applied_by_user_principal_name: $row.applied_by_user_principal_name,
+            applied_at: $row.applied_at,
+            decision: $row.decision,
+            justification: $row.justification,
+            decided_by_id: $row.decided_by_id,
+            decided_by_name: $row.decided_by_name,
+            decided_by_user_principal_name: $row.decided_by_user_principal_name,
+            decided_at: $row.decided_at,
+            moves_on: $row.moves_on,
+        }
+    };
 }
 
 impl ShownColumns {
@@ -205,132 +239,63 @@ impl FrequentReads for PgStore {
                 resource_detail_name: row.resource_detail_name,
                 role_assignable: row.role_assignable,
             };
-            let columns = ShownColumns {
-                seq: row.seq,
-                cohort: row.cohort,
-                principal_id: row.principal_id,
-                principal_type: row.principal_type,
-                principal_name: row.principal_name,
-                principal_detail: row.principal_detail,
-                app_role_id: row.app_role_id,
-                app_role_name: row.app_role_name,
-                recommendation_code: row.recommendation_code,
-                sign_in_known: row.sign_in_known,
-                last_sign_in_at: row.last_sign_in_at,
-                application_sign_in_known: row.application_sign_in_known,
-                application_sign_in_at: row.application_sign_in_at,
-                outlier: row.outlier,
-                apply_result: row.apply_result,
-                apply_description: row.apply_description,
-                applied_by_id: row.applied_by_id,
-                applied_by_name: row.applied_by_name,
-                applied_by_user_principal_name: row.applied_by_user_principal_name,
-                applied_at: row.applied_at,
-                decision: row.decision,
-                justification: row.justification,
-                decided_by_id: row.decided_by_id,
-                decided_by_name: row.decided_by_name,
-                decided_by_user_principal_name: row.decided_by_user_principal_name,
-                decided_at: row.decided_at,
-                moves_on: row.moves_on,
-            };
+            let columns = shown_columns!(row);
             found[position] = Some(ShownItem { instance: instance.try_into()?, row: columns.into_row()? });
         }
         Ok(found)
     }
 
-    async fn instance_of_reviewer(
+    async fn decision_page(
         &self,
         tenant: TenantId,
         instance: InstanceId,
-        person: ObjectId,
-    ) -> Result<Option<InstanceOfReviewer>, StoreError> {
+        reviewer: Option<ObjectId>,
+        page: &Page<ItemCursor>,
+    ) -> Result<Option<FoundPage>, StoreError> {
+        let clamped = |number: i64| i32::try_from(number).unwrap_or(i32::MAX - 1);
         let rows = sqlx::query!(
             r#"
-            select definition_id as "definition_id!", start_at as "start_at!", item_prefix as "item_prefix!",
-                   item_count as "item_count!", last_ordinal, resource_id as "resource_id!",
-                   resource_type as "resource_type!", resource_name as "resource_name!", resource_detail_id,
-                   resource_detail_name, role_assignable as "role_assignable!", histories as "histories!", ordinal, entry,
-                   every_item, cohorts, items, excepted
-              from reviewed_instance($1, $2, $3)
+            select place, definition_id, start_at, item_prefix, item_count, last_ordinal, resource_id, resource_type, resource_name,
+                   resource_detail_id, resource_detail_name, role_assignable, seq, cohort, principal_id, principal_type,
+                   principal_name, principal_detail, app_role_id, app_role_name, recommendation_code, sign_in_known,
+                   last_sign_in_at, application_sign_in_known, application_sign_in_at, outlier, apply_result,
+                   apply_description, applied_by_id, applied_by_name, applied_by_user_principal_name, applied_at, decision,
+                   justification, decided_by_id, decided_by_name, decided_by_user_principal_name, decided_at, moves_on
+              from decision_page($1, $2, $3, $4, $5, $6)
             "#,
             tenant.as_uuid(),
             instance.as_uuid(),
-            person.as_uuid(),
-        );
-        let rows = self.at_once(Some(tenant), async |connection| rows.fetch_all(connection).await).await?;
-        let mut found: Option<InstanceOfReviewer> = None;
-        for row in rows {
-            let found = match &mut found {
-                Some(found) => found,
-                None => {
-                    let columns = FoundColumns {
-                        instance,
-                        definition_id: row.definition_id,
-                        start_at: row.start_at,
-                        item_prefix: row.item_prefix,
-                        item_count: row.item_count,
-                        last_ordinal: row.last_ordinal,
-                        resource_id: row.resource_id,
-                        resource_type: row.resource_type,
-                        resource_name: row.resource_name,
-                        resource_detail_id: row.resource_detail_id,
-                        resource_detail_name: row.resource_detail_name,
-                        role_assignable: row.role_assignable,
-                    };
-                    let instance = columns.try_into()?;
-                    found.insert(InstanceOfReviewer { instance, histories: row.histories, reaches: Vec::new() })
-                }
-            };
-            let (Some(ordinal), Some(entry)) = (row.ordinal, row.entry) else { continue };
-            let reach = ReachRow {
-                ordinal,
-                entry,
-                every_item: row.every_item.unwrap_or(false),
-                cohorts: row.cohorts.unwrap_or_default(),
-                items: row.items.unwrap_or_default(),
-                excepted: row.excepted.unwrap_or_default(),
-            };
-            found.reaches.extend(reach.reach(instance)?);
-        }
-        Ok(found)
-    }
-
-    async fn item_page(
-        &self,
-        tenant: TenantId,
-        instance: InstanceId,
-        view: &PlainView,
-        page: &Page<ItemCursor>,
-    ) -> Result<Slice<ItemRow, ItemCursor>, StoreError> {
-        let clamped = |number: i64| i32::try_from(number).unwrap_or(i32::MAX - 1);
-        let rows = sqlx::query_as!(
-            ShownColumns,
-            r#"
-            select seq, cohort, principal_id, principal_type, principal_name, principal_detail, app_role_id, app_role_name,
-                   recommendation_code, sign_in_known, last_sign_in_at, application_sign_in_known, application_sign_in_at,
-                   outlier, apply_result, apply_description, applied_by_id, applied_by_name,
-                   applied_by_user_principal_name, applied_at, decision, justification, decided_by_id, decided_by_name,
-                   decided_by_user_principal_name, decided_at, moves_on
-              from shown_item_page($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-            "#,
-            tenant.as_uuid(),
-            instance.as_uuid(),
-            view.ordinal,
-            view.entry.as_str(),
-            &view.counting,
-            view.masked,
-            view.cohorts.is_none(),
-            view.cohorts.as_deref().unwrap_or_default(),
+            reviewer.map(ObjectId::as_uuid),
             page.after.as_ref().map_or(0, |after| after.seq),
             clamped(page.skip),
             clamped(page.limit + 1),
         );
         let rows = self.at_once(Some(tenant), async |connection| rows.fetch_all(connection).await).await?;
-        let rows: Vec<_> = rows.into_iter().map(ShownColumns::into_row).collect::<Result<_, _>>()?;
-        let rows: Vec<_> = rows.into_iter().flatten().collect();
+        let mut rows = rows.into_iter();
+        let Some(head) = rows.next() else { return Ok(None) };
+        let missing = |column| corrupt("instances", column, instance);
+        let found = FoundColumns {
+            instance,
+            definition_id: head.definition_id.ok_or_else(|| missing("definition_id"))?,
+            start_at: head.start_at.ok_or_else(|| missing("start_at"))?,
+            item_prefix: head.item_prefix.ok_or_else(|| missing("item_prefix"))?,
+            item_count: head.item_count.ok_or_else(|| missing("item_count"))?,
+            last_ordinal: head.last_ordinal,
+            resource_id: head.resource_id.ok_or_else(|| missing("resource_id"))?,
+            resource_type: head.resource_type.ok_or_else(|| missing("resource_type"))?,
+            resource_name: head.resource_name.ok_or_else(|| missing("resource_name"))?,
+            resource_detail_id: head.resource_detail_id,
+            resource_detail_name: head.resource_detail_name,
+            role_assignable: head.role_assignable.unwrap_or(false),
+        };
+        let found = FoundInstance::try_from(found)?;
+        if head.place != Some(1) {
+            return Ok(Some(FoundPage { instance: found, items: None }));
+        }
+        let rows = rows.map(|row| shown_columns!(row).into_row());
+        let rows: Vec<_> = rows.filter_map(Result::transpose).collect::<Result<_, _>>()?;
         let (rows, next) =
             filters::slice(rows, page.limit, |row: &ItemRow| ItemCursor { keys: Vec::new(), seq: row.seq });
-        Ok(Slice { rows, next })
+        Ok(Some(FoundPage { instance: found, items: Some(Slice { rows, next }) }))
     }
 }

@@ -414,7 +414,9 @@ impl ViewQuery<'_> {
                     .collect();
                 if !reviewers.contains(&Uuid::nil()) {
                     self.push_recorded(query, |query| {
-                        query.push("x.decided_by_id = any(").push_bind(reviewers).push(")");
+                        // The verdicts come first in the index.
+                        query.push("x.decision in ('Approve', 'Deny', 'DontKnow') and x.decided_by_id = any(");
+                        query.push_bind(reviewers).push(")");
                     });
                 }
             }

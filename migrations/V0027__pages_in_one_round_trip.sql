@@ -1,0 +1,334 @@
+-- A page of items in one round trip, with the instance it belongs to; and pages that cost less.
+
+-- The first and the last item of a cohort. Cohorts are numbered in the order of the items, so a cohort's items follow each other. Of a
+-- small one all are read; of a large one the ends are found by steps that double and then halve, a few probes of the primary key each.
+create or replace function cohort_range(
+    asked_tenant uuid, asked_instance uuid, wanted integer, out first_item integer, out last_item integer
+)
+    language plpgsql stable
+as $$
+declare
+    few constant integer := 32;
+    seen integer;
+    inside integer;
+    outside integer;
+    middle integer;
+    step integer;
+begin
+    select min(i.seq), max(i.seq), count(*)
+      into first_item, last_item, seen
+      from (select x.seq
+              from decision_items x
+             where x.tenant_id = asked_tenant
+               and x.instance_id = asked_instance
+               and x.cohort = wanted
+             limit few + 1) as i;
+    if seen <= few then
+        return;
+    end if;
+    foreach step in array array[-1, 1] loop
+        inside := first_item;
+        if step > 0 then
+            inside := last_item;
+        end if;
+        loop
+            outside := inside + step;
+            perform
+               from decision_items i
+              where i.tenant_id = asked_tenant
+                and i.instance_id = asked_instance
+                and i.seq = outside
+                and i.cohort = wanted;
+            exit when not found;
+            inside := outside;
+            step := step * 2;
+        end loop;
+        while abs(outside - inside) > 1 loop
+            middle := inside + (outside - inside) / 2;
+            perform
+               from decision_items i
+              where i.tenant_id = asked_tenant
+                and i.instance_id = asked_instance
+                and i.seq = middle
+                and i.cohort = wanted;
+            if found then
+                inside := middle;
+            else
+                outside := middle;
+            end if;
+        end loop;
+        if step < 0 then
+            first_item := inside;
+        else
+            last_item := inside;
+        end if;
+    end loop;
+end
+$$;
+
+-- A page of a stage's items, or of an instance's, as before; but where the page leaves no item out, its decisions are read as ranges and
+-- not item by item.
+create or replace function shown_item_page(
+    asked_tenant uuid, asked_instance uuid, asked_stage smallint, asked_entry text, counting smallint[], masked boolean,
+    every_item boolean, asked_cohorts integer[], asked_after integer, asked_skip integer, asked_limit integer
+) returns setof shown_item
+    language plpgsql stable
+    set plan_cache_mode = force_generic_plan
+as $$
+declare
+    shown_insights text[];
+    has_removed boolean;
+    has_results boolean;
+    is_dense boolean;
+    lows integer[];
+    highs integer[];
+begin
+    perform set_config('attestry.tenant', asked_tenant::text, true);
+    select exists (select from removed_items x where x.tenant_id = asked_tenant and x.instance_id = asked_instance),
+           exists (select from apply_results x where x.tenant_id = asked_tenant and x.instance_id = asked_instance),
+           (select p.insights
+              from stages s
+              join planned_stages p
+                on p.tenant_id = s.tenant_id
+               and p.instance_id = s.instance_id
+               and p.ordinal = s.ordinal
+             where s.tenant_id = asked_tenant
+               and s.instance_id = asked_instance
+               and s.ordinal = asked_stage
+               and s.recommendations_enabled)
+      into has_removed, has_results, shown_insights;
+    is_dense := asked_entry = 'all' and not has_removed;
+    -- Where nothing is left out the place of an item is its number.
+    if every_item and is_dense and asked_after = 0 then
+        asked_after := asked_skip;
+        asked_skip := 0;
+    end if;
+    if every_item then
+        lows := array[asked_after + 1];
+        highs := array[2147483647];
+    else
+        select array_agg(greatest(r.first_item, asked_after + 1)), array_agg(r.last_item)
+          into lows, highs
+          from unnest(asked_cohorts) as c (cohort)
+         cross join lateral cohort_range(asked_tenant, asked_instance, c.cohort) as r
+         where r.last_item > asked_after;
+    end if;
+    return query
+    with page as materialized (
+        select i.*
+          from unnest(lows, highs) as range (low, high)
+         cross join lateral (
+                   select x.*
+                     from decision_items x
+                    where x.tenant_id = asked_tenant
+                      and x.instance_id = asked_instance
+                      and x.seq between range.low and range.high
+                      and (not has_removed
+                           or not exists (
+                              select
+                                from removed_items r
+                               where r.tenant_id = asked_tenant
+                                 and r.instance_id = asked_instance
+                                 and r.seq = x.seq))
+                      and (asked_entry = 'all'
+                           or stage_holds_item(asked_tenant, asked_instance, asked_stage, asked_entry, x.seq))
+                    order by x.seq
+                    limit asked_limit + asked_skip) as i
+         order by i.seq
+         limit asked_limit
+        offset asked_skip
+    ), decided as (
+        select distinct on (k.seq) k.*
+          from (select greatest(range.low, ends.first_item) as low, least(range.high, ends.last_item) as high
+                  from (select min(i.seq) as first_item, max(i.seq) as last_item from page as i) as ends
+                 cross join unnest(lows, highs) as range (low, high)
+                 where is_dense) as part
+         cross join lateral (
+                   select x.*
+                     from decisions x
+                    where x.tenant_id = asked_tenant
+                      and x.instance_id = asked_instance
+                      and x.seq between part.low and part.high
+                      and x.ordinal = any(counting)
+                   -- holds the planner to a scan of the primary key
+                    order by x.seq, x.ordinal
+                    limit 2147483647) as k
+         order by k.seq, k.ordinal desc
+    ), newest as (
+        select k.*
+          from decided as k
+         union all
+        select k.*
+          from page as i
+         cross join lateral (
+                   select x.*
+                     from decisions x
+                    where x.tenant_id = asked_tenant
+                      and x.instance_id = asked_instance
+                      and x.seq = i.seq
+                      and x.ordinal = any(counting)
+                    order by x.ordinal desc
+                    limit 1) as k
+         where not is_dense
+    )
+    select null::integer, null::uuid, null::timestamptz, null::uuid, null::integer, null::smallint, null::uuid, null::text, null::text,
+           null::uuid, null::text, null::boolean,
+           i.seq, i.cohort, i.principal_id, i.principal_type, i.principal_name, i.principal_detail, i.app_role_id,
+           i.app_role_name, coalesce(i.recommendations[asked_stage], 0::smallint),
+           'tenantSignIn' = any(shown_insights) and i.last_sign_in_at is not null,
+           case when 'tenantSignIn' = any(shown_insights) and isfinite(i.last_sign_in_at) then i.last_sign_in_at end,
+           'applicationSignIn' = any(shown_insights) and i.application_sign_in_at is not null,
+           case
+               when 'applicationSignIn' = any(shown_insights) and isfinite(i.application_sign_in_at)
+               then i.application_sign_in_at
+           end,
+           case when 'affiliation' = any(shown_insights) then i.outlier end,
+           a.result, a.description, a.applied_by_id, a.applied_by_name, a.applied_by_user_principal_name, a.applied_at,
+           d.decision, d.justification, d.decided_by_id, d.decided_by_name, d.decided_by_user_principal_name,
+           d.decided_at, d.moves_on
+      from page as i
+      left join newest as d on d.seq = i.seq
+      left join lateral (
+               select x.*
+                 from apply_results x
+                where has_results
+                  and x.tenant_id = asked_tenant
+                  and x.instance_id = asked_instance
+                  and x.seq = i.seq
+                  and (not masked
+                       or d.ordinal = (
+                          select max(k.ordinal)
+                            from decisions k
+                           where k.tenant_id = asked_tenant
+                             and k.instance_id = asked_instance
+                             and k.seq = i.seq))
+                limit 1) as a on true
+     order by i.seq;
+end
+$$;
+
+-- The instance, and a page of its items: all of them, or those that a person reviews. The first row is the instance's; its place is 1 when
+-- the page follows, and 0 when it does not, because this person reviews nothing here, items of several stages, single items, or more
+-- cohorts than are read one after the other. No row at all: there is no such instance. LC-STAGE-41, LC-STAGE-50 to 52
+create function decision_page(
+    asked_tenant uuid, asked_instance uuid, person uuid, asked_after integer, asked_skip integer, asked_limit integer
+) returns setof shown_item
+    language plpgsql stable
+    set plan_cache_mode = force_generic_plan
+as $$
+declare
+    few constant integer := 8;
+    head shown_item;
+    histories boolean;
+    stage record;
+    every_item boolean;
+    cohorts integer[];
+    view_ordinal smallint;
+    view_entry text;
+    view_every boolean;
+    view_cohorts integer[];
+    counting smallint[];
+begin
+    perform set_config('attestry.tenant', asked_tenant::text, true);
+    select 1, n.definition_id, n.start_at, n.item_prefix, n.item_count,
+           (select max(s.ordinal) from stages s where s.tenant_id = asked_tenant and s.instance_id = asked_instance),
+           n.resource_id, n.resource_type, n.resource_name, n.resource_detail_id, n.resource_detail_name,
+           coalesce(
+               (select g.is_assignable_to_role
+                  from groups g
+                 where n.resource_type = 'Group'
+                   and g.tenant_id = asked_tenant
+                   and g.group_id = n.resource_id), false),
+           coalesce((n.settings ->> 'decision_histories_for_reviewers_enabled')::boolean, false)
+      into head.place, head.definition_id, head.start_at, head.item_prefix, head.item_count, head.last_ordinal, head.resource_id,
+           head.resource_type, head.resource_name, head.resource_detail_id, head.resource_detail_name, head.role_assignable,
+           histories
+      from instances n
+     where n.tenant_id = asked_tenant
+       and n.instance_id = asked_instance;
+    if not found then
+        return;
+    end if;
+    if person is null then
+        view_ordinal := coalesce(head.last_ordinal, 1);
+        return next head;
+        return query
+        select p.*
+          from shown_item_page(asked_tenant, asked_instance, view_ordinal, 'all',
+                               array(select g.ordinal::smallint from generate_series(0, view_ordinal) as g (ordinal)),
+                               false, true, '{}', asked_after, asked_skip, asked_limit) as p;
+        return;
+    end if;
+    for stage in
+        select s.ordinal, s.entry,
+               exists (
+                   select
+                     from item_overrides o
+                    where o.tenant_id = asked_tenant
+                      and o.instance_id = asked_instance
+                      and o.ordinal = s.ordinal) as is_mixed
+          from stages s
+         where s.tenant_id = asked_tenant
+           and s.instance_id = asked_instance
+    loop
+        select exists (
+                   select
+                     from stage_reviewers r
+                    where r.tenant_id = asked_tenant
+                      and r.reviewer_id = person
+                      and r.instance_id = asked_instance
+                      and r.ordinal = stage.ordinal
+                      and r.cohort = 0),
+               array(
+                   select r.cohort
+                     from stage_reviewers r
+                    where r.tenant_id = asked_tenant
+                      and r.reviewer_id = person
+                      and r.instance_id = asked_instance
+                      and r.ordinal = stage.ordinal
+                      and r.cohort > 0
+                    union
+                   select u.cohort
+                     from stage_fallbacks f
+                     join stage_unassigned_cohorts u
+                       on u.tenant_id = asked_tenant
+                      and u.instance_id = asked_instance
+                      and u.ordinal = f.ordinal
+                      and f.cohort in (0, u.cohort)
+                    where f.tenant_id = asked_tenant
+                      and f.reviewer_id = person
+                      and f.instance_id = asked_instance
+                      and f.ordinal = stage.ordinal
+                    limit few + 1)
+          into every_item, cohorts;
+        if stage.is_mixed then
+            head.place := 0;
+        elsif every_item or cohorts <> '{}' then
+            if view_ordinal is not null or stage.entry = 'listed' or not every_item and cardinality(cohorts) > few then
+                head.place := 0;
+            end if;
+            view_ordinal := stage.ordinal;
+            view_entry := stage.entry;
+            view_every := every_item;
+            view_cohorts := cohorts;
+        end if;
+        exit when head.place = 0;
+    end loop;
+    if view_ordinal is null then
+        head.place := 0;
+    end if;
+    return next head;
+    if head.place = 1 then
+        counting := array[0, view_ordinal];
+        if histories then
+            counting := array(select g.ordinal::smallint from generate_series(0, view_ordinal) as g (ordinal));
+        end if;
+        return query
+        select p.*
+          from shown_item_page(asked_tenant, asked_instance, view_ordinal, view_entry, counting, true, view_every, view_cohorts,
+                               asked_after, asked_skip, asked_limit) as p;
+    end if;
+end
+$$;
+
+drop function reviewed_instance(uuid, uuid, uuid);
