@@ -129,7 +129,8 @@ fn a_given_database_is_migrated_only_on_request_and_refused_when_its_schema_is_a
     let serve = || attestry(&["serve"]).setting("ATTESTRY_DATABASE_URL", &url);
     let migrate = || attestry(&["migrate"]).setting("ATTESTRY_DATABASE_URL", &url);
 
-    assert!(serve().fails().contains("attestry migrate"));
+    let unmigrated = serve().fails();
+    assert!(unmigrated.contains("attestry migrate"), "{unmigrated}");
     assert!(migrate().runs().said().contains("applied"));
     assert!(migrate().runs().said().contains("up to date"));
     query(

@@ -72,6 +72,20 @@ pub(super) async fn readiness(connection: &mut PgConnection) -> Result<Readiness
     Ok(if found == wanted { Readiness::Ready } else { Readiness::SchemaMismatch { found, wanted } })
 }
 
+/// What a server says on which nothing was ever migrated: the role that the service works as is made by the first migration.
+pub(super) fn unmigrated(error: StoreError) -> Result<Readiness, StoreError> {
+    let is_missing = |error: &sqlx::Error| {
+        // invalid_parameter_value, of `set role`
+        error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "22023")
+    };
+    match &error {
+        StoreError::Other(cause) if cause.downcast_ref().is_some_and(is_missing) => {
+            Ok(Readiness::SchemaMismatch { found: 0, wanted: wanted_version() })
+        }
+        _ => Err(error),
+    }
+}
+
 async fn applied_version(connection: &mut PgConnection) -> Result<Option<u32>, sqlx::Error> {
     let exists = sqlx::query_scalar::<_, bool>("select to_regclass('public.refinery_schema_history') is not null")
         .fetch_one(&mut *connection)

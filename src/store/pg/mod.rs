@@ -120,7 +120,10 @@ impl Store for PgStore {
 
     async fn ready(&self) -> Result<Readiness, StoreError> {
         self.at_home(async {
-            let mut connection = self.lend(Lane::Interactive, None).await?;
+            let mut connection = match self.lend(Lane::Interactive, None).await {
+                Ok(connection) => connection,
+                Err(error) => return migrate::unmigrated(error),
+            };
             let readiness = migrate::readiness(&mut connection).await?;
             connection.is_sound();
             Ok(readiness)
