@@ -16,3 +16,12 @@ create index decisions_by_verdict on decisions (tenant_id, instance_id, decision
 -- What happened to a single item is found by its instance.
 drop index events_by_definition;
 create index events_by_definition on events (tenant_id, definition_id, event_id) where item_seq is null;
+
+-- Text of reports is compressed by the faster of the two ways, where the server has it.
+do $$
+begin
+    alter table history_pieces alter column content set compression lz4;
+exception
+    when feature_not_supported then null;
+end
+$$;

@@ -237,7 +237,10 @@ impl Pieces {
     }
 
     fn push(&mut self, row: &ReportRow) -> Result<(), StoreError> {
-        self.writer.write_record(row.cells()).map_err(unwritable)?;
+        for cell in row.cells() {
+            self.writer.write_field(&*cell).map_err(unwritable)?;
+        }
+        self.writer.write_record(None::<&[u8]>).map_err(unwritable)?;
         self.rows += 1;
         // The writer's own buffer is small against a piece.
         if self.writer.get_ref().len() >= PIECE_BYTES {

@@ -1,5 +1,7 @@
 //! The rows of a report: 30 columns in their order, guarded against spreadsheets that calculate. LC-HIST-09 to 12
 
+use std::{borrow::Cow, sync::Arc};
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use uuid::Uuid;
 
@@ -44,12 +46,22 @@ pub const HEADER: [&str; 30] = [
     "SubmissionResult",
 ];
 
+/// So many of them are the review's.
+const REVIEW_CELLS: usize = 13;
+
 /// Characters that make a spreadsheet take a cell for a formula when it begins with them. LC-HIST-12
 const FORMULA_STARTS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
-/// One item with its effective decision, and the review it belongs to. LC-HIST-11
+/// What the rows of one review have in common: its cells, made once. LC-HIST-10
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportedReview {
+    pub instance_id: InstanceId,
+    cells: [String; REVIEW_CELLS],
+}
+
+/// What a review is called and when it was, as its cells are made from.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ReportRow {
+pub struct ReviewFacts {
     pub instance_id: InstanceId,
     /// The definition of a recurring review; `None` for a one-time one. LC-HIST-10
     pub series_id: Option<DefinitionId>,
@@ -68,6 +80,33 @@ pub struct ReportRow {
     pub status: String,
     /// Who created the definition.
     pub owner: Identity,
+}
+
+impl From<ReviewFacts> for ReportedReview {
+    fn from(facts: ReviewFacts) -> Self {
+        let cells = [
+            facts.instance_id.to_string(),
+            facts.series_id.map_or(Uuid::nil(), DefinitionId::as_uuid).to_string(),
+            review_type(&facts.resource_type).to_owned(),
+            facts.resource_name,
+            facts.resource_id.to_string(),
+            facts.review_name,
+            instant(facts.created_at),
+            instant(facts.start_at),
+            instant(facts.end_at),
+            facts.status,
+            facts.owner.id.to_string(),
+            facts.owner.display_name,
+            facts.owner.user_principal_name,
+        ];
+        Self { instance_id: facts.instance_id, cells: cells.map(|cell| guarded(Cow::Owned(cell)).into_owned()) }
+    }
+}
+
+/// One item with its effective decision, and the review it belongs to. LC-HIST-11
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReportRow {
+    pub review: Arc<ReportedReview>,
     pub principal_id: ObjectId,
     pub principal_name: String,
     /// User principal name of a user, application id of a service principal.
@@ -107,55 +146,46 @@ pub struct ReportedApplication {
 
 impl ReportRow {
     /// The cells in the order of [`HEADER`], guarded.
-    pub fn cells(&self) -> [String; 30] {
+    pub fn cells(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        fn text(cell: &str) -> Cow<'_, str> {
+            guarded(Cow::Borrowed(cell))
+        }
         let decision = self.decision.as_ref();
         let application = self.application.as_ref();
-        let of_decision = |cell: fn(&ReportedDecision) -> String| decision.map(cell).unwrap_or_default();
-        let of_application = |cell: fn(&ReportedApplication) -> String| application.map(cell).unwrap_or_default();
+        let of_decision = |cell: fn(&ReportedDecision) -> &str| text(decision.map(cell).unwrap_or_default());
+        let of_application = |cell: fn(&ReportedApplication) -> &str| text(application.map(cell).unwrap_or_default());
+        // Ids and instants begin with a digit or a letter: nothing to guard.
+        let or_empty = |cell: Option<String>| Cow::Owned(cell.unwrap_or_default());
         let is_user = self.principal_type == "user";
-        [
-            self.instance_id.to_string(),
-            self.series_id.map_or(Uuid::nil(), DefinitionId::as_uuid).to_string(),
-            review_type(&self.resource_type).to_owned(),
-            self.resource_name.clone(),
-            self.resource_id.to_string(),
-            self.review_name.clone(),
-            instant(self.created_at),
-            instant(self.start_at),
-            instant(self.end_at),
-            self.status.clone(),
-            self.owner.id.to_string(),
-            self.owner.display_name.clone(),
-            self.owner.user_principal_name.clone(),
-            self.principal_id.to_string(),
-            self.principal_name.clone(),
-            if is_user { self.principal_detail.clone() } else { String::new() },
-            principal_type(&self.principal_type).to_owned(),
-            of_decision(|decision| instant(decision.decided_at)),
-            decision.map_or(Verdict::NotReviewed, |decision| decision.verdict).as_str().to_owned(),
-            of_decision(|decision| decision.justification.clone()),
-            of_decision(|decision| decision.decided_by.id.to_string()),
-            of_decision(|decision| decision.decided_by.display_name.clone()),
-            of_decision(|decision| decision.decided_by.user_principal_name.clone()),
-            of_decision(|decision| decision.mail.clone()),
-            of_application(|application| application.applied_by.display_name.clone()),
-            of_application(|application| application.applied_by.user_principal_name.clone()),
-            of_application(|application| application.mail.clone()),
-            of_application(|application| instant(application.applied_at)),
-            self.recommendation.as_str().to_owned(),
-            match application {
+        let own = [
+            Cow::Owned(self.principal_id.to_string()),
+            text(&self.principal_name),
+            text(if is_user { &self.principal_detail } else { "" }),
+            text(principal_type(&self.principal_type)),
+            or_empty(decision.map(|decision| instant(decision.decided_at))),
+            text(decision.map_or(Verdict::NotReviewed, |decision| decision.verdict).as_str()),
+            of_decision(|decision| &decision.justification),
+            or_empty(decision.map(|decision| decision.decided_by.id.to_string())),
+            of_decision(|decision| &decision.decided_by.display_name),
+            of_decision(|decision| &decision.decided_by.user_principal_name),
+            of_decision(|decision| &decision.mail),
+            of_application(|application| &application.applied_by.display_name),
+            of_application(|application| &application.applied_by.user_principal_name),
+            of_application(|application| &application.mail),
+            or_empty(application.map(|application| instant(application.applied_at))),
+            text(self.recommendation.as_str()),
+            text(match application {
                 Some(ReportedApplication { succeeded: true, .. }) => "applied",
                 Some(ReportedApplication { succeeded: false, .. }) | None => "not applied",
-            }
-            .to_owned(),
-        ]
-        .map(guarded)
+            }),
+        ];
+        self.review.cells.iter().map(|cell| Cow::Borrowed(cell.as_str())).chain(own)
     }
 }
 
 /// The cell as text: with an apostrophe in front where a spreadsheet would calculate it.
-pub fn guarded(cell: String) -> String {
-    if cell.starts_with(FORMULA_STARTS) { format!("'{cell}") } else { cell }
+pub fn guarded(cell: Cow<'_, str>) -> Cow<'_, str> {
+    if cell.starts_with(FORMULA_STARTS) { Cow::Owned(format!("'{cell}")) } else { cell }
 }
 
 /// `ReviewType` of a review of such a resource. LC-HIST-10
@@ -192,14 +222,20 @@ mod tests {
 
     use super::*;
 
-    fn row() -> ReportRow {
-        let person = |number, name: &str| Identity {
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    fn person(number: u128, name: &str) -> Identity {
+        Identity {
             id: ObjectId::new(Uuid::from_u128(number)),
             display_name: name.to_owned(),
             user_principal_name: format!("{name}@acme.example"),
-        };
-        let at = |text: &str| text.parse().unwrap();
-        ReportRow {
+        }
+    }
+
+    fn facts() -> ReviewFacts {
+        ReviewFacts {
             instance_id: InstanceId::new(Uuid::from_u128(1)),
             series_id: Some(DefinitionId::new(Uuid::from_u128(2))),
             resource_type: "ServicePrincipal".to_owned(),
@@ -211,6 +247,12 @@ mod tests {
             end_at: at("2026-01-12T00:00:00Z"),
             status: "Applied".to_owned(),
             owner: person(4, "carla"),
+        }
+    }
+
+    fn row() -> ReportRow {
+        ReportRow {
+            review: Arc::new(facts().into()),
             principal_id: ObjectId::new(Uuid::from_u128(5)),
             principal_name: "ana".to_owned(),
             principal_detail: "ana@acme.example".to_owned(),
@@ -276,14 +318,14 @@ mod tests {
     #[test]
     fn what_did_not_happen_is_empty() {
         let undecided = ReportRow {
-            series_id: None,
+            review: Arc::new(ReviewFacts { series_id: None, ..facts() }.into()),
             principal_type: "servicePrincipal".to_owned(),
             decision: None,
             application: None,
             ..row()
         };
-        let cells = undecided.cells();
-        let cell = |name: &str| cells[HEADER.iter().position(|column| *column == name).unwrap()].as_str();
+        let cells: Vec<_> = undecided.cells().collect();
+        let cell = |name: &str| &*cells[HEADER.iter().position(|column| *column == name).unwrap()];
         assert_eq!(cell("AccessReviewSeriesId"), "00000000-0000-0000-0000-000000000000");
         assert_eq!((cell("PrincipalType"), cell("PrincipalUPN")), ("service principal", ""));
         assert_eq!((cell("ReviewResult"), cell("SubmissionResult")), ("NotReviewed", "not applied"));
@@ -298,24 +340,28 @@ mod tests {
         /// LC-HIST-12
         #[test]
         fn no_cell_begins_like_a_formula(text in "[=+@\\-\t\r']?\\PC{0,20}") {
-            let cell = guarded(text.clone());
+            let cell = guarded(Cow::Borrowed(&text));
             prop_assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r']));
         }
 
         #[test]
         fn a_guarded_cell_still_holds_its_text(text in "[=+@\\-\t\r']?\\PC{0,20}") {
-            let cell = guarded(text.clone());
-            prop_assert!(cell == text || cell.strip_prefix('\'') == Some(text.as_str()));
+            let cell = guarded(Cow::Borrowed(&text));
+            prop_assert!(cell == text.as_str() || cell.strip_prefix('\'') == Some(text.as_str()));
         }
 
         #[test]
         fn every_cell_is_guarded(text in "[=+@\\-\t\r]\\PC{0,20}") {
-            let hostile = ReportRow {
+            let review = ReviewFacts {
                 resource_name: text.clone(),
                 review_name: text.clone(),
+                owner: Identity { display_name: text.clone(), user_principal_name: text.clone(), ..facts().owner },
+                ..facts()
+            };
+            let hostile = ReportRow {
+                review: Arc::new(review.into()),
                 principal_name: text.clone(),
                 principal_detail: text.clone(),
-                owner: Identity { display_name: text.clone(), user_principal_name: text.clone(), ..row().owner },
                 decision: row().decision.map(|decision| ReportedDecision {
                     justification: text.clone(),
                     mail: text.clone(),
@@ -323,8 +369,8 @@ mod tests {
                 }),
                 ..row()
             };
-            prop_assert!(hostile.cells().iter().all(|cell| !cell.starts_with(FORMULA_STARTS)));
-            prop_assert_eq!(hostile.cells().iter().filter(|cell| cell.starts_with('\'')).count(), 8);
+            prop_assert!(hostile.cells().all(|cell| !cell.starts_with(FORMULA_STARTS)));
+            prop_assert_eq!(hostile.cells().filter(|cell| cell.starts_with('\'')).count(), 8);
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What a report shows: one cursor over one snapshot, so that a report of any size is of one moment and needs no memory to speak of.
 
-use chrono::{DateTime, Utc};
-use sqlx::{Postgres, QueryBuilder};
+use std::sync::Arc;
+
+use sqlx::{Postgres, QueryBuilder, Row, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{PgUnitOfWork, error::corrupt};
@@ -11,7 +12,7 @@ use crate::{
         definition::Identity,
         history::{
             HistoryDecision,
-            report::{ReportRow, ReportedApplication, ReportedDecision},
+            report::{ReportRow, ReportedApplication, ReportedDecision, ReportedReview, ReviewFacts},
         },
         ids::{DefinitionId, InstanceId, ObjectId},
         recommendation::Recommendation,
@@ -19,100 +20,114 @@ use crate::{
     store::{StoreError, history::ReportQuery},
 };
 
-#[derive(sqlx::FromRow)]
-struct ReportColumns {
-    instance_id: Uuid,
-    series_id: Option<Uuid>,
-    resource_type: String,
-    resource_name: String,
-    resource_id: Uuid,
-    review_name: String,
-    created_at: DateTime<Utc>,
-    start_at: DateTime<Utc>,
-    end_at: DateTime<Utc>,
-    status: String,
-    owner_id: Uuid,
-    owner_name: String,
-    owner_user_principal_name: String,
-    seq: i32,
-    principal_id: Uuid,
-    principal_name: String,
-    principal_detail: String,
-    principal_type: String,
-    recommendation: i16,
-    decision: Option<String>,
-    justification: Option<String>,
-    decided_by_id: Option<Uuid>,
-    decided_by_name: Option<String>,
-    decided_by_user_principal_name: Option<String>,
-    decided_by_mail: Option<String>,
-    decided_at: Option<DateTime<Utc>>,
-    applied_by_id: Option<Uuid>,
-    applied_by_name: Option<String>,
-    applied_by_user_principal_name: Option<String>,
-    applied_by_mail: Option<String>,
-    applied_at: Option<DateTime<Utc>>,
-    applied: Option<bool>,
+/// Where in the select list the columns are; those before [`column::SEQ`] are the review's. By number, because looking for a name takes
+/// as long as reading the value.
+mod column {
+    pub const INSTANCE_ID: usize = 0;
+    pub const SERIES_ID: usize = 1;
+    pub const RESOURCE_TYPE: usize = 2;
+    pub const RESOURCE_NAME: usize = 3;
+    pub const RESOURCE_ID: usize = 4;
+    pub const REVIEW_NAME: usize = 5;
+    pub const CREATED_AT: usize = 6;
+    pub const START_AT: usize = 7;
+    pub const END_AT: usize = 8;
+    pub const STATUS: usize = 9;
+    pub const OWNER_ID: usize = 10;
+    pub const OWNER_NAME: usize = 11;
+    pub const OWNER_USER_PRINCIPAL_NAME: usize = 12;
+    pub const SEQ: usize = 13;
+    pub const PRINCIPAL_ID: usize = 14;
+    pub const PRINCIPAL_NAME: usize = 15;
+    pub const PRINCIPAL_DETAIL: usize = 16;
+    pub const PRINCIPAL_TYPE: usize = 17;
+    pub const RECOMMENDATION: usize = 18;
+    pub const DECISION: usize = 19;
+    pub const JUSTIFICATION: usize = 20;
+    pub const DECIDED_BY_ID: usize = 21;
+    pub const DECIDED_BY_NAME: usize = 22;
+    pub const DECIDED_BY_USER_PRINCIPAL_NAME: usize = 23;
+    pub const DECIDED_BY_MAIL: usize = 24;
+    pub const DECIDED_AT: usize = 25;
+    pub const APPLIED_BY_ID: usize = 26;
+    pub const APPLIED_BY_NAME: usize = 27;
+    pub const APPLIED_BY_USER_PRINCIPAL_NAME: usize = 28;
+    pub const APPLIED_BY_MAIL: usize = 29;
+    pub const APPLIED_AT: usize = 30;
+    pub const APPLIED: usize = 31;
 }
 
-impl TryFrom<ReportColumns> for ReportRow {
-    type Error = StoreError;
-
-    fn try_from(row: ReportColumns) -> Result<Self, StoreError> {
-        let decision = match (row.decision, row.decided_by_id, row.decided_at) {
-            (Some(verdict), Some(decided_by), Some(decided_at)) => Some(ReportedDecision {
-                verdict: Verdict::parse(&verdict).ok_or_else(|| corrupt("decisions", "decision", row.seq))?,
-                justification: row.justification.unwrap_or_default(),
-                decided_by: Identity {
-                    id: ObjectId::new(decided_by),
-                    display_name: row.decided_by_name.unwrap_or_default(),
-                    user_principal_name: row.decided_by_user_principal_name.unwrap_or_default(),
-                },
-                mail: row.decided_by_mail.unwrap_or_default(),
-                decided_at,
-            }),
-            (None, None, None) => None,
-            _ => return Err(corrupt("decisions", "decided_at", row.seq)),
-        };
-        let application = match (row.applied_by_id, row.applied_at, row.applied) {
-            (Some(applied_by), Some(applied_at), Some(succeeded)) => Some(ReportedApplication {
-                applied_by: Identity {
-                    id: ObjectId::new(applied_by),
-                    display_name: row.applied_by_name.unwrap_or_default(),
-                    user_principal_name: row.applied_by_user_principal_name.unwrap_or_default(),
-                },
-                mail: row.applied_by_mail.unwrap_or_default(),
-                applied_at,
-                succeeded,
-            }),
-            _ => None,
-        };
-        Ok(Self {
-            instance_id: InstanceId::new(row.instance_id),
-            series_id: row.series_id.map(DefinitionId::new),
-            resource_type: row.resource_type,
-            resource_name: row.resource_name,
-            resource_id: ObjectId::new(row.resource_id),
-            review_name: row.review_name,
-            created_at: row.created_at,
-            start_at: row.start_at,
-            end_at: row.end_at,
-            status: row.status,
-            owner: Identity {
-                id: ObjectId::new(row.owner_id),
-                display_name: row.owner_name,
-                user_principal_name: row.owner_user_principal_name,
-            },
-            principal_id: ObjectId::new(row.principal_id),
-            principal_name: row.principal_name,
-            principal_detail: row.principal_detail,
-            principal_type: row.principal_type,
-            decision,
-            recommendation: Recommendation::from_code(row.recommendation)
-                .ok_or_else(|| corrupt("decision_items", "recommendations", row.seq))?,
-            application,
-        })
+/// The review of the row, which is most often that of the row before.
+fn review_of(row: &PgRow, last: &mut Option<Arc<ReportedReview>>) -> Result<Arc<ReportedReview>, sqlx::Error> {
+    let instance_id = InstanceId::new(row.try_get(column::INSTANCE_ID)?);
+    if let Some(last) = last.as_ref().filter(|last| last.instance_id == instance_id) {
+        return Ok(Arc::clone(last));
     }
+    let facts = ReviewFacts {
+        instance_id,
+        series_id: row.try_get::<Option<Uuid>, _>(column::SERIES_ID)?.map(DefinitionId::new),
+        resource_type: row.try_get(column::RESOURCE_TYPE)?,
+        resource_name: row.try_get(column::RESOURCE_NAME)?,
+        resource_id: ObjectId::new(row.try_get(column::RESOURCE_ID)?),
+        review_name: row.try_get(column::REVIEW_NAME)?,
+        created_at: row.try_get(column::CREATED_AT)?,
+        start_at: row.try_get(column::START_AT)?,
+        end_at: row.try_get(column::END_AT)?,
+        status: row.try_get(column::STATUS)?,
+        owner: Identity {
+            id: ObjectId::new(row.try_get(column::OWNER_ID)?),
+            display_name: row.try_get(column::OWNER_NAME)?,
+            user_principal_name: row.try_get(column::OWNER_USER_PRINCIPAL_NAME)?,
+        },
+    };
+    Ok(Arc::clone(last.insert(Arc::new(facts.into()))))
+}
+
+fn report_row(row: &PgRow, last: &mut Option<Arc<ReportedReview>>) -> Result<ReportRow, StoreError> {
+    let seq: i32 = row.try_get(column::SEQ)?;
+    let text = |column: usize| row.try_get::<Option<String>, _>(column).map(Option::unwrap_or_default);
+    let verdict: Option<&str> = row.try_get(column::DECISION)?;
+    let decided_by: Option<Uuid> = row.try_get(column::DECIDED_BY_ID)?;
+    let decision = match (verdict, decided_by, row.try_get(column::DECIDED_AT)?) {
+        (Some(verdict), Some(decided_by), Some(decided_at)) => Some(ReportedDecision {
+            verdict: Verdict::parse(verdict).ok_or_else(|| corrupt("decisions", "decision", seq))?,
+            justification: text(column::JUSTIFICATION)?,
+            decided_by: Identity {
+                id: ObjectId::new(decided_by),
+                display_name: text(column::DECIDED_BY_NAME)?,
+                user_principal_name: text(column::DECIDED_BY_USER_PRINCIPAL_NAME)?,
+            },
+            mail: text(column::DECIDED_BY_MAIL)?,
+            decided_at,
+        }),
+        (None, None, None) => None,
+        _ => return Err(corrupt("decisions", "decided_at", seq)),
+    };
+    let applied_by: Option<Uuid> = row.try_get(column::APPLIED_BY_ID)?;
+    let application = match (applied_by, row.try_get(column::APPLIED_AT)?, row.try_get(column::APPLIED)?) {
+        (Some(applied_by), Some(applied_at), Some(succeeded)) => Some(ReportedApplication {
+            applied_by: Identity {
+                id: ObjectId::new(applied_by),
+                display_name: text(column::APPLIED_BY_NAME)?,
+                user_principal_name: text(column::APPLIED_BY_USER_PRINCIPAL_NAME)?,
+            },
+            mail: text(column::APPLIED_BY_MAIL)?,
+            applied_at,
+            succeeded,
+        }),
+        _ => None,
+    };
+    Ok(ReportRow {
+        review: review_of(row, last)?,
+        principal_id: ObjectId::new(row.try_get(column::PRINCIPAL_ID)?),
+        principal_name: row.try_get(column::PRINCIPAL_NAME)?,
+        principal_detail: row.try_get(column::PRINCIPAL_DETAIL)?,
+        principal_type: row.try_get(column::PRINCIPAL_TYPE)?,
+        decision,
+        recommendation: Recommendation::from_code(row.try_get(column::RECOMMENDATION)?)
+            .ok_or_else(|| corrupt("decision_items", "recommendations", seq))?,
+        application,
+    })
 }
 
 impl PgUnitOfWork {
@@ -130,8 +145,9 @@ impl PgUnitOfWork {
     pub(super) async fn read_report_cursor(&mut self, limit: u16) -> Result<Vec<ReportRow>, StoreError> {
         let mut sql = QueryBuilder::<Postgres>::new("fetch forward ");
         sql.push(limit).push(" from report");
-        let rows: Vec<ReportColumns> = sql.build_query_as().persistent(false).fetch_all(self.connection()?).await?;
-        rows.into_iter().map(ReportRow::try_from).collect()
+        let rows = sql.build().persistent(false).fetch_all(self.connection()?).await?;
+        let mut last = None;
+        rows.iter().map(|row| report_row(row, &mut last)).collect()
     }
 }
 

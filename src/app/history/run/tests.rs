@@ -1,16 +1,19 @@
+use std::{borrow::Cow, sync::Arc};
+
 use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
 use crate::domain::{
     definition::Identity,
+    history::report::{ReviewFacts, guarded},
     ids::{InstanceId, ObjectId},
     recommendation::Recommendation,
 };
 
 fn row(name: &str) -> ReportRow {
     let at = chrono::DateTime::UNIX_EPOCH;
-    ReportRow {
+    let review = ReviewFacts {
         instance_id: InstanceId::new(Uuid::nil()),
         series_id: None,
         resource_type: "Group".to_owned(),
@@ -22,6 +25,9 @@ fn row(name: &str) -> ReportRow {
         end_at: at,
         status: "InProgress".to_owned(),
         owner: Identity::nobody(),
+    };
+    ReportRow {
+        review: Arc::new(review.into()),
         principal_id: ObjectId::NOBODY,
         principal_name: name.to_owned(),
         principal_detail: String::new(),
@@ -71,7 +77,7 @@ proptest! {
         let mut reader = csv::Reader::from_reader(text.as_slice());
         prop_assert_eq!(reader.headers().unwrap(), &csv::StringRecord::from(HEADER.to_vec()));
         let read: Vec<_> = reader.records().map(|record| record.unwrap()[14].to_owned()).collect();
-        let guarded: Vec<_> = names.into_iter().map(crate::domain::history::report::guarded).collect();
+        let guarded: Vec<_> = names.into_iter().map(|name| guarded(Cow::Owned(name)).into_owned()).collect();
         prop_assert_eq!(read, guarded);
     }
 }
