@@ -25,3 +25,55 @@ exception
     when feature_not_supported then null;
 end
 $$;
+
+-- As before, but what an item is held by is asked in the statement itself: a function for each item took ten times as long as reading it.
+create or replace function selected_items(
+    tenant uuid, instance uuid, stage smallint, entry text, every boolean, cohorts integer[], items integer[],
+    except_items integer[], principal uuid
+) returns table (seq integer, recommendation smallint)
+    language sql stable
+as $$
+    select i.seq, coalesce(i.recommendations[stage], 0::smallint)
+      from (
+            select d.seq, d.principal_id, d.recommendations
+              from decision_items d
+             where d.tenant_id = tenant
+               and d.instance_id = instance
+               and every
+             union all
+            select d.seq, d.principal_id, d.recommendations
+              from (
+                    select c.seq
+                      from unnest(cohorts) as wanted (cohort)
+                      join decision_items c
+                        on c.tenant_id = tenant
+                       and c.instance_id = instance
+                       and c.cohort = wanted.cohort
+                     where c.seq not in (select unnest(except_items))
+                     union
+                    select unnest(items)) as reached
+              join decision_items d
+                on d.tenant_id = tenant
+               and d.instance_id = instance
+               and d.seq = reached.seq
+             where not every) as i
+     where (principal is null or i.principal_id = principal)
+       and (entry = 'all'
+            or entry = 'remaining'
+               and not exists (
+                       select
+                         from decisions d
+                        where d.tenant_id = tenant
+                          and d.instance_id = instance
+                          and d.ordinal between 1 and stage - 1
+                          and d.seq = i.seq
+                          and not d.moves_on)
+            or entry not in ('all', 'remaining')
+               and exists (
+                       select
+                         from stage_items s
+                        where s.tenant_id = tenant
+                          and s.instance_id = instance
+                          and s.ordinal = stage
+                          and s.seq = i.seq))
+$$;

@@ -105,6 +105,11 @@ impl Connection {
         Ok(Received { status, body: head..self.received.len(), chunked })
     }
 
+    /// Sends a request and reads its answer; answers the status.
+    pub async fn status_of(&mut self, request: &[u8]) -> anyhow::Result<u16> {
+        Ok(self.exchange(request).await?.status)
+    }
+
     async fn read_more(&mut self) -> anyhow::Result<()> {
         let read = self.stream.read_buf(&mut self.received).await?;
         ensure!(read > 0, "the service closed a connection");

@@ -90,8 +90,20 @@ fn ticks_per_second() -> u64 {
 /// # Errors
 /// When the process has gone.
 pub fn peak_megabytes(process: u32) -> anyhow::Result<f64> {
+    megabytes(process, "VmHWM:")
+}
+
+/// The memory that a process has resident now. In MB of 2^20 bytes.
+///
+/// # Errors
+/// When the process has gone.
+pub fn resident_megabytes(process: u32) -> anyhow::Result<f64> {
+    megabytes(process, "VmRSS:")
+}
+
+fn megabytes(process: u32, name: &str) -> anyhow::Result<f64> {
     let text = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("VmHWM")?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).context("no such figure")?;
     let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
     Ok(kilobytes / 1024.0)
 }

@@ -24,6 +24,13 @@ pub struct Service {
 impl Service {
     /// Starts the service on a database and waits until it is ready. `settings` are further `ATTESTRY_…` variables; they win.
     pub async fn start(url: &str, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let mut service = Self::spawn(url, settings)?;
+        service.wait_until_ready().await?;
+        Ok(service)
+    }
+
+    /// Starts the service and waits for nothing.
+    pub fn spawn(url: &str, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let log = tempfile::NamedTempFile::new()?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_attestry"));
@@ -50,9 +57,7 @@ impl Service {
             });
         }
         let process = command.spawn().context("starting the service")?;
-        let mut service = Self { process, port, log };
-        service.wait_until_ready().await?;
-        Ok(service)
+        Ok(Self { process, port, log })
     }
 
     async fn wait_until_ready(&mut self) -> anyhow::Result<()> {

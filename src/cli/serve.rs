@@ -17,6 +17,7 @@ use attestry::{
     store::{Lane, pg::PgStore},
     telemetry,
 };
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{
     net::{TcpSocket, lookup_host},
     signal::unix::{Signal, SignalKind, signal},
@@ -38,6 +39,16 @@ pub async fn run(config: &Config, database: &Database, migrate: bool) -> anyhow:
     serve(config, wired, async |_| Ok(())).await
 }
 
+/// Every connection is an open file, and many systems give a process no more than 1024 unless it asks.
+fn raise_open_files() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most).map(|()| most));
+    match raised {
+        Ok(most) => tracing::debug!(most, "open files"),
+        Err(error) => tracing::warn!(%error, "the limit of open files stays as it was"),
+    }
+}
+
 /// What a service that listens is reached by.
 pub struct Listening {
     pub services: Services,
@@ -50,6 +61,7 @@ pub async fn serve(
     Wired { services, store }: Wired,
     started: impl AsyncFnOnce(Listening) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
+    raise_open_files();
     let mut signals = Signals::new()?;
     let metrics = telemetry::measure()?;
     let tls = config.tls.as_ref().map(|files| tls::server_config(&files.certificate_chain, &files.key)).transpose()?;

@@ -11,6 +11,8 @@ mod w05;
 mod w06;
 mod w09;
 mod w10;
+mod w12;
+mod w13;
 
 use async_trait::async_trait;
 
@@ -82,9 +84,11 @@ pub fn all() -> Vec<Box<dyn Workload>> {
         Box::new(w06::ListMyDecisions),
         Box::new(w10::ListDefinitions),
         Box::new(w09::Report),
+        Box::new(w13::Start),
         Box::new(w02::RecordDecision),
         Box::new(w03a::ChangeOneStage),
         Box::new(w03b::ChangeManyStages),
         Box::new(w04::DecideAtOnce),
+        Box::new(w12::Memory),
     ]
 }

@@ -25,6 +25,8 @@ use crate::{
 };
 
 const SLOW_READERS: usize = 8;
+/// After each 64 KiB.
+const PAUSE: Duration = Duration::from_millis(20);
 
 pub struct Report;
 
@@ -95,7 +97,7 @@ impl Report {
     async fn slowly(&self, ground: &mut Ground<'_>, service: &Service, path: &str) -> anyhow::Result<Outcome> {
         forget_peak(service.process())?;
         let before = peak_megabytes(service.process())?;
-        let readers = try_join_all((0..SLOW_READERS).map(|_| download(service, path, Some(Duration::from_millis(20)))));
+        let readers = try_join_all((0..SLOW_READERS).map(|_| download(service, path, Some(PAUSE))));
         let watching = async {
             let mut open = 0_i64;
             for _ in 0..20 {
@@ -116,6 +118,20 @@ impl Report {
         let outcome = Outcome { memory: Some(grown), ..Outcome::of(self.number(), ground.size) };
         Ok(outcome.variant("eight slow readers").bars(&[at_most(Figure::Memory, 16.0)]))
     }
+}
+
+/// Has a report made of an instance, and so many read it slowly at the same time.
+pub async fn read_slowly(
+    service: &Service,
+    ground: &mut Ground<'_>,
+    instance: Uuid,
+    readers: usize,
+) -> anyhow::Result<()> {
+    let token = ground.administrator()?;
+    let report = make(service, ground, &token, instance).await?;
+    let path = link(service, &token, report).await?;
+    try_join_all((0..readers).map(|_| download(service, &path, Some(PAUSE)))).await?;
+    Ok(())
 }
 
 /// Asks for a report of the one review that began at this moment, and waits until it is done.

@@ -33,6 +33,72 @@ impl Reached {
     }
 }
 
+/// Rows are written in the order of their items, as everybody locks them; a million are sorted in memory.
+const ROOM_TO_SORT: &str = "set local work_mem = '64MB'";
+
+impl PgUnitOfWork {
+    /// Records the answer where nothing of the instance is decided yet, which takes two thirds of the time that looking for an earlier
+    /// decision of each item does. `None` when something is, or somebody decides meanwhile; nothing is written then.
+    async fn record_first(
+        &mut self,
+        selection: &ItemSelection,
+        answer: &BulkAnswer,
+        by: &Identity,
+    ) -> Result<Option<i64>, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let now = self.now;
+        let reached = Reached::of(selection);
+        let something = sqlx::query_scalar!(
+            r#"select exists (select from decisions where tenant_id = $1 and instance_id = $2) as "something!""#,
+            tenant,
+            selection.instance.as_uuid(),
+        )
+        .fetch_one(self.connection()?)
+        .await?;
+        if something {
+            return Ok(None);
+        }
+        sqlx::raw_sql("savepoint first_decisions").execute(self.connection()?).await?;
+        let inserted = sqlx::query!(
+            r#"
+            insert into decisions
+                (tenant_id, instance_id, ordinal, seq, decision, justification, decided_by_id, decided_by_name,
+                 decided_by_user_principal_name, decided_at, moves_on)
+            select $1, $2, $3, seq, $10, $11, $12, $13, $14, $15, ($16::boolean[])[recommendation + 1]
+              from selected_items($1, $2, $3, $4, $5, $6, $7, $8, $9)
+             order by seq
+            "#,
+            tenant,
+            selection.instance.as_uuid(),
+            selection.ordinal,
+            selection.entry.as_str(),
+            reached.every,
+            &reached.cohorts,
+            &reached.items,
+            &reached.except,
+            reached.principal,
+            answer.verdict.as_str(),
+            answer.justification,
+            by.id.as_uuid(),
+            by.display_name,
+            by.user_principal_name,
+            now,
+            &answer.moves_on[..],
+        )
+        .execute(self.connection()?)
+        .await
+        .map_err(StoreError::from);
+        match inserted {
+            Ok(done) => Ok(Some(i64::try_from(done.rows_affected()).unwrap_or(i64::MAX))),
+            Err(StoreError::Refused { .. }) => {
+                sqlx::raw_sql("rollback to savepoint first_decisions").execute(self.connection()?).await?;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
 #[async_trait]
 impl BulkDecisionRepository for PgUnitOfWork {
     async fn record_all(
@@ -43,6 +109,10 @@ impl BulkDecisionRepository for PgUnitOfWork {
         actor: &Actor,
         overwritten: &Event,
     ) -> Result<i64, StoreError> {
+        sqlx::raw_sql(ROOM_TO_SORT).execute(self.connection()?).await?;
+        if let Some(count) = self.record_first(selection, answer, by).await? {
+            return Ok(count);
+        }
         let tenant = self.tenant.as_uuid();
         let now = self.now;
         let reached = Reached::of(selection);
@@ -117,6 +187,7 @@ impl BulkDecisionRepository for PgUnitOfWork {
         acceptance: &Acceptance,
         by: &Identity,
     ) -> Result<i64, StoreError> {
+        sqlx::raw_sql(ROOM_TO_SORT).execute(self.connection()?).await?;
         let tenant = self.tenant.as_uuid();
         let now = self.now;
         let reached = Reached::of(selection);
@@ -159,6 +230,7 @@ impl BulkDecisionRepository for PgUnitOfWork {
         actor: &Actor,
         overwritten: &Event,
     ) -> Result<i64, StoreError> {
+        sqlx::raw_sql(ROOM_TO_SORT).execute(self.connection()?).await?;
         let tenant = self.tenant.as_uuid();
         let now = self.now;
         let reached = Reached::of(selection);

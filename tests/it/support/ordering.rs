@@ -28,13 +28,12 @@ impl Blocker {
         blocker
     }
 
-    /// Writes a row of `decisions` without its foreign keys' locks and without committing: whoever decides the same item waits.
+    /// Writes a row of `decisions` without committing: whoever decides the same item waits.
     pub async fn hold_decision(database: &Database, tenant: &str, instance: &str, seq: i32) -> Self {
         Self::hold(
             database,
             &format!(
-                "set local session_replication_role = replica;
-                 insert into decisions
+                "insert into decisions
                      (tenant_id, instance_id, ordinal, seq, decision, justification, decided_by_id, decided_by_name,
                       decided_by_user_principal_name, decided_at, moves_on)
                  values ('{tenant}', '{instance}', 1, {seq}, 'Deny', '', gen_random_uuid(), '', '', now(), false)"
