@@ -114,7 +114,8 @@ async fn an_account_that_cannot_be_deleted_holds_nobody_up() {
     assert_eq!(t.events_of("User deleted").await.len(), 1);
 }
 
-/// A review whose item of `name` stands so far behind the others that it is in a step of its own.
+/// A review whose item of `name` stands so far behind the others that it is in a step of its own: between are people who keep their
+/// access.
 async fn far_behind(t: &Tenant, review: crate::support::ReviewBuilder<'_>, name: &str) -> Review {
     let review = review.running().await;
     let (tenant, instance) = (t.id, &review.instance);
@@ -122,6 +123,20 @@ async fn far_behind(t: &Tenant, review: crate::support::ReviewBuilder<'_>, name:
         .execute(&format!(
             "update decision_items set seq = 2500
               where tenant_id = '{tenant}' and instance_id = '{instance}' and principal_id = '{}';
+             insert into decision_items
+             select (jsonb_populate_record(i, jsonb_build_object(
+                        'seq', n, 'principal_id', gen_random_uuid(), 'principal_name', 'Between'))).*
+               from decision_items i, generate_series(1, 2499) as n
+              where i.tenant_id = '{tenant}' and i.instance_id = '{instance}' and i.seq = 2500
+                and not exists (
+                        select from decision_items k
+                         where k.tenant_id = i.tenant_id and k.instance_id = i.instance_id and k.seq = n);
+             insert into decisions
+                 (tenant_id, instance_id, ordinal, seq, decision, justification, decided_by_id, decided_by_name,
+                  decided_by_user_principal_name, decided_at, moves_on)
+             select tenant_id, instance_id, 1, seq, 'Approve', '', gen_random_uuid(), '', '', now(), true
+               from decision_items
+              where tenant_id = '{tenant}' and instance_id = '{instance}' and principal_name = 'Between';
              update instances set item_count = 2500 where tenant_id = '{tenant}' and instance_id = '{instance}'",
             id_of(name)
         ))
