@@ -1,4 +1,4 @@
-//! The jobs behind `Applying`: carrying decisions out range by range, and deleting accounts that stayed blocked. LC-APPLY
+//! The jobs behind `Applying`: carrying decisions out some items at a time, and deleting accounts that stayed blocked. LC-APPLY
 //!
 //! Each step is a transaction of its own that removes access, records the results and notes how far it came; a worker that dies
 //! is followed by another that goes on behind the last committed step. LC-APPLY-14
@@ -104,7 +104,7 @@ async fn step(
         id: id.to_string(),
     })?;
     let nothing_left = match work {
-        Work::Apply => apply_range(&mut *uow, &actor, &instance, &run, size, give_up).await?,
+        Work::Apply => apply_next(&mut *uow, &actor, &instance, &run, size, give_up).await?,
         Work::DeleteUsers => delete_due(&mut *uow, &actor, &instance, &run, size, give_up).await?,
     };
     if !nothing_left {
@@ -138,7 +138,7 @@ async fn step(
 }
 
 /// Applies the next items; whether they were the last. With `give_up` nothing is removed, and what was to be is a failure.
-async fn apply_range(
+async fn apply_next(
     uow: &mut dyn UnitOfWork,
     actor: &Actor,
     instance: &Instance,
@@ -146,12 +146,15 @@ async fn apply_range(
     size: i32,
     give_up: bool,
 ) -> Result<bool, StoreError> {
-    let through = run.applied_through.saturating_add(size).min(instance.item_count);
     let action = apply_action(&instance.settings);
     let mut results = Vec::new();
     let mut removals = Vec::new();
     let mut blocks = Vec::new();
-    let items = uow.apply().items(instance, run.applied_through, through).await?;
+    let items = uow.apply().items(instance, run.applied_through, size).await?;
+    let through = match items.last() {
+        Some(last) if i32::try_from(items.len()) == Ok(size) => last.seq,
+        _ => instance.item_count,
+    };
     for item in &items {
         let mut conclude = |result, description| results.push(ItemResult { seq: item.seq, result, description });
         match plan_apply(item.decision, action, item.access) {

@@ -382,10 +382,10 @@ impl<'a> ReviewRun<'a> {
                 self.uow.items().list_moving(instance.id, &previous).await?;
             }
             // Also where everything moves on: who was deleted meanwhile does not. LC-APPLY-15
-            let items = self.uow.items().count_in_stage(instance.id, ordinal, entry).await?;
-            let begun = match items {
-                0 => on_time(instance, start_at),
-                _ => {
+            let holds_any = self.uow.items().stage_holds_any(instance.id, ordinal, entry).await?;
+            let begun = match holds_any {
+                false => on_time(instance, start_at),
+                true => {
                     let next_occurrence = definition.occurrence_start(instance.occurrence + 1);
                     let now = self.uow.now();
                     match lifecycle::hand_over(instance, &planned, ordinal, start_at, next_occurrence, now) {
@@ -401,7 +401,7 @@ impl<'a> ReviewRun<'a> {
             let mut opening = self.create_stage(instance, &planned, ordinal, begun, entry).await?;
             self.move_stage(instance, &mut opening.stage, Status::Initializing)?;
             self.uow.stages().update(&mut opening.stage).await?;
-            if items > 0 {
+            if holds_any {
                 if let Err(too_many) = self.resolve_reviewers(instance, &opening, limits).await? {
                     return Ok(self.fail(definition, instance, TOO_MANY_REVIEWERS, too_many).await?);
                 }

@@ -28,6 +28,7 @@ pub struct ItemToApply {
     pub principal: Principal,
     /// The effective decision. LC-STAGE-41
     pub decision: Verdict,
+    /// Looked up where access was denied only; [`Access::Gone`] elsewhere.
     pub access: Access,
 }
 
@@ -75,13 +76,9 @@ pub trait ApplyRepository: Send {
     async fn find_run(&mut self, instance: InstanceId) -> Result<Option<ApplyRun>, StoreError>;
     /// Notes how far the run has come.
     async fn advance_run(&mut self, instance: InstanceId, through: ItemSeq) -> Result<(), StoreError>;
-    /// The items behind `after` up to `through` that somebody, or the system, decided, in order.
-    async fn items(
-        &mut self,
-        instance: &Instance,
-        after: ItemSeq,
-        through: ItemSeq,
-    ) -> Result<Vec<ItemToApply>, StoreError>;
+    /// The next items behind `after` that somebody, or the system, decided, in order; up to `limit`, and fewer only when there are
+    /// no more.
+    async fn items(&mut self, instance: &Instance, after: ItemSeq, limit: i32) -> Result<Vec<ItemToApply>, StoreError>;
     /// Takes the principals' own assignments that are under review away, whatever the kind of the resource; returns those who had
     /// one, perhaps more than once. LC-APPLY-03
     async fn remove(&mut self, instance: &Instance, principals: &[ObjectId]) -> Result<Vec<ObjectId>, StoreError>;

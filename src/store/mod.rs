@@ -504,13 +504,13 @@ pub trait ItemRepository: Send {
     async fn discard(&mut self, instance: InstanceId) -> Result<(), StoreError>;
     /// Lists the items that move from `from` on to the next stage (`Entry::Listed` only). LC-STAGE-30
     async fn list_moving(&mut self, instance: InstanceId, from: &StageEntry) -> Result<(), StoreError>;
-    /// How many items a stage holds.
-    async fn count_in_stage(
+    /// Whether a stage holds any item.
+    async fn stage_holds_any(
         &mut self,
         instance: InstanceId,
         ordinal: StageOrdinal,
         entry: Entry,
-    ) -> Result<i64, StoreError>;
+    ) -> Result<bool, StoreError>;
     /// One item as the view shows it; `None` when the view does not hold it.
     async fn find(
         &mut self,

@@ -69,6 +69,20 @@ pub(super) fn push_user_conditions(
     }
 }
 
+/// Whether a form finds nobody but users. Then nothing is said of what a principal is: a condition on a value that the statement makes
+/// itself counts as one in two hundred to the planner, who then probes for a million users one by one.
+const fn finds_users_only(form: &ScopeForm) -> bool {
+    match form {
+        ScopeForm::GroupMembers { members, .. } => !matches!(members, MemberKind::UsersAndGroups),
+        ScopeForm::ApplicationAssignments { .. } => true,
+        ScopeForm::RoleHolders { holders, .. } => {
+            !matches!(holders, RoleHolders::ServicePrincipals | RoleHolders::UsersAndGroups)
+        }
+        ScopeForm::AccessPackageAssignments { holders, .. } => !matches!(holders, AssignmentHolders::Everybody),
+        ScopeForm::TeamAndSharedChannels { .. } | ScopeForm::EveryGroupMembers { .. } => false,
+    }
+}
+
 struct Statement {
     tenant: Uuid,
     query: QueryBuilder<Postgres>,
@@ -264,9 +278,10 @@ impl Statement {
             self.query.push_bind(outliers);
             self.push("::boolean[]) as a (user_id, is_outlier) on a.user_id = u.user_id");
         }
-        self.push(" where f.principal_type = 'user'");
+        let users_only = finds_users_only(&instance.scope.form);
+        self.push(if users_only { " where true" } else { " where f.principal_type = 'user'" });
         push_user_conditions(&mut self.query, guests_only, gathering.inactive_before);
-        if gathering.inactive_before.is_none() && !guests_only {
+        if gathering.inactive_before.is_none() && !guests_only && !users_only {
             // Where everybody answers for himself, the team's owners answer for another team. LC-REV-06, LC-REV-07
             if !gathering.users_only || instance.scope.form.has_direct_connect() {
                 self.push(

@@ -616,14 +616,16 @@ impl ItemRepository for PgUnitOfWork {
                  where s.tenant_id = $1
                    and s.instance_id = $2
                    and s.ordinal = $3
-                   and not exists (
-                           select
-                             from decisions d
-                            where d.tenant_id = s.tenant_id
-                              and d.instance_id = s.instance_id
-                              and d.ordinal = s.ordinal
-                              and d.seq = s.seq
-                              and not d.moves_on)
+                   and coalesce(
+                           (select d.moves_on
+                              from decisions d
+                             where d.tenant_id = $1
+                               and d.instance_id = $2
+                               and d.seq between s.seq and s.seq
+                               and d.ordinal = $3
+                             order by d.seq
+                             limit 1),
+                           true)
                 "#,
                 tenant,
                 instance.as_uuid(),
@@ -632,6 +634,13 @@ impl ItemRepository for PgUnitOfWork {
             .execute(self.connection()?)
             .await?;
         } else {
+            // A verdict that may move on is found by an index: what stays is not looked at, unless it depends on the item.
+            let any_verdict = stage.moves.contains(&MovingDecision::Recommendation);
+            let moving: Vec<_> = [MovingDecision::Approve, MovingDecision::Deny, MovingDecision::DontKnow]
+                .into_iter()
+                .filter(|decision| any_verdict || stage.moves.contains(decision))
+                .map(|decision| decision.as_str().to_owned())
+                .collect();
             sqlx::query!(
                 r#"
                 insert into stage_items (tenant_id, instance_id, ordinal, seq)
@@ -640,11 +649,13 @@ impl ItemRepository for PgUnitOfWork {
                  where d.tenant_id = $1
                    and d.instance_id = $2
                    and d.ordinal = $3
+                   and d.decision = any($4)
                    and d.moves_on
                 "#,
                 tenant,
                 instance.as_uuid(),
                 stage.ordinal,
+                &moving,
             )
             .execute(self.connection()?)
             .await?;
@@ -652,14 +663,46 @@ impl ItemRepository for PgUnitOfWork {
         Ok(())
     }
 
-    async fn count_in_stage(
+    async fn stage_holds_any(
         &mut self,
         instance: InstanceId,
         ordinal: StageOrdinal,
         entry: Entry,
-    ) -> Result<i64, StoreError> {
-        let view = ItemView::Stage { ordinal, entry, reach: None };
-        ItemRepository::count(self, instance, &view, &ItemFilter::default()).await
+    ) -> Result<bool, StoreError> {
+        let (tenant, instance) = (self.tenant.as_uuid(), instance.as_uuid());
+        // `limit 1` instead of `exists`: no more is read than the first row. What is listed is not looked up among all items.
+        let found = match entry {
+            Entry::Listed => {
+                sqlx::query_scalar!(
+                    r#"
+                    select 1 as "one!"
+                      from stage_items s
+                     where s.tenant_id = $1
+                       and s.instance_id = $2
+                       and s.ordinal = $3
+                       and (s.seq in (select r.seq from removed_items r where r.tenant_id = $1 and r.instance_id = $2)) is not true
+                     limit 1
+                    "#,
+                    tenant,
+                    instance,
+                    ordinal,
+                )
+                .fetch_optional(self.connection()?)
+                .await?
+            }
+            Entry::All | Entry::Remaining => {
+                sqlx::query_scalar!(
+                    r#"select 1 as "one!" from items_of_stage($1, $2, $3, $4) limit 1"#,
+                    tenant,
+                    instance,
+                    ordinal,
+                    entry.as_str(),
+                )
+                .fetch_optional(self.connection()?)
+                .await?
+            }
+        };
+        Ok(found.is_some())
     }
 
     async fn find(

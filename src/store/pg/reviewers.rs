@@ -167,34 +167,31 @@ impl PgUnitOfWork {
         fallback: bool,
     ) -> Result<(), StoreError> {
         let tenant = self.tenant.as_uuid();
-        sqlx::query!(
+        // Managers are looked up once for each that is named, not for each item.
+        let others = sqlx::query_scalar!(
             r#"
-            with held as (
-                select i.seq, i.cohort, m.user_id as manager_id
-                  from decision_items i
+            with named as (
+                select i.cohort, u.manager_id, count(*) as items
+                  from items_of_stage($1, $2, $3, $4) i
                   left join users u
                     on u.tenant_id = $1
                    and u.user_id = i.principal_id
                    and i.principal_type = 'user'
+                 where not i.direct_connect
+                 group by i.cohort, u.manager_id
+            ), counted as materialized (
+                select n.cohort, m.user_id as manager_id, sum(n.items) as items
+                  from named n
                   left join users m
                     on m.tenant_id = $1
-                   and m.user_id = u.manager_id
+                   and m.user_id = n.manager_id
                    and m.account_enabled
                    and m.external_user_state is distinct from 'PendingAcceptance'
-                 where i.tenant_id = $1
-                   and i.instance_id = $2
-                   and not i.direct_connect
-                   and stage_holds_item($1, $2, $3, $4, i.seq)
-            ), chosen as (
-                select distinct on (cohort) cohort, manager_id
-                  from (select cohort, manager_id, count(*) as items
-                          from held
-                         group by cohort, manager_id) as counted
+                 group by n.cohort, m.user_id
+            ), chosen as materialized (
+                select distinct on (cohort) cohort, manager_id, items
+                  from counted
                  order by cohort, items desc, manager_id nulls last
-            ), roles as (
-                select 'primary' as role where $5::boolean
-                 union all
-                select 'fallback' where $6::boolean
             ), primaries as (
                 insert into stage_reviewers (tenant_id, instance_id, ordinal, reviewer_id, cohort)
                 select $1, $2, $3, manager_id, cohort
@@ -208,12 +205,70 @@ impl PgUnitOfWork {
                  where $6::boolean
                    and manager_id is not null
             )
+            select (coalesce((select sum(items) from counted), 0)
+                    - coalesce((select sum(items) from chosen), 0))::bigint as "others!"
+            "#,
+            tenant,
+            instance.id.as_uuid(),
+            stage.stage.ordinal,
+            stage.entry.as_str(),
+            primary,
+            fallback,
+        )
+        .fetch_one(self.connection()?)
+        .await?;
+        if others == 0 {
+            return Ok(());
+        }
+        sqlx::query!(
+            r#"
             insert into item_overrides (tenant_id, instance_id, ordinal, role, seq, reviewer_id)
-            select $1, $2, $3, r.role, h.seq, coalesce(h.manager_id, '00000000-0000-0000-0000-000000000000')
-              from held h
-              join chosen c on c.cohort = h.cohort
-             cross join roles r
-             where h.manager_id is distinct from c.manager_id
+            select $1, $2, $3, roles.role, held.seq, coalesce(held.manager_id, '00000000-0000-0000-0000-000000000000')
+              from (select i.seq, i.cohort, m.user_id as manager_id
+                      from items_of_stage($1, $2, $3, $4) i
+                      left join users u
+                        on u.tenant_id = $1
+                       and u.user_id = i.principal_id
+                       and i.principal_type = 'user'
+                      left join users m
+                        on m.tenant_id = $1
+                       and m.user_id = u.manager_id
+                       and m.account_enabled
+                       and m.external_user_state is distinct from 'PendingAcceptance'
+                     where not i.direct_connect) as held
+              join (values ('primary', $5), ('fallback', $6::boolean)) as roles (role, wanted)
+                on roles.wanted
+             where case
+                   when held.manager_id is not null
+                   then ((held.cohort, held.manager_id) in (
+                           select r.cohort, r.reviewer_id
+                             from stage_reviewers r
+                            where $5::boolean
+                              and r.tenant_id = $1
+                              and r.instance_id = $2
+                              and r.ordinal = $3
+                            union all
+                           select f.cohort, f.reviewer_id
+                             from stage_fallbacks f
+                            where not $5::boolean
+                              and f.tenant_id = $1
+                              and f.instance_id = $2
+                              and f.ordinal = $3)) is not true
+                   else (held.cohort in (
+                           select r.cohort
+                             from stage_reviewers r
+                            where $5::boolean
+                              and r.tenant_id = $1
+                              and r.instance_id = $2
+                              and r.ordinal = $3
+                            union all
+                           select f.cohort
+                             from stage_fallbacks f
+                            where not $5::boolean
+                              and f.tenant_id = $1
+                              and f.instance_id = $2
+                              and f.ordinal = $3)) is true
+                   end
             "#,
             tenant,
             instance.id.as_uuid(),
@@ -239,50 +294,15 @@ impl PgUnitOfWork {
         asked: Asked,
     ) -> Result<i64, StoreError> {
         let tenant = self.tenant.as_uuid();
-        let most = sqlx::query_scalar!(
+        let resolved = sqlx::query!(
             r#"
-            with held as materialized (
-                select i.seq, i.cohort,
-                       array(
-                           select m.user_id
-                             from users m
-                            where ($6 or $8)
-                              and m.tenant_id = $1
-                              and m.user_id = u.manager_id
-                              and m.account_enabled
-                              and m.external_user_state is distinct from 'PendingAcceptance'
-                            union
-                           select p.user_id
-                             from user_sponsors s
-                             join users p
-                               on p.tenant_id = $1
-                              and p.user_id = s.sponsor_id
-                              and p.account_enabled
-                              and p.external_user_state is distinct from 'PendingAcceptance'
-                            where s.tenant_id = $1
-                              and s.user_id = u.user_id
-                              and ($7 or not exists (
-                                              select
-                                                from users m
-                                               where m.tenant_id = $1
-                                                 and m.user_id = u.manager_id
-                                                 and m.account_enabled
-                                                 and m.external_user_state is distinct from 'PendingAcceptance'))
-                            order by 1) as people
-                  from decision_items i
-                  left join users u
-                    on u.tenant_id = $1
-                   and u.user_id = i.principal_id
-                   and i.principal_type = 'user'
-                 where i.tenant_id = $1
-                   and i.instance_id = $2
-                   and not (i.direct_connect and ($6 or $8))
-                   and stage_holds_item($1, $2, $3, $4, i.seq)
-            ), chosen as (
-                select distinct on (cohort) cohort, people
-                  from (select cohort, people, count(*) as items
-                          from held
-                         group by cohort, people) as counted
+            with counted as materialized (
+                select cohort, people, count(*) as items
+                  from people_of_stage($1, $2, $3, $4, $6, $7, $8)
+                 group by cohort, people
+            ), chosen as materialized (
+                select distinct on (cohort) cohort, people, items
+                  from counted
                  order by cohort, items desc, people desc
             ), primaries as (
                 insert into stage_reviewers (tenant_id, instance_id, ordinal, reviewer_id, cohort)
@@ -296,18 +316,10 @@ impl PgUnitOfWork {
                   from chosen
                  cross join lateral unnest(people) as person
                  where $5 = 'fallback'
-            ), overrides as (
-                insert into item_overrides (tenant_id, instance_id, ordinal, role, seq, reviewer_id)
-                select $1, $2, $3, $5, h.seq, person
-                  from held h
-                  join chosen c on c.cohort = h.cohort
-                 cross join lateral unnest(
-                           case when h.people = '{}' then array['00000000-0000-0000-0000-000000000000'::uuid] else h.people end)
-                       as person
-                 where h.people <> c.people
             )
-            select coalesce(max(cardinality(people)), 0)::bigint as "most!"
-              from held
+            select coalesce((select max(cardinality(people)) from counted), 0)::bigint as "most!",
+                   (coalesce((select sum(items) from counted), 0)
+                    - coalesce((select sum(items) from chosen), 0))::bigint as "others!"
             "#,
             tenant,
             instance.id.as_uuid(),
@@ -320,7 +332,63 @@ impl PgUnitOfWork {
         )
         .fetch_one(self.connection()?)
         .await?;
-        Ok(most)
+        if resolved.others == 0 {
+            return Ok(resolved.most);
+        }
+        sqlx::query!(
+            r#"
+            insert into item_overrides (tenant_id, instance_id, ordinal, role, seq, reviewer_id)
+            select $1, $2, $3, $5, held.seq, person
+              from people_of_stage($1, $2, $3, $4, $6, $7, $8) as held
+             cross join lateral unnest(
+                       case when held.people = '{}' then array['00000000-0000-0000-0000-000000000000'::uuid] else held.people end)
+                   as person
+             where case
+                   when held.people <> '{}'
+                   then ((held.cohort, held.people) in (
+                           select r.cohort, array_agg(r.reviewer_id order by r.reviewer_id)
+                             from stage_reviewers r
+                            where $5 = 'primary'
+                              and r.tenant_id = $1
+                              and r.instance_id = $2
+                              and r.ordinal = $3
+                            group by r.cohort
+                            union all
+                           select f.cohort, array_agg(f.reviewer_id order by f.reviewer_id)
+                             from stage_fallbacks f
+                            where $5 = 'fallback'
+                              and f.tenant_id = $1
+                              and f.instance_id = $2
+                              and f.ordinal = $3
+                            group by f.cohort)) is not true
+                   else (held.cohort in (
+                           select r.cohort
+                             from stage_reviewers r
+                            where $5 = 'primary'
+                              and r.tenant_id = $1
+                              and r.instance_id = $2
+                              and r.ordinal = $3
+                            union all
+                           select f.cohort
+                             from stage_fallbacks f
+                            where $5 = 'fallback'
+                              and f.tenant_id = $1
+                              and f.instance_id = $2
+                              and f.ordinal = $3)) is true
+                   end
+            "#,
+            tenant,
+            instance.id.as_uuid(),
+            stage.stage.ordinal,
+            stage.entry.as_str(),
+            role,
+            asked.manager,
+            asked.sponsor,
+            asked.manager_or_sponsor,
+        )
+        .execute(self.connection()?)
+        .await?;
+        Ok(resolved.most)
     }
 
     /// Self-review: each user his own item. Groups and service principals cannot; they are nobody's. LC-REV-06
@@ -330,17 +398,14 @@ impl PgUnitOfWork {
             r#"
             insert into stage_reviewers (tenant_id, instance_id, ordinal, reviewer_id, cohort)
             select $1, $2, $3, u.user_id, i.cohort
-              from decision_items i
+              from items_of_stage($1, $2, $3, $4) i
               join users u
                 on u.tenant_id = $1
                and u.user_id = i.principal_id
                and u.account_enabled
                and u.external_user_state is distinct from 'PendingAcceptance'
-             where i.tenant_id = $1
-               and i.instance_id = $2
-               and i.principal_type = 'user'
+             where i.principal_type = 'user'
                and not i.direct_connect
-               and stage_holds_item($1, $2, $3, $4, i.seq)
             "#,
             tenant,
             instance.id.as_uuid(),
@@ -364,8 +429,8 @@ impl PgUnitOfWork {
         let owners = sqlx::query_scalar!(
             r#"
             with answered as (
-                select distinct i.cohort, u.user_id
-                  from decision_items i
+                select i.cohort, u.user_id
+                  from (select distinct cohort from items_of_stage($1, $2, $3, $7) where direct_connect) as i
                   join group_owners o
                     on o.tenant_id = $1
                    and o.group_id = $4
@@ -375,10 +440,6 @@ impl PgUnitOfWork {
                    and u.user_id = o.owner_id
                    and u.account_enabled
                    and u.external_user_state is distinct from 'PendingAcceptance'
-                 where i.tenant_id = $1
-                   and i.instance_id = $2
-                   and i.direct_connect
-                   and stage_holds_item($1, $2, $3, $7, i.seq)
             ), primaries as (
                 insert into stage_reviewers (tenant_id, instance_id, ordinal, reviewer_id, cohort)
                 select $1, $2, $3, user_id, cohort
@@ -461,31 +522,30 @@ impl PgUnitOfWork {
         Ok(most)
     }
 
-    /// The cohorts left to the fallback reviewers, and the items left to nobody. LC-REV-04, LC-REV-09
-    async fn resolve_rest(&mut self, instance: &Instance, stage: &StageEntry) -> Result<i64, StoreError> {
+    /// The cohorts left to the fallback reviewers, and the items left to nobody: none where somebody reviews everything.
+    /// LC-REV-04, LC-REV-09
+    async fn resolve_rest(
+        &mut self,
+        instance: &Instance,
+        stage: &StageEntry,
+        fixed: PerRole,
+    ) -> Result<i64, StoreError> {
+        if fixed.primary > 0 {
+            return Ok(0);
+        }
         let tenant = self.tenant.as_uuid();
         sqlx::query!(
             r#"
             insert into stage_unassigned_cohorts (tenant_id, instance_id, ordinal, cohort)
-            select distinct $1::uuid, $2::uuid, $3::smallint, i.cohort
-              from decision_items i
-             where i.tenant_id = $1
-               and i.instance_id = $2
-               and not exists (
-                       select
-                         from stage_reviewers r
-                        where r.tenant_id = $1
-                          and r.instance_id = $2
-                          and r.ordinal = $3
-                          and r.cohort = 0)
-               and not exists (
-                       select
-                         from stage_reviewers r
-                        where r.tenant_id = $1
-                          and r.instance_id = $2
-                          and r.ordinal = $3
-                          and r.cohort = i.cohort)
-               and stage_holds_item($1, $2, $3, $4, i.seq)
+            select $1::uuid, $2::uuid, $3::smallint, cohort
+              from (select cohort
+                      from items_of_stage($1, $2, $3, $4)
+                    except
+                    select cohort
+                      from stage_reviewers
+                     where tenant_id = $1
+                       and instance_id = $2
+                       and ordinal = $3) as unassigned
             "#,
             tenant,
             instance.id.as_uuid(),
@@ -494,53 +554,41 @@ impl PgUnitOfWork {
         )
         .execute(self.connection()?)
         .await?;
+        if fixed.fallback > 0 {
+            return Ok(0);
+        }
+        // Of each role: what the item has for itself, or else what its cohort has.
         let items_without_reviewer = sqlx::query_scalar!(
             r#"
-            with fixed as (
-                select exists (
-                           select
-                             from stage_reviewers
-                            where tenant_id = $1
-                              and instance_id = $2
-                              and ordinal = $3
-                              and cohort = 0)
-                    or exists (
-                           select
-                             from stage_fallbacks
-                            where tenant_id = $1
-                              and instance_id = $2
-                              and ordinal = $3
-                              and cohort = 0) as everybody
-            ), own as (
-                select seq, role, bool_or(reviewer_id <> '00000000-0000-0000-0000-000000000000') as somebody
+            with own as materialized (
+                select role, seq, reviewer_id <> '00000000-0000-0000-0000-000000000000' as somebody
                   from item_overrides
                  where tenant_id = $1
                    and instance_id = $2
                    and ordinal = $3
-                 group by seq, role
             )
             select count(*) as "count!"
-              from decision_items i
-              left join own p on p.seq = i.seq and p.role = 'primary'
-              left join own f on f.seq = i.seq and f.role = 'fallback'
-             where i.tenant_id = $1
-               and i.instance_id = $2
-               and not (select everybody from fixed)
-               and not coalesce(p.somebody, exists (
-                       select
-                         from stage_reviewers r
-                        where r.tenant_id = $1
-                          and r.instance_id = $2
-                          and r.ordinal = $3
-                          and r.cohort = i.cohort))
-               and not coalesce(f.somebody, exists (
-                       select
-                         from stage_fallbacks r
-                        where r.tenant_id = $1
-                          and r.instance_id = $2
-                          and r.ordinal = $3
-                          and r.cohort = i.cohort))
-               and stage_holds_item($1, $2, $3, $4, i.seq)
+              from items_of_stage($1, $2, $3, $4) i
+             where not case
+                   when (i.seq in (select seq from own where role = 'primary')) is true
+                   then (i.seq in (select seq from own where role = 'primary' and somebody)) is true
+                   else (i.cohort in (
+                           select r.cohort
+                             from stage_reviewers r
+                            where r.tenant_id = $1
+                              and r.instance_id = $2
+                              and r.ordinal = $3)) is true
+                   end
+               and not case
+                   when (i.seq in (select seq from own where role = 'fallback')) is true
+                   then (i.seq in (select seq from own where role = 'fallback' and somebody)) is true
+                   else (i.cohort in (
+                           select f.cohort
+                             from stage_fallbacks f
+                            where f.tenant_id = $1
+                              and f.instance_id = $2
+                              and f.ordinal = $3)) is true
+                   end
             "#,
             tenant,
             instance.id.as_uuid(),
@@ -596,7 +644,7 @@ impl ReviewerRepository for PgUnitOfWork {
             self.forget_reviewers(instance.id, stage.stage.ordinal).await?;
             return Ok(Resolution::TooMany { found });
         }
-        let items_without_reviewer = self.resolve_rest(instance, stage).await?;
+        let items_without_reviewer = self.resolve_rest(instance, stage, fixed).await?;
         Ok(Resolution::Resolved { items_without_reviewer })
     }
 
@@ -652,26 +700,47 @@ impl ReviewerRepository for PgUnitOfWork {
                    and ordinal = $3
                  union
                 select f.reviewer_id
-                  from stage_unassigned_cohorts u
-                  join stage_fallbacks f
-                    on f.tenant_id = u.tenant_id
-                   and f.instance_id = u.instance_id
-                   and f.ordinal = u.ordinal
-                   and f.cohort in (0, u.cohort)
-                 where u.tenant_id = $1
-                   and u.instance_id = $2
-                   and u.ordinal = $3
+                  from stage_fallbacks f
+                 where f.tenant_id = $1
+                   and f.instance_id = $2
+                   and f.ordinal = $3
+                   and f.cohort = 0
+                   and exists (
+                           select
+                             from stage_unassigned_cohorts u
+                            where u.tenant_id = $1
+                              and u.instance_id = $2
+                              and u.ordinal = $3)
+                 union
+                select f.reviewer_id
+                  from stage_fallbacks f
+                 where f.tenant_id = $1
+                   and f.instance_id = $2
+                   and f.ordinal = $3
+                   and (f.cohort in (
+                           select u.cohort
+                             from stage_unassigned_cohorts u
+                            where u.tenant_id = $1
+                              and u.instance_id = $2
+                              and u.ordinal = $3)) is true
                  union
                 select candidate.reviewer_id
-                  from (select distinct seq
-                          from item_overrides
-                         where tenant_id = $1
-                           and instance_id = $2
-                           and ordinal = $3) as touched
-                  join decision_items i
-                    on i.tenant_id = $1
-                   and i.instance_id = $2
-                   and i.seq = touched.seq
+                  from (select x.seq, x.cohort
+                          from decision_items x
+                         where x.tenant_id = $1
+                           and x.instance_id = $2
+                           and exists (
+                                   select
+                                     from item_overrides o
+                                    where o.tenant_id = $1
+                                      and o.instance_id = $2
+                                      and o.ordinal = $3)
+                           and (x.seq in (
+                                   select o.seq
+                                     from item_overrides o
+                                    where o.tenant_id = $1
+                                      and o.instance_id = $2
+                                      and o.ordinal = $3)) is true) as i
                  cross join lateral (
                            select o.reviewer_id
                              from item_overrides o

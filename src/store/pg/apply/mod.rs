@@ -137,43 +137,45 @@ impl ApplyRepository for PgUnitOfWork {
         Ok(())
     }
 
-    async fn items(
-        &mut self,
-        instance: &Instance,
-        after: ItemSeq,
-        through: ItemSeq,
-    ) -> Result<Vec<ItemToApply>, StoreError> {
+    async fn items(&mut self, instance: &Instance, after: ItemSeq, limit: i32) -> Result<Vec<ItemToApply>, StoreError> {
         let tenant = self.tenant.as_uuid();
+        // What was not decided is not looked at: the primary key leads from one decided item to the next.
         let rows = sqlx::query!(
             r#"
-            select distinct on (d.seq)
-                   d.seq, d.decision, i.principal_id, i.principal_type, i.principal_name, i.principal_detail
-              from decisions d
-              join decision_items i
-                on i.tenant_id = d.tenant_id
-               and i.instance_id = d.instance_id
-               and i.seq = d.seq
-             where d.tenant_id = $1
-               and d.instance_id = $2
-               and d.seq > $3
-               and d.seq <= $4
-               and not exists (
-                       select
-                         from removed_items r
-                        where r.tenant_id = d.tenant_id
-                          and r.instance_id = d.instance_id
-                          and r.seq = d.seq)
-             order by d.seq, d.ordinal desc
+            with decided as (
+                select distinct on (d.seq) d.seq, d.decision
+                  from decisions d
+                 where d.tenant_id = $1
+                   and d.instance_id = $2
+                   and d.seq > $3
+                   and (d.seq in (select r.seq from removed_items r where r.tenant_id = $1 and r.instance_id = $2)) is not true
+                 order by d.seq, d.ordinal desc
+                 limit $4::integer
+            )
+            select d.seq, d.decision, i.principal_id, i.principal_type, i.principal_name, i.principal_detail
+              from decided d
+             cross join lateral (
+                       select x.*
+                         from decision_items x
+                        where x.tenant_id = $1
+                          and x.instance_id = $2
+                          and x.seq = d.seq
+                        limit 1) as i
+             order by d.seq
             "#,
             tenant,
             instance.id.as_uuid(),
             after,
-            through,
+            limit,
         )
         .fetch_all(self.connection()?)
         .await?;
-        let principals: Vec<_> = rows.iter().map(|row| row.principal_id).collect();
-        let access = self.access_to(instance, &principals).await?;
+        let denied = rows.iter().filter(|row| row.decision == Verdict::Deny.as_str());
+        let principals: Vec<_> = denied.map(|row| row.principal_id).collect();
+        let access = match principals.as_slice() {
+            [] => HashMap::new(),
+            principals => self.access_to(instance, principals).await?,
+        };
         rows.into_iter()
             .map(|row| {
                 Ok(ItemToApply {
