@@ -18,6 +18,7 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use super::{
     command::{Act, Answer, At, By, MailKey, Work},
     company::{CARLA, CONTRACTORS, Directory, Name, SYSTEM, SignIn},
+    postbox::Server,
     review::{Draft, Lists, Reviewer, Scope},
 };
 
@@ -30,6 +31,15 @@ const BLOCK_DAYS: TimeDelta = TimeDelta::days(30);
 /// Least time between two reminders on an admin's word.
 const REMINDER_REST: TimeDelta = TimeDelta::minutes(15);
 
+/// Which try of a job it is.
+#[derive(Clone, Copy, Debug)]
+struct Try {
+    /// The one before was interrupted.
+    interrupted: bool,
+    /// No other follows.
+    last: bool,
+}
+
 /// What has become of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -38,7 +48,7 @@ pub enum Step {
     Done(Answer),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
     pub verdict: Verdict,
     pub by: Name,
@@ -126,6 +136,7 @@ pub struct Model {
     pub waiting: BTreeSet<MailKey>,
     /// Mails that left, in no order.
     pub delivered: BTreeSet<MailKey>,
+    pub server: Server,
 }
 
 impl Review {
@@ -208,6 +219,7 @@ impl Model {
             ever_due: BTreeSet::new(),
             waiting: BTreeSet::new(),
             delivered: BTreeSet::new(),
+            server: Server::default(),
         }
     }
 
@@ -218,9 +230,12 @@ impl Model {
     /// Takes the next transaction of an act; `taken` were before it.
     pub fn step(&mut self, act: &Act, taken: usize) -> Step {
         let answer = match act {
-            Act::Work { work, interrupted, stale } => {
+            Act::Work { work, interrupted, last, stale } => {
                 let before = stale.then(|| self.clone());
-                let step = self.work(*work, *interrupted, taken);
+                let step = self.work(*work, Try { interrupted: *interrupted, last: *last }, taken);
+                if step == Step::Done(Answer::Again) {
+                    return step;
+                }
                 // Whoever lost the lease cannot end the job, and what he did together with that is undone. LC-CONC-06, LC-CONC-07
                 return match (step, before) {
                     (Step::Done(_), Some(before)) => {

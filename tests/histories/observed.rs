@@ -1,8 +1,13 @@
-//! What the database holds after a step, read in one statement as the owner of the tables, whom no wall binds.
+//! What the database holds after a step, read in one statement as the owner of the tables, whom no wall binds. Most steps change little:
+//! what is as it was is not read again.
 
 pub mod facts;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Deref,
+    rc::Rc,
+};
 
 use attestry::{
     domain::{
@@ -39,6 +44,7 @@ pub struct Known {
     /// Of an instance's items: whose, and under which number.
     pub items: BTreeMap<(At, Name), i32>,
     pub prefixes: BTreeMap<At, Uuid>,
+    last: Last,
 }
 
 impl Known {
@@ -112,7 +118,8 @@ pub struct SeenEvent {
     pub after: Option<String>,
 }
 
-pub struct Observed {
+/// What is stored, and which mails left.
+pub struct State {
     pub facts: Facts,
     pub instances: Vec<SeenInstance>,
     pub directory: Directory,
@@ -120,35 +127,88 @@ pub struct Observed {
     pub work: BTreeMap<Work, DateTime<Utc>>,
     /// In the order in which they left.
     pub delivered: Vec<MailKey>,
+    /// Items whose effective decision is not what LC-INV-05 says, in words.
+    pub not_newest: Vec<String>,
+}
+
+/// A look at the database. The same state is shared by looks between which nothing changed.
+pub struct Observed {
+    state: Rc<State>,
     /// Since the observation before.
     pub events: Vec<SeenEvent>,
 }
 
+impl Deref for Observed {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+/// What the database said last, as it said it and as it was read.
+#[derive(Default)]
+struct Last {
+    texts: Vec<String>,
+    parts: Parts,
+    state: Option<Rc<State>>,
+}
+
+/// What [`SELECT`] answers, part by part.
+const PARTS: [&str; 17] = [
+    "definitions",
+    "instances",
+    "stages",
+    "scopes",
+    "items",
+    "held",
+    "reviewing",
+    "decisions",
+    "results",
+    "deletions",
+    "contacted",
+    "jobs",
+    "users",
+    "members",
+    "owners",
+    "events",
+    "not newest",
+];
+
+/// Each part as a text, so that what is as it was before need not be read again. The last part are the items that break LC-INV-05: their
+/// effective decision, which is that of the highest stage with one, is not the newest of all stages, or the system's if there is none.
 const SELECT: &str = r#"
-select json_build_object(
-  'definitions', array(select to_json(x) from (
-      select definition_id, display_name, status from definitions where tenant_id = $1) x),
-  'instances', array(select to_json(x) from (
+select array[
+  -- definitions
+  array_to_json(array(select to_json(x) from (
+      select definition_id, display_name, status from definitions where tenant_id = $1) x))::text,
+  -- instances
+  array_to_json(array(select to_json(x) from (
       select instance_id, definition_id, occurrence, status, start_at, end_at, item_prefix, reminded_at, reminders
-        from instances where tenant_id = $1 order by definition_id, occurrence) x),
-  'stages', array(select to_json(x) from (
+        from instances where tenant_id = $1 order by definition_id, occurrence) x))::text,
+  -- stages
+  array_to_json(array(select to_json(x) from (
       select instance_id, stage_id, ordinal, status, start_at, end_at, reviewer_list_id
-        from stages where tenant_id = $1 order by instance_id, ordinal) x),
-  'scopes', array(select to_json(x) from (
+        from stages where tenant_id = $1 order by instance_id, ordinal) x))::text,
+  -- scopes
+  array_to_json(array(select to_json(x) from (
       select s.stage_id, r.role, r.form, r.object_id
         from stages s
         join reviewer_scopes r on r.tenant_id = $1 and r.reviewer_list_id = s.reviewer_list_id
-       where s.tenant_id = $1) x),
-  'items', array(select to_json(x) from (
+       where s.tenant_id = $1) x))::text,
+  -- items
+  array_to_json(array(select to_json(x) from (
       select instance_id, seq, principal_id, recommendations
-        from decision_items where tenant_id = $1) x),
-  'held', array(select to_json(x) from (
+        from decision_items where tenant_id = $1) x))::text,
+  -- held
+  array_to_json(array(select to_json(x) from (
       select s.stage_id, array_agg(i.seq) as seqs
         from stages s
         join decision_items i on i.tenant_id = s.tenant_id and i.instance_id = s.instance_id
        where s.tenant_id = $1 and stage_holds_item(s.tenant_id, s.instance_id, s.ordinal, s.entry, i.seq)
-       group by s.stage_id) x),
-  'reviewing', array(select to_json(x) from (
+       group by s.stage_id) x))::text,
+  -- reviewing
+  array_to_json(array(select to_json(x) from (
       select s.stage_id, concat(
                  i.item_count,
                  '/', (select string_agg(concat_ws(':', cohort, reviewer_id), ',' order by cohort, reviewer_id) from stage_reviewers r
@@ -161,29 +221,59 @@ select json_build_object(
                    where o.tenant_id = s.tenant_id and o.instance_id = s.instance_id and o.ordinal = s.ordinal)) as told
         from stages s
         join instances i on i.tenant_id = s.tenant_id and i.instance_id = s.instance_id
-       where s.tenant_id = $1) x),
-  'decisions', array(select to_json(x) from (
+       where s.tenant_id = $1) x))::text,
+  -- decisions
+  array_to_json(array(select to_json(x) from (
       select instance_id, ordinal, seq, decision, justification, decided_by_id, decided_at
-        from decisions where tenant_id = $1) x),
-  'results', array(select to_json(x) from (
-      select instance_id, seq, result, applied_by_id from apply_results where tenant_id = $1) x),
-  'deletions', array(select to_json(x) from (
-      select instance_id, seq, due_at from pending_deletions where tenant_id = $1) x),
-  'contacted', array(select to_json(x) from (
+        from decisions where tenant_id = $1) x))::text,
+  -- results
+  array_to_json(array(select to_json(x) from (
+      select instance_id, seq, result, applied_by_id from apply_results where tenant_id = $1) x))::text,
+  -- deletions
+  array_to_json(array(select to_json(x) from (
+      select instance_id, seq, due_at from pending_deletions where tenant_id = $1) x))::text,
+  -- contacted
+  array_to_json(array(select to_json(x) from (
       select instance_id, ordinal, reviewer_id, contacted_at
-        from contacted_reviewers where tenant_id = $1) x),
-  'jobs', array(select to_json(x) from (
+        from contacted_reviewers where tenant_id = $1) x))::text,
+  -- jobs
+  array_to_json(array(select to_json(x) from (
       select job_id, payload, due_at, finished_at is null as waiting
-        from jobs where tenant_id = $1 and (finished_at is null or kind = 'send_mail')) x),
-  'users', array(select to_json(x) from (
-      select user_id, account_enabled, manager_id from users where tenant_id = $1) x),
-  'members', array(select to_json(x) from (
-      select group_id, member_id from group_members where tenant_id = $1) x),
-  'owners', array(select to_json(x) from (
-      select owner_id from group_owners where tenant_id = $1) x),
-  'events', array(select to_json(x) from (
+        from jobs where tenant_id = $1 and (finished_at is null or kind = 'send_mail')) x))::text,
+  -- users
+  array_to_json(array(select to_json(x) from (
+      select user_id, account_enabled, manager_id from users where tenant_id = $1) x))::text,
+  -- members
+  array_to_json(array(select to_json(x) from (
+      select group_id, member_id from group_members where tenant_id = $1) x))::text,
+  -- owners
+  array_to_json(array(select to_json(x) from (
+      select owner_id from group_owners where tenant_id = $1) x))::text,
+  -- events
+  array_to_json(array(select to_json(x) from (
       select event_id, activity, instance_id, stage_id, before ->> 'status' as before, after ->> 'status' as after
-        from events where tenant_id = $1 and event_id > $2 order by event_id) x))
+        from events where tenant_id = $1 and event_id > $2 order by event_id) x))::text,
+  -- not newest
+  array_to_json(array(select to_json(x) from (
+      select i.instance_id, i.seq, shown.decision as shown, coalesce(newest.decision, system.decision) as newest
+        from decision_items i
+        left join lateral (
+             select d.decision
+               from decisions d
+              where d.tenant_id = $1 and d.instance_id = i.instance_id and d.seq = i.seq
+              order by d.ordinal desc
+              limit 1) as shown on true
+        left join lateral (
+             select d.decision
+               from decisions d
+              where d.tenant_id = $1 and d.instance_id = i.instance_id and d.seq = i.seq and d.ordinal > 0
+              order by d.decided_at desc, d.ordinal desc
+              limit 1) as newest on true
+        left join decisions as system
+          on system.tenant_id = $1 and system.instance_id = i.instance_id and system.seq = i.seq and system.ordinal = 0
+       where i.tenant_id = $1
+         and (shown.decision is distinct from coalesce(newest.decision, system.decision)
+              or newest.decision is not null and system.decision is not null)) x))::text]
 "#;
 
 /// Who reviews which item of these stages, as the service itself asks it.
@@ -199,7 +289,10 @@ select array(select to_json(x) from (
        and s.stage_id = any($2)) x)
 "#;
 
-fn rows<'a>(all: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
+/// The parts of the answer, read.
+type Parts = BTreeMap<&'static str, Value>;
+
+fn rows<'a>(all: &'a Parts, name: &str) -> impl Iterator<Item = &'a Value> {
     all[name].as_array().unwrap().iter()
 }
 
@@ -245,23 +338,86 @@ impl Observed {
         mails: &[String],
         last_event: i64,
     ) -> Self {
-        let all = sqlx::query_scalar(SELECT).bind(tenant.as_uuid()).bind(last_event);
-        let all: Value = all.fetch_one(&mut *connection).await.unwrap();
-        Self::resolve(connection, tenant, known, &all).await;
+        let texts = sqlx::query_scalar(SELECT).bind(tenant.as_uuid()).bind(last_event);
+        let texts: Vec<String> = texts.fetch_one(&mut *connection).await.unwrap();
+        let mut all = std::mem::take(&mut known.last.parts);
+        let mut changed = false;
+        for (position, name) in PARTS.into_iter().enumerate() {
+            let (before, text) = (known.last.texts.get(position), &texts[position]);
+            if before != Some(text) {
+                all.insert(name, serde_json::from_str(text).unwrap());
+                changed |= name != "events";
+            }
+        }
+        known.last.texts = texts;
+        let events = Self::events(&all);
+        let same = known.last.state.take().filter(|state| !changed && state.delivered.len() == mails.len());
+        let state = match same {
+            Some(state) => state,
+            None => {
+                Self::resolve(connection, tenant, known, &all).await;
+                Rc::new(State::of(&all, known, mails))
+            }
+        };
+        known.last.parts = all;
+        known.last.state = Some(Rc::clone(&state));
+        Self { state, events }
+    }
+
+    fn events(all: &Parts) -> Vec<SeenEvent> {
+        rows(all, "events")
+            .map(|row| SeenEvent {
+                id: number(row, "event_id"),
+                activity: text(row, "activity").to_owned(),
+                instance: optional_id(row, "instance_id"),
+                stage: optional_id(row, "stage_id"),
+                before: row["before"].as_str().map(str::to_owned),
+                after: row["after"].as_str().map(str::to_owned),
+            })
+            .collect()
+    }
+
+    /// Asks anew who reviews what in stages of which the tables say something else than before.
+    async fn resolve(connection: &mut PgConnection, tenant: TenantId, known: &mut Known, all: &Parts) {
+        let told: BTreeMap<_, _> =
+            rows(all, "reviewing").map(|row| (id(row, "stage_id"), text(row, "told").to_owned())).collect();
+        let changed: Vec<_> = told
+            .iter()
+            .filter(|(stage, told)| known.reviewers.get(stage).is_none_or(|(before, _)| before != *told))
+            .map(|(stage, _)| *stage)
+            .collect();
+        if changed.is_empty() {
+            return;
+        }
+        let answers: Vec<Value> =
+            sqlx::query_scalar(REVIEWERS).bind(tenant.as_uuid()).bind(&changed).fetch_one(connection).await.unwrap();
+        for stage in changed {
+            known.reviewers.insert(stage, (told[&stage].clone(), Reviewers::new()));
+        }
+        for row in &answers {
+            let people = row["reviewers"].as_array().unwrap().iter();
+            let people = people.map(|id| Name::of(id.as_str().unwrap().parse().unwrap())).collect();
+            known.reviewers.get_mut(&id(row, "stage_id")).unwrap().1.insert(number(row, "seq"), people);
+        }
+    }
+}
+
+impl State {
+    fn of(all: &Parts, known: &mut Known, mails: &[String]) -> Self {
         let mut facts = Facts::default();
-        for row in rows(&all, "definitions") {
+        for row in rows(all, "definitions") {
             let number: usize = text(row, "display_name").trim_start_matches('r').parse().unwrap();
             known.reviews.insert(id(row, "definition_id"), number);
-            facts.tell(format!("r{number}"), text(row, "status").to_owned());
+            facts::review(&mut facts, number, status(row));
         }
-        let mut instances = Self::instances(&all, known, &mut facts);
-        Self::decisions(&all, known, &mut facts, &mut instances);
-        let directory = Self::directory(&all);
+        let mut instances = Self::instances(all, known, &mut facts);
+        Self::decisions(all, known, &mut facts, &mut instances);
+        let directory = Self::directory(all);
         facts::directory(&mut facts, &directory);
 
         let mut work = BTreeMap::new();
         let mut mail_of = BTreeMap::new();
-        for row in rows(&all, "jobs") {
+        for row in rows(all, "jobs") {
             let job: Job = serde_json::from_value(row["payload"].clone()).unwrap();
             let about = known.work(&job);
             let waits = row["waiting"] == true;
@@ -285,44 +441,18 @@ impl Observed {
         for key in &delivered {
             facts::delivered(&mut facts, key);
         }
-        let events = rows(&all, "events")
-            .map(|row| SeenEvent {
-                id: number(row, "event_id"),
-                activity: text(row, "activity").to_owned(),
-                instance: optional_id(row, "instance_id"),
-                stage: optional_id(row, "stage_id"),
-                before: row["before"].as_str().map(str::to_owned),
-                after: row["after"].as_str().map(str::to_owned),
-            })
-            .collect();
-        Self { facts, instances, directory, work, delivered, events }
+        let not_newest = rows(all, "not newest").map(|row| {
+            let at = known.instances[&id(row, "instance_id")];
+            format!(
+                "item {} of {at} is shown as {}, and the newest decision is {}",
+                row["seq"], row["shown"], row["newest"]
+            )
+        });
+        let not_newest = not_newest.collect();
+        Self { facts, instances, directory, work, delivered, not_newest }
     }
 
-    /// Asks anew who reviews what in stages of which the tables say something else than before.
-    async fn resolve(connection: &mut PgConnection, tenant: TenantId, known: &mut Known, all: &Value) {
-        let told: BTreeMap<_, _> =
-            rows(all, "reviewing").map(|row| (id(row, "stage_id"), text(row, "told").to_owned())).collect();
-        let changed: Vec<_> = told
-            .iter()
-            .filter(|(stage, told)| known.reviewers.get(stage).is_none_or(|(before, _)| before != *told))
-            .map(|(stage, _)| *stage)
-            .collect();
-        if changed.is_empty() {
-            return;
-        }
-        let answers: Vec<Value> =
-            sqlx::query_scalar(REVIEWERS).bind(tenant.as_uuid()).bind(&changed).fetch_one(connection).await.unwrap();
-        for stage in changed {
-            known.reviewers.insert(stage, (told[&stage].clone(), Reviewers::new()));
-        }
-        for row in &answers {
-            let people = row["reviewers"].as_array().unwrap().iter();
-            let people = people.map(|id| Name::of(id.as_str().unwrap().parse().unwrap())).collect();
-            known.reviewers.get_mut(&id(row, "stage_id")).unwrap().1.insert(number(row, "seq"), people);
-        }
-    }
-
-    fn instances(all: &Value, known: &mut Known, facts: &mut Facts) -> Vec<SeenInstance> {
+    fn instances(all: &Parts, known: &mut Known, facts: &mut Facts) -> Vec<SeenInstance> {
         let mut instances = Vec::new();
         for row in rows(all, "instances") {
             let review = known.reviews[&id(row, "definition_id")];
@@ -377,7 +507,7 @@ impl Observed {
         instances.iter_mut().find(|instance| instance.at == at).unwrap()
     }
 
-    fn decisions(all: &Value, known: &mut Known, facts: &mut Facts, instances: &mut [SeenInstance]) {
+    fn decisions(all: &Parts, known: &mut Known, facts: &mut Facts, instances: &mut [SeenInstance]) {
         let mut principals = BTreeMap::new();
         let mut recommendations = BTreeMap::new();
         for row in rows(all, "items") {
@@ -450,7 +580,7 @@ impl Observed {
         }
     }
 
-    fn directory(all: &Value) -> Directory {
+    fn directory(all: &Parts) -> Directory {
         let users = rows(all, "users").map(|row| {
             let manager = optional_id(row, "manager_id").map(Name::of);
             // Nothing changes what is known of sign-ins, and nobody compares it.

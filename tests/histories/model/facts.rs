@@ -10,7 +10,7 @@ impl Model {
         let mut told = Facts::default();
         facts::directory(&mut told, &self.directory);
         for (number, review) in &self.reviews {
-            told.tell(format!("r{number}"), review.status().as_str().to_owned());
+            facts::review(&mut told, *number, review.status());
         }
         for (review, occurrence, instance) in self.instances() {
             let at = At { review, occurrence };

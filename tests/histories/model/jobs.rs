@@ -3,14 +3,14 @@
 use super::*;
 
 impl Model {
-    pub(super) fn work(&mut self, work: Work, interrupted: bool, taken: usize) -> Step {
+    pub(super) fn work(&mut self, work: Work, which: Try, taken: usize) -> Step {
         match work {
             Work::Open(at) => return self.open(at),
             Work::Close(at, stage) => self.timer(at, stage - 1),
             Work::Remind(at, stage) => self.middle(at, stage - 1),
             Work::Apply(at) => self.carry_out(at),
             Work::DeleteBlocked(at) => return self.delete_blocked(at),
-            Work::Mail(key) => return self.mail(key, interrupted, taken),
+            Work::Mail(key) => return self.mail(key, which, taken),
             Work::Gone => {}
         }
         Step::Done(Answer::Done)
@@ -179,11 +179,18 @@ impl Model {
             }
     }
 
-    /// Once or never: one whose sending was interrupted is not sent again. LC-NOTE-08, LC-NOTE-09
-    fn mail(&mut self, key: MailKey, interrupted: bool, taken: usize) -> Step {
+    /// Once or never: one whose sending was interrupted, or that the server did not answer for, is not sent again. One that the server
+    /// did not take now is tried again, a few times. LC-NOTE-08, LC-NOTE-09
+    fn mail(&mut self, key: MailKey, which: Try, taken: usize) -> Step {
         if taken == 0 && self.waiting.contains(&key) && self.is_wanted(&key) {
-            if !interrupted && self.directory.is_enabled(key.to) {
-                self.delivered.insert(key);
+            if !which.interrupted && self.directory.is_enabled(key.to) {
+                match self.server {
+                    Server::Works | Server::HangsUp => {
+                        self.delivered.insert(key);
+                    }
+                    Server::Busy if !which.last => return Step::Done(Answer::Again),
+                    Server::Busy | Server::Refuses => {}
+                }
             }
             return Step::More;
         }
