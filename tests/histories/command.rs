@@ -183,10 +183,9 @@ pub enum Act {
         by: By,
         at: At,
     },
-    /// `interrupted`: an earlier try was; `last`: no other try follows, if it is a mail; `stale`: the lease is another worker's by now.
+    /// `last`: no other try follows, if it is a mail; `stale`: the lease is another worker's by now.
     Work {
         work: Work,
-        interrupted: bool,
         last: bool,
         stale: bool,
     },
@@ -229,11 +228,10 @@ impl fmt::Display for Act {
             Self::Delete { by, review } => write!(f, "{by} deletes r{review}"),
             Self::Apply { by, at } => write!(f, "{by} has {at} applied"),
             Self::Remind { by, at } => write!(f, "{by} has the reviewers of {at} reminded"),
-            Self::Work { work, interrupted, last, stale } => {
-                let interrupted = if *interrupted { ", which was interrupted before" } else { "" };
+            Self::Work { work, last, stale } => {
                 let last = if *last && matches!(work, Work::Mail(_)) { ", for the last time" } else { "" };
                 let stale = if *stale { ", which is another's by now" } else { "" };
-                write!(f, "a worker does {work}{interrupted}{last}{stale}")
+                write!(f, "a worker does {work}{last}{stale}")
             }
         }
     }

@@ -1,4 +1,5 @@
-//! A store whose commits fail when they are told to: the database goes away in the middle of an act, and the process lives on.
+//! A store and a queue whose commits fail when they are told to: the database goes away in the middle of an act, and the process lives
+//! on.
 
 use std::{
     fmt,
@@ -9,10 +10,11 @@ use async_trait::async_trait;
 use attestry::{
     domain::ids::{InstanceId, ObjectId, TenantId},
     store::{
-        ContactedReviewerRepository, DecisionRepository, DefinitionRepository, DefinitionUpdateRepository,
-        DirectoryRepository, EventRepository, InstanceRepository, ItemCursor, ItemRepository, ItemRow, JobRepository,
-        Lane, MailRepository, Page, Readiness, ReminderRepository, ReviewerListRepository, ReviewerRepository, Slice,
-        StageRepository, Store, StoreError, TenantRepository, UnitOfWork,
+        Backlog, ClaimedJob, ContactedReviewerRepository, DecisionRepository, DefinitionRepository,
+        DefinitionUpdateRepository, DirectoryRepository, EventRepository, InstanceRepository, ItemCursor,
+        ItemRepository, ItemRow, JobKinds, JobQueue, JobRepository, Lane, MailRepository, Page, Readiness,
+        ReminderRepository, ReviewerListRepository, ReviewerRepository, Slice, StageRepository, Store, StoreError,
+        TenantRepository, UnitOfWork,
         apply::ApplyRepository,
         bulk::BulkDecisionRepository,
         first_answers::FirstAnswerRepository,
@@ -66,6 +68,21 @@ impl Faults {
                 None
             }
             _ => planned.take(),
+        }
+    }
+
+    /// Commits, unless this commit is the one.
+    async fn commit<T: Send>(
+        &self,
+        commit: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        match self.strikes() {
+            None => commit.await,
+            Some(Fault { happened: true, .. }) => {
+                commit.await?;
+                Err(StoreError::Unknown("the answer got lost".into()))
+            }
+            Some(Fault { happened: false, .. }) => Err(StoreError::Unavailable("the connection broke".into())),
         }
     }
 }
@@ -175,16 +192,61 @@ impl UnitOfWork for FaultyUnit {
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
         let Self { unit, faults } = *self;
-        match faults.strikes() {
-            None => unit.commit().await,
-            Some(Fault { happened: true, .. }) => {
-                unit.commit().await?;
-                Err(StoreError::Unknown("the answer got lost".into()))
-            }
-            Some(Fault { happened: false, .. }) => {
-                drop(unit);
-                Err(StoreError::Unavailable("the connection broke".into()))
-            }
-        }
+        faults.commit(unit.commit()).await
+    }
+}
+
+/// The queue of [`PgStore`], with faults in what belongs to an act: the mark of a mail. Claiming and giving back do not.
+pub struct FaultyQueue {
+    pub store: PgStore,
+    pub faults: Faults,
+}
+
+#[async_trait]
+impl JobQueue for FaultyQueue {
+    async fn claim_kinds(
+        &self,
+        kinds: JobKinds,
+        tenant: Option<TenantId>,
+        limit: i64,
+        lease_seconds: i32,
+    ) -> Result<Vec<ClaimedJob>, StoreError> {
+        self.store.claim_kinds(kinds, tenant, limit, lease_seconds).await
+    }
+
+    async fn claim_resting(&self, tenant: TenantId, lease_seconds: i32) -> Result<Option<ClaimedJob>, StoreError> {
+        self.store.claim_resting(tenant, lease_seconds).await
+    }
+
+    async fn renew(&self, job: &ClaimedJob, lease_seconds: i32) -> Result<bool, StoreError> {
+        self.store.renew(job, lease_seconds).await
+    }
+
+    async fn hand_over(&self, job: &ClaimedJob) -> Result<bool, StoreError> {
+        self.faults.commit(self.store.hand_over(job)).await
+    }
+
+    async fn take_back(&self, job: &ClaimedJob) -> Result<(), StoreError> {
+        self.faults.commit(self.store.take_back(job)).await
+    }
+
+    async fn release(&self, job: &ClaimedJob, delay_seconds: i32, error: &str) -> Result<(), StoreError> {
+        self.store.release(job, delay_seconds, error).await
+    }
+
+    async fn put_back(&self, job: &ClaimedJob, delay_seconds: i32, reason: &str) -> Result<(), StoreError> {
+        self.store.put_back(job, delay_seconds, reason).await
+    }
+
+    async fn next_due(&self, tenant: TenantId) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.store.next_due(tenant).await
+    }
+
+    async fn due_elsewhere(&self, kinds: JobKinds, tenant: TenantId) -> Result<bool, StoreError> {
+        self.store.due_elsewhere(kinds, tenant).await
+    }
+
+    async fn backlog(&self) -> Result<Backlog, StoreError> {
+        self.store.backlog().await
     }
 }

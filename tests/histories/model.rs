@@ -31,15 +31,6 @@ const BLOCK_DAYS: TimeDelta = TimeDelta::days(30);
 /// Least time between two reminders on an admin's word.
 const REMINDER_REST: TimeDelta = TimeDelta::minutes(15);
 
-/// Which try of a job it is.
-#[derive(Clone, Copy, Debug)]
-struct Try {
-    /// The one before was interrupted.
-    interrupted: bool,
-    /// No other follows.
-    last: bool,
-}
-
 /// What has become of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -134,6 +125,8 @@ pub struct Model {
     ever_due: BTreeSet<MailKey>,
     /// Mails that wait for a worker.
     pub waiting: BTreeSet<MailKey>,
+    /// Those of them that may have left. LC-NOTE-08
+    pub handed_over: BTreeSet<MailKey>,
     /// Mails that left, in no order.
     pub delivered: BTreeSet<MailKey>,
     pub server: Server,
@@ -218,6 +211,7 @@ impl Model {
             reviews: BTreeMap::new(),
             ever_due: BTreeSet::new(),
             waiting: BTreeSet::new(),
+            handed_over: BTreeSet::new(),
             delivered: BTreeSet::new(),
             server: Server::default(),
         }
@@ -230,12 +224,11 @@ impl Model {
     /// Takes the next transaction of an act; `taken` were before it.
     pub fn step(&mut self, act: &Act, taken: usize) -> Step {
         let answer = match act {
-            Act::Work { work, interrupted, last, stale } => {
+            // Under the lease it is recorded that a mail leaves from now on.
+            Act::Work { work: Work::Mail(_), stale: true, .. } => Err(Answer::LeaseLost),
+            Act::Work { work, last, stale } => {
                 let before = stale.then(|| self.clone());
-                let step = self.work(*work, Try { interrupted: *interrupted, last: *last }, taken);
-                if step == Step::Done(Answer::Again) {
-                    return step;
-                }
+                let step = self.work(*work, *last, taken);
                 // Whoever lost the lease cannot end the job, and what he did together with that is undone. LC-CONC-06, LC-CONC-07
                 return match (step, before) {
                     (Step::Done(_), Some(before)) => {

@@ -39,6 +39,9 @@ pub struct Known {
     pub reviews: BTreeMap<Uuid, usize>,
     pub instances: BTreeMap<Uuid, At>,
     pub stages: BTreeMap<Uuid, (At, usize)>,
+    /// The latest ids: a series that was shortened and prolonged has had several instances in one place.
+    latest_instances: BTreeMap<At, Uuid>,
+    latest_stages: BTreeMap<(At, usize), Uuid>,
     /// Who reviews what in a stage, and what the tables said of it then: asking the service's function is dear.
     reviewers: BTreeMap<Uuid, (String, Reviewers)>,
     /// Of an instance's items: whose, and under which number.
@@ -53,18 +56,23 @@ impl Known {
     }
 
     pub fn instance_id(&self, at: At) -> Option<Uuid> {
-        // A series that was shortened and prolonged has had several.
-        self.instances.iter().filter(|(_, known)| **known == at).map(|(id, _)| *id).next_back()
+        self.latest_instances.get(&at).copied()
     }
 
     pub fn stage_id(&self, at: At, stage: usize) -> Option<Uuid> {
-        self.stages.iter().find(|(_, known)| **known == (at, stage)).map(|(id, _)| *id)
+        self.latest_stages.get(&(at, stage)).copied()
     }
 
     /// What a job is about.
     pub fn work(&self, job: &Job) -> Work {
-        let instance = |id: &InstanceId| self.instances.get(&id.as_uuid()).copied();
-        let stage = |id: &StageId| self.stages.get(&id.as_uuid()).copied();
+        let instance = |id: &InstanceId| {
+            let at = self.instances.get(&id.as_uuid()).copied();
+            at.filter(|at| self.latest_instances[at] == id.as_uuid())
+        };
+        let stage = |id: &StageId| {
+            let of = self.stages.get(&id.as_uuid()).copied();
+            of.filter(|of| self.latest_stages[of] == id.as_uuid())
+        };
         let known = match job {
             Job::OpenInstance { instance: id } => instance(id).map(Work::Open),
             Job::CloseStage { stage: id, .. } => stage(id).map(|(at, stage)| Work::Close(at, stage)),
@@ -238,7 +246,7 @@ select array[
         from contacted_reviewers where tenant_id = $1) x))::text,
   -- jobs
   array_to_json(array(select to_json(x) from (
-      select job_id, payload, due_at, finished_at is null as waiting
+      select job_id, payload, due_at, finished_at is null as waiting, handed_over_at is not null as handed_over
         from jobs where tenant_id = $1 and (finished_at is null or kind = 'send_mail')) x))::text,
   -- users
   array_to_json(array(select to_json(x) from (
@@ -424,7 +432,7 @@ impl State {
             if let Work::Mail(key) = about {
                 mail_of.insert(text(row, "job_id").to_owned(), key);
                 if waits {
-                    facts::waiting(&mut facts, &key);
+                    facts::waiting(&mut facts, &key, row["handed_over"] == true);
                 }
             }
             if waits {
@@ -458,6 +466,7 @@ impl State {
             let review = known.reviews[&id(row, "definition_id")];
             let at = At { review, occurrence: number(row, "occurrence") };
             known.instances.insert(id(row, "instance_id"), at);
+            known.latest_instances.insert(at, id(row, "instance_id"));
             known.prefixes.insert(at, id(row, "item_prefix"));
             let (status, start_at, end_at) = (status(row), instant(row, "start_at"), instant(row, "end_at"));
             facts::instance(facts, at, status, start_at, end_at);
@@ -487,6 +496,7 @@ impl State {
         for row in rows(all, "stages") {
             let at = known.instances[&id(row, "instance_id")];
             known.stages.insert(id(row, "stage_id"), (at, ordinal(row)));
+            known.latest_stages.insert((at, ordinal(row)), id(row, "stage_id"));
             let lists = lists.remove(&id(row, "stage_id")).unwrap_or_default();
             facts::stage(
                 facts,

@@ -51,7 +51,7 @@ use uuid::Uuid;
 use super::{
     command::{Act, Answer, At, By, ListChange},
     company::{CARLA, Change, Directory, FINANCE, Name, SYNC},
-    faults::{Fault, Faults, FaultyStore},
+    faults::{Fault, Faults, FaultyQueue, FaultyStore},
     observed::{Known, Observed},
     postbox::{Postbox, Server},
     review::Reviewer,
@@ -123,7 +123,8 @@ impl<'a> World<'a> {
         let tenant = ids::tenant();
         let (postbox, faults) = (Postbox::default(), Faults::default());
         let store = Arc::new(FaultyStore { store: place.store.clone(), faults: faults.clone() });
-        let (queue, mailer) = (Arc::new(place.store.clone()), Arc::new(postbox.clone()));
+        let (queue, mailer) =
+            (Arc::new(FaultyQueue { store: place.store.clone(), faults: faults.clone() }), Arc::new(postbox.clone()));
         let services = Services::new(store, queue, mailer, Arc::new(Notify::new()), ReviewLimits::default());
         let mut world = Self {
             place,
@@ -277,12 +278,13 @@ impl<'a> World<'a> {
         sqlx::query_scalar(waiting).fetch_one(&mut self.place.owner).await.unwrap()
     }
 
-    /// Returns when no connection is in use any more: what was cancelled has been rolled back.
+    /// Returns when nothing is under way any more: what was cancelled has been rolled back, and what goes on without its caller has ended.
     pub async fn settle(&self) -> Result<(), String> {
         let began = Instant::now();
-        while Lane::ALL.into_iter().any(|lane| self.place.store.load(lane).in_use > 0) {
+        let in_use = || Lane::ALL.into_iter().any(|lane| self.place.store.load(lane).in_use > 0);
+        while self.services.is_answering_together() || in_use() {
             if began.elapsed() > PATIENCE {
-                return Err("a connection did not come back".to_owned());
+                return Err("a connection did not come back, or a round did not end".to_owned());
             }
             tokio::time::sleep(Duration::from_micros(200)).await;
         }

@@ -47,7 +47,7 @@ impl Model {
             }
         }
         for mail in &self.waiting {
-            facts::waiting(&mut told, mail);
+            facts::waiting(&mut told, mail, self.handed_over.contains(mail));
         }
         for mail in &self.delivered {
             facts::delivered(&mut told, mail);

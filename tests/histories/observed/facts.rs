@@ -76,6 +76,7 @@ enum What {
     Decided(Decision),
     Applied(Applied, Name),
     On(DateTime<Utc>),
+    Waiting { handed_over: bool },
     Yes,
 }
 
@@ -100,6 +101,8 @@ impl fmt::Display for What {
             }
             Self::Applied(applied, by) => write!(f, "{applied:?} by {by}"),
             Self::On(at) => f.write_str(&time(at)),
+            Self::Waiting { handed_over: false } => f.write_str("yes"),
+            Self::Waiting { handed_over: true } => f.write_str("yes, and it may have left"),
             Self::Yes => f.write_str("yes"),
         }
     }
@@ -186,8 +189,8 @@ pub fn contacted(facts: &mut Facts, at: At, stage: usize, person: Name, contacte
     facts.tell(About::Contacted(at, stage, person), What::On(contacted_at));
 }
 
-pub fn waiting(facts: &mut Facts, mail: &MailKey) {
-    facts.tell(About::Waits(*mail), What::Yes);
+pub fn waiting(facts: &mut Facts, mail: &MailKey, handed_over: bool) {
+    facts.tell(About::Waits(*mail), What::Waiting { handed_over });
 }
 
 pub fn delivered(facts: &mut Facts, mail: &MailKey) {

@@ -20,7 +20,7 @@ impl Play<'_> {
     pub(super) fn work(&self, job: ClaimedJob, stale: bool) -> Prepared {
         let work = self.world.known.work(&job.job);
         let last = job.attempt >= TRIES_OF_A_MAIL;
-        (Act::Work { work, interrupted: job.interrupted, last, stale }, Some(job))
+        (Act::Work { work, last, stale }, Some(job))
     }
 
     pub(super) async fn prepare(&mut self, deed: &Deed) -> Option<Prepared> {
