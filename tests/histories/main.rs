@@ -33,8 +33,8 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use command::Command;
-use company::{Directory, any_directory};
+use command::{Caller, Command, Deed, DraftChange, NewList, Span, Target};
+use company::{CARLA, Directory, PEOPLE, SignIn, User, any_directory};
 use database::Database;
 use draw::any_history;
 use play::play;
@@ -42,6 +42,7 @@ use proptest::{
     strategy::{Strategy, ValueTree},
     test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner},
 };
+use review::{Draft, Lists, Reviewer, Scope, Series, StageDraft};
 use world::{Place, Sabotage};
 
 /// When every history begins, and where the clock of the database stands for good.
@@ -224,6 +225,68 @@ fn whatever_happens_the_application_does_what_the_rules_say() {
     let missed: Vec<_> = REACHED.iter().filter(|what| !found.what.contains(**what)).collect();
     let enough = usize::try_from(HISTORIES).unwrap();
     assert!(played < enough || missed.is_empty(), "no history came to {missed:?}, but to {:?}", found.what);
+}
+
+/// LC-REC-05, IN-17: a series whose next occurrence was missed for a month is shortened until that is gone, and prolonged: another
+/// instance comes in its place, at the next slot, and whoever calls it finds it with its own stage. Ids are random, so this is played a
+/// few times: histories once mistook one instance for the other.
+#[test]
+fn a_series_that_is_shortened_and_prolonged_goes_on_in_its_slots() {
+    let runtime = runtime();
+    let url = runtime.block_on(async { Database::with_a_standing_clock(BEGINNING).await.url });
+    let mut place = runtime.block_on(Place::new(&url));
+    let ana = Lists { reviewers: BTreeSet::from([Reviewer::User(PEOPLE[0])]), fallbacks: BTreeSet::new() };
+    let stage = StageDraft { days: 2, moves: BTreeSet::new(), recommendations: false, lists: ana };
+    let draft = Draft {
+        scope: Scope::Everybody,
+        multi_stage: true,
+        stages: vec![stage],
+        default: None,
+        auto_apply: false,
+        disable_and_delete: false,
+        justification: false,
+        mail: true,
+        reminders: true,
+        histories: false,
+        series: Some(Series { weeks: 1, occurrences: 4 }),
+        ahead: 0,
+    };
+    // The later of two instances.
+    let (by, target) = (Caller::Admin, Target { instance: 5, stage: None });
+    let occurrences =
+        |count| Command::Do(Deed::UpdateDefinition { by, target, change: DraftChange::Occurrences(count) });
+    let history = [
+        Command::Do(Deed::Create(draft)),
+        Command::Live(Span::ToNext(0)),
+        Command::Live(Span::Hours(24 * 3)),
+        Command::Wait(Span::Hours(24 * 31)),
+        occurrences(1),
+        occurrences(3),
+        Command::Do(Deed::StopStage { by, target }),
+        Command::Do(Deed::StopInstance { by, target }),
+        Command::Do(Deed::Update { by, target, reviewers: NewList::Omit, fallbacks: NewList::Omit }),
+        Command::Live(Span::ToNext(0)),
+        Command::Do(Deed::StopStage { by, target }),
+        Command::Live(Span::Hours(24 * 20)),
+    ];
+    let directory = Directory {
+        users: PEOPLE
+            .into_iter()
+            .chain([CARLA])
+            .map(|name| (name, User { manager: None, enabled: true, sign_in: SignIn::NoInformation }))
+            .collect(),
+        members: PEOPLE.into(),
+        nested: BTreeSet::new(),
+        owners: BTreeSet::new(),
+    };
+    for _ in 0..6 {
+        let reached =
+            runtime.block_on(play(&mut place, &directory, &history)).unwrap_or_else(|failure| panic!("{failure}"));
+        assert!(
+            ["opened", "wrong state", "stage stopped"].iter().all(|what| reached.what.contains(what)),
+            "{reached:?}"
+        );
+    }
 }
 
 /// Rules that are broken on purpose are found, and told as a short script.
