@@ -101,6 +101,8 @@ pub struct Instance {
     /// Whether an admin set the reviewers of the first stage himself. LC-DEF-23
     keeps_lists: bool,
     applied_by: Name,
+    /// Whether accounts were blocked, to be deleted.
+    blocked: bool,
     reminded: Option<(DateTime<Utc>, i32)>,
     /// Whether the middle of a stage is to be reminded of: the stages with such a timer.
     middles: BTreeMap<usize, DateTime<Utc>>,
@@ -289,6 +291,8 @@ impl Model {
                     let deletion = instance.items.values().filter_map(|item| item.deletion).min();
                     match deletion {
                         Some(due_at) => timers.insert(Work::DeleteBlocked(at), due_at),
+                        // Who was deleted is deleted, and that this was the last one is still to be found.
+                        None if instance.blocked => timers.insert(Work::DeleteBlocked(at), self.now),
                         None => timers.insert(Work::Apply(at), self.now),
                     };
                 }
@@ -377,6 +381,7 @@ impl Model {
             stages: vec![first],
             keeps_lists: false,
             applied_by: SYSTEM,
+            blocked: false,
             reminded: None,
             middles: BTreeMap::new(),
         };

@@ -124,7 +124,8 @@ impl Model {
             item.deletion = deletion;
         }
         let instance = self.instance_mut(at).unwrap();
-        if instance.items.values().all(|item| item.deletion.is_none()) {
+        instance.blocked = instance.items.values().any(|item| item.deletion.is_some());
+        if !instance.blocked {
             instance.status = Status::Applied;
         }
     }
