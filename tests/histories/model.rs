@@ -114,6 +114,8 @@ pub struct Review {
     pub created_at: DateTime<Utc>,
     /// An occurrence and its start, from which the others are counted.
     anchor: (i64, DateTime<Utc>),
+    /// How often it was changed.
+    pub updates: i64,
     pub instances: BTreeMap<i64, Instance>,
 }
 
@@ -343,7 +345,8 @@ impl Model {
             return Err(Answer::Invalid);
         }
         let anchor = (0, self.now + TimeDelta::days(draft.ahead));
-        let review = Review { draft: draft.clone(), created_at: self.now, anchor, instances: BTreeMap::new() };
+        let review =
+            Review { draft: draft.clone(), created_at: self.now, anchor, updates: 0, instances: BTreeMap::new() };
         self.reviews.insert(number, review);
         self.materialise(At { review: number, occurrence: 0 });
         Ok(())

@@ -189,7 +189,10 @@ const SELECT: &str = r#"
 select array[
   -- definitions
   array_to_json(array(select to_json(x) from (
-      select definition_id, display_name, status from definitions where tenant_id = $1) x))::text,
+      select definition_id, display_name, status,
+             (select count(*) from events e
+               where e.tenant_id = $1 and e.definition_id = d.definition_id and e.activity = 'Update access review') as updates
+        from definitions d where tenant_id = $1) x))::text,
   -- instances
   array_to_json(array(select to_json(x) from (
       select instance_id, definition_id, occurrence, status, start_at, end_at, item_prefix, reminded_at, reminders
@@ -416,7 +419,7 @@ impl State {
         for row in rows(all, "definitions") {
             let number: usize = text(row, "display_name").trim_start_matches('r').parse().unwrap();
             known.reviews.insert(id(row, "definition_id"), number);
-            facts::review(&mut facts, number, status(row));
+            facts::review(&mut facts, number, status(row), self::number(row, "updates"));
         }
         let mut instances = Self::instances(all, known, &mut facts);
         Self::decisions(all, known, &mut facts, &mut instances);

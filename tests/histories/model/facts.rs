@@ -10,7 +10,7 @@ impl Model {
         let mut told = Facts::default();
         facts::directory(&mut told, &self.directory);
         for (number, review) in &self.reviews {
-            facts::review(&mut told, *number, review.status());
+            facts::review(&mut told, *number, review.status(), review.updates);
         }
         for (review, occurrence, instance) in self.instances() {
             let at = At { review, occurrence };

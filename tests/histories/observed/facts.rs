@@ -67,7 +67,7 @@ impl fmt::Display for About {
 enum What {
     People(BTreeSet<Name>),
     Account { enabled: bool, manager: Option<Name> },
-    Status(Status),
+    Updated(Status, i64),
     Period(Status, DateTime<Utc>, DateTime<Utc>),
     Times(i64, DateTime<Utc>),
     PeriodBy(Status, DateTime<Utc>, DateTime<Utc>, Lists),
@@ -88,7 +88,7 @@ impl fmt::Display for What {
             Self::Account { enabled, manager } => {
                 write!(f, "{}, manager {manager:?}", if *enabled { "enabled" } else { "disabled" })
             }
-            Self::Status(status) => write!(f, "{status}"),
+            Self::Updated(status, times) => write!(f, "{status}, updated {times} times"),
             Self::Period(status, start, end) => write!(f, "{status} from {} to {}", time(start), time(end)),
             Self::Times(times, last) => write!(f, "{times} times, last at {}", time(last)),
             Self::PeriodBy(status, start, end, lists) => {
@@ -141,8 +141,9 @@ pub fn directory(facts: &mut Facts, directory: &Directory) {
     }
 }
 
-pub fn review(facts: &mut Facts, number: usize, status: Status) {
-    facts.tell(About::Review(number), What::Status(status));
+/// Without the number of updates nobody could tell whether one happened that shows only later.
+pub fn review(facts: &mut Facts, number: usize, status: Status, updates: i64) {
+    facts.tell(About::Review(number), What::Updated(status, updates));
 }
 
 pub fn instance(facts: &mut Facts, at: At, status: Status, start_at: DateTime<Utc>, end_at: DateTime<Utc>) {
