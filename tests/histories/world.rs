@@ -97,6 +97,12 @@ impl Place {
         }
     }
 
+    /// Removes every tenant with everything it has.
+    pub async fn clear(url: &str) {
+        let mut owner = PgConnection::connect(url).await.unwrap();
+        sqlx::raw_sql("truncate tenants cascade").execute(&mut owner).await.unwrap();
+    }
+
     /// A place where this rule is broken.
     pub async fn sabotaged(url: &str, sabotage: Sabotage) -> Self {
         Self { sabotage: Some(sabotage), ..Self::new(url).await }
