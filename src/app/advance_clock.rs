@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
-use tokio::task::JoinError;
 
 use super::{
     Call, Refused, Services,
     access::authorize,
+    give_up::{give_up, is_fault},
     run_job::{Ran, run_under_lease},
 };
 use crate::{
@@ -38,7 +38,8 @@ const MAIL_REST_SECONDS: i32 = 30;
 /// Between two looks at what others hold.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// After so many tries of a job the step ends with what is wrong: more than those after which an item is given up. LC-APPLY-07
+/// After so many tries of a job, more than those after which an item is given up (LC-APPLY-07), its review fails when that is no
+/// outage: nobody waits for a day here. In an outage, and when the job moves no review, the step ends with what is wrong. IN-15
 const TRIES: i32 = 12;
 
 /// Advances the caller's tenant's clock, for an administrator of a sandbox tenant; returns its new now.
@@ -145,12 +146,11 @@ impl Step<'_> {
             return Ok(queue.put_back(job, MAIL_REST_SECONDS, "the mail server does not answer").await?);
         }
         let ended = run_under_lease(self.services, job, self.public_url, LEASE_SECONDS).await;
-        let ended = match ended.map_err(JoinError::try_into_panic) {
-            Ok(ended) => ended,
-            Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        let ended = ended.unwrap_or_else(|error| match error.is_panic() {
+            true => Err(StoreError::Other(error.into()).into()),
             // The program ends.
-            Err(Err(cancelled)) => Err(StoreError::Unavailable(cancelled.into()).into()),
-        };
+            false => Err(StoreError::Unavailable(error.into()).into()),
+        });
         match ended {
             Ok(Ran::Finished) | Err(Refused::Store(StoreError::LeaseLost)) => Ok(()),
             // A mail server that is down does not stop the clock.
@@ -159,8 +159,27 @@ impl Step<'_> {
                 Ok(queue.put_back(job, MAIL_REST_SECONDS, "the mail server does not answer").await?)
             }
             Err(error) => {
+                if is_fault(&error) && self.is_given_up(job, &error).await {
+                    return Ok(());
+                }
                 queue.release(job, 1, &error.to_string()).await?;
                 if job.attempt >= TRIES { Err(error) } else { Ok(()) }
+            }
+        }
+    }
+
+    /// Whether a job that met a fault has been given up instead of being tried again. What goes wrong here, too, is one more failure.
+    async fn is_given_up(&self, job: &ClaimedJob, cause: &Refused) -> bool {
+        let (tenant, id, kind) = (job.tenant, job.id, job.job.kind());
+        match give_up(self.services, job, TRIES).await {
+            Ok(true) => {
+                tracing::error!(tenant.id = %tenant, job.id = %id, job.kind = kind, %cause, "a job was given up, and its review has failed");
+                true
+            }
+            Ok(false) => false,
+            Err(error) => {
+                tracing::warn!(tenant.id = %tenant, job.id = %id, job.kind = kind, %error, "a job could not even be given up");
+                false
             }
         }
     }

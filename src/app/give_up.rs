@@ -29,12 +29,12 @@ pub const fn is_fault(error: &Refused) -> bool {
 }
 
 /// Gives up a job that met a fault once more: fails the review or the occurrence that it was to move along, and ends the job.
-/// `false` when it is to be tried again, because it has tries left or moves no review.
+/// `false` when it is to be tried again, because it was not tried `tries` times yet or moves no review.
 ///
 /// # Errors
 /// When storage fails here, too; then nothing was changed.
-pub async fn give_up(services: &Services, job: &ClaimedJob) -> Result<bool, Refused> {
-    if job.attempt < TRIES {
+pub async fn give_up(services: &Services, job: &ClaimedJob, tries: i32) -> Result<bool, Refused> {
+    if job.attempt < tries {
         return Ok(false);
     }
     match &job.job {

@@ -148,6 +148,11 @@ impl Services {
         self.items.waiting() + self.decisions.waiting() + self.stage_updates.waiting()
     }
 
+    /// Whether requests are being answered together with others, also those whose callers have gone. For tests
+    pub fn is_answering_together(&self) -> bool {
+        !(self.items.is_empty() && self.decisions.is_empty() && self.stage_updates.is_empty())
+    }
+
     /// Begins a unit of work of the caller's tenant.
     async fn begin(&self, tenant: TenantId) -> Result<Box<dyn UnitOfWork>, Refused> {
         Ok(self.store.begin(tenant, self.lane).await?)

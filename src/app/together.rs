@@ -138,8 +138,8 @@ impl<R: Round> Together<R> {
         }
     }
 
-    #[cfg(test)]
-    fn is_empty(&self) -> bool {
+    /// Whether nobody waits and no round is under way.
+    pub fn is_empty(&self) -> bool {
         self.gathered.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 }

@@ -15,7 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     app::{
         Refused, Services,
-        give_up::{give_up, is_fault},
+        give_up::{TRIES, give_up, is_fault},
         run_job::{Ran, run_under_lease},
     },
     domain::ids::TenantId,
@@ -255,7 +255,7 @@ async fn put_back(services: &Services, job: &ClaimedJob, rest: Duration) {
 async fn given_up(services: &Services, job: &ClaimedJob, cause: &str) -> bool {
     let giving_up = {
         let (services, job) = (services.clone(), job.clone());
-        tokio::spawn(async move { give_up(&services, &job).await })
+        tokio::spawn(async move { give_up(&services, &job, TRIES).await })
     };
     let why_not = match giving_up.await {
         Ok(Ok(true)) => {

@@ -4,6 +4,8 @@ use std::{collections::BTreeSet, fmt};
 
 use super::{
     company::{Change, Name},
+    faults::Fault,
+    postbox::Server,
     review::{Draft, Reviewer},
 };
 use attestry::domain::{decision::Verdict, mail::MailKind};
@@ -181,10 +183,10 @@ pub enum Act {
         by: By,
         at: At,
     },
-    /// `interrupted`: an earlier try was; `stale`: the lease is another worker's by now.
+    /// `last`: no other try follows, if it is a mail; `stale`: the lease is another worker's by now.
     Work {
         work: Work,
-        interrupted: bool,
+        last: bool,
         stale: bool,
     },
 }
@@ -226,10 +228,10 @@ impl fmt::Display for Act {
             Self::Delete { by, review } => write!(f, "{by} deletes r{review}"),
             Self::Apply { by, at } => write!(f, "{by} has {at} applied"),
             Self::Remind { by, at } => write!(f, "{by} has the reviewers of {at} reminded"),
-            Self::Work { work, interrupted, stale } => {
-                let interrupted = if *interrupted { ", which was interrupted before" } else { "" };
+            Self::Work { work, last, stale } => {
+                let last = if *last && matches!(work, Work::Mail(_)) { ", for the last time" } else { "" };
                 let stale = if *stale { ", which is another's by now" } else { "" };
-                write!(f, "a worker does {work}{interrupted}{stale}")
+                write!(f, "a worker does {work}{last}{stale}")
             }
         }
     }
@@ -253,6 +255,8 @@ pub enum Answer {
     TooOften,
     /// The job's lease had ended; nothing was changed.
     LeaseLost,
+    /// A mail that is tried again later.
+    Again,
     /// What no client and no worker should ever see.
     Failure,
 }
@@ -383,6 +387,11 @@ pub enum Command {
         polls: usize,
         at_once: bool,
     },
+    /// One of its commits fails, or seems to.
+    Fault {
+        deed: Deed,
+        fault: Fault,
+    },
     /// Two at once, the second beginning when the first has made so many steps.
     Race {
         first: Deed,
@@ -399,6 +408,8 @@ pub enum Command {
     /// The clock moves and everything due on the way happens.
     Live(Span),
     Change(Change),
+    /// What the mail server is like from now on.
+    Server(Server),
     /// Somebody who was blocked and waits for his deletion is let in again. LC-APPLY-10
     Spare(u8),
 }
@@ -408,6 +419,7 @@ impl fmt::Display for Command {
         match self {
             Self::Do(deed) => write!(f, "{deed:?}"),
             Self::Crash { deed, polls, .. } => write!(f, "crash after {polls} steps: {deed:?}"),
+            Self::Fault { deed, fault } => write!(f, "{fault}: {deed:?}"),
             Self::Race { first, second, lead } => {
                 write!(f, "at once, the first {lead} steps ahead: {first:?} and {second:?}")
             }
@@ -419,6 +431,7 @@ impl fmt::Display for Command {
             Self::Live(Span::Hours(hours)) => write!(f, "{hours} hours pass"),
             Self::Live(Span::ToNext(off)) => write!(f, "time passes to the next due instant {off:+} µs"),
             Self::Change(change) => write!(f, "{change}"),
+            Self::Server(server) => write!(f, "the mail server {server}"),
             Self::Spare(_) => f.write_str("somebody who was blocked is let in again"),
         }
     }

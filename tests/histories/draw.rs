@@ -6,6 +6,8 @@ use proptest::prelude::*;
 use super::{
     command::{Caller, Command, Deed, DraftChange, NewList, Span, Target},
     company::any_change,
+    faults::Fault,
+    postbox::Server,
     review::{any_draft, any_reviewers},
 };
 
@@ -141,11 +143,28 @@ fn any_span() -> impl Strategy<Value = Span> {
     ]
 }
 
+/// Most acts have one commit, few have three.
+fn any_fault() -> impl Strategy<Value = Fault> {
+    (prop_oneof![6 => Just(0), 2 => Just(1), 1 => Just(2)], any::<bool>())
+        .prop_map(|(after, happened)| Fault { after, happened })
+}
+
+fn any_server() -> impl Strategy<Value = Server> {
+    prop_oneof![
+        4 => Just(Server::Works),
+        3 => Just(Server::Busy),
+        1 => Just(Server::Refuses),
+        2 => Just(Server::HangsUp),
+    ]
+}
+
 fn any_command() -> impl Strategy<Value = Command> {
     prop_oneof![
         44 => any_deed().prop_map(Command::Do),
         10 => (any_deed(), 1_usize..70, any::<bool>())
             .prop_map(|(deed, polls, at_once)| Command::Crash { deed, polls, at_once }),
+        5 => (any_deed(), any_fault()).prop_map(|(deed, fault)| Command::Fault { deed, fault }),
+        3 => any_server().prop_map(Command::Server),
         14 => (any_two(), any_lead()).prop_map(|((first, second), lead)| Command::Race { first, second, lead }),
         3 => (any::<u8>(), any_lead()).prop_map(|(which, lead)| Command::Twice { which, lead }),
         8 => any_span().prop_map(Command::Wait),

@@ -6,10 +6,10 @@ use attestry::domain::{decision::Verdict, status::Status};
 use uuid::Uuid;
 
 use super::{
-    command::{Act, Answer, At, Work},
+    command::{Act, Answer, At},
     company::{Name, SYNC, SYSTEM},
     model::{Applied, Decision},
-    observed::{Observed, SeenEvent, SeenInstance},
+    observed::{Observed, SeenEvent, SeenInstance, State},
 };
 
 /// What a step did, and what there was before and after it.
@@ -20,6 +20,29 @@ pub struct Transition<'a> {
     pub acts: &'a [Act],
     /// Whether somebody else changed the directory.
     pub directory_changed: bool,
+}
+
+impl Transition<'_> {
+    /// Whether what is stored is as it was.
+    pub fn nothing_changed(&self) -> bool {
+        std::ptr::eq::<State>(&**self.before, &**self.after)
+    }
+
+    /// An instance that has other decisions than before.
+    pub fn decided_anew(&self) -> Option<At> {
+        let same = |before: &SeenInstance, after: &SeenInstance| {
+            let stages = before.stages.iter().zip(&after.stages);
+            before.stages.len() == after.stages.len()
+                && before.system == after.system
+                && stages.into_iter().all(|(before, after)| before.decisions == after.decisions)
+        };
+        if self.nothing_changed() {
+            return None;
+        }
+        pairs(self)
+            .find(|(before, after)| !after.stages[0].items.is_empty() && !same(before, after))
+            .map(|(_, after)| after.at)
+    }
 }
 
 /// The statuses that events told so far.
@@ -65,6 +88,7 @@ pub fn check(transition: &Transition<'_>, statuses: &mut Statuses, ids: &BTreeMa
     at_most_one_stage_is_open(transition)?;
     fallback_reviewers_never_shrink(transition)?;
     nothing_outside_changes_before_applying(transition)?;
+    every_effective_decision_is_the_newest(transition)?;
     what_was_denied_is_never_kept_and_vice_versa(transition)?;
     only_reviewers_write(transition)?;
     no_mail_leaves_twice(transition)?;
@@ -165,12 +189,16 @@ fn nothing_outside_changes_before_applying(transition: &Transition<'_>) -> Verdi
     Ok(())
 }
 
-/// LC-INV-06, for one applying at a time.
-fn what_was_denied_is_never_kept_and_vice_versa(transition: &Transition<'_>) -> Verdictum {
-    let applies = |act: &&Act| matches!(act, Act::Work { work: Work::Apply(_) | Work::DeleteBlocked(_), .. });
-    if transition.acts.iter().filter(applies).count() != 1 {
-        return Ok(());
+/// LC-INV-05, of all items, as stored; [`the_effective_decision_is_the_newest`] tells it of what somebody reads.
+fn every_effective_decision_is_the_newest(transition: &Transition<'_>) -> Verdictum {
+    match transition.after.not_newest.first() {
+        Some(broken) => Err(format!("LC-INV-05: {broken}")),
+        None => Ok(()),
     }
+}
+
+/// LC-INV-06, whenever something was applied, also by two at once.
+fn what_was_denied_is_never_kept_and_vice_versa(transition: &Transition<'_>) -> Verdictum {
     let (old, new) = (&transition.before.directory, &transition.after.directory);
     for (before, after) in pairs(transition) {
         for (item, applied) in &after.applied {
@@ -188,12 +216,22 @@ fn what_was_denied_is_never_kept_and_vice_versa(transition: &Transition<'_>) -> 
             }
             let had = (old.members.contains(item), old.users.get(item).map(|user| user.enabled));
             let has = (new.members.contains(item), new.users.get(item).map(|user| user.enabled));
-            if through(Verdict::Approve) && had != has {
+            if through(Verdict::Approve) && had != has && !denied_elsewhere(transition, after.at, *item) {
                 return Err(format!("LC-INV-06: {item} was approved throughout {} and lost something", after.at));
             }
         }
     }
     Ok(())
+}
+
+/// Whether another instance that may have been applied in this step denies the item.
+fn denied_elsewhere(transition: &Transition<'_>, at: At, item: Name) -> bool {
+    pairs(transition).filter(|(_, after)| after.at != at).any(|(before, after)| {
+        let applies = before.status != Status::Applied && matches!(after.status, Status::Applying | Status::Applied);
+        let recorded = after.stages.iter().rev().find_map(|stage| stage.decisions.get(&item));
+        let decision = recorded.or_else(|| after.system.get(&item));
+        applies && decision.is_some_and(|decision| decision.verdict == Verdict::Deny)
+    })
 }
 
 /// LC-INV-07: who writes reviews, and each call writes in its caller's name only. An application's batch and the default decision

@@ -18,6 +18,7 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use super::{
     command::{Act, Answer, At, By, MailKey, Work},
     company::{CARLA, CONTRACTORS, Directory, Name, SYSTEM, SignIn},
+    postbox::Server,
     review::{Draft, Lists, Reviewer, Scope},
 };
 
@@ -38,7 +39,7 @@ pub enum Step {
     Done(Answer),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
     pub verdict: Verdict,
     pub by: Name,
@@ -100,6 +101,8 @@ pub struct Instance {
     /// Whether an admin set the reviewers of the first stage himself. LC-DEF-23
     keeps_lists: bool,
     applied_by: Name,
+    /// Whether accounts were blocked, to be deleted.
+    blocked: bool,
     reminded: Option<(DateTime<Utc>, i32)>,
     /// Whether the middle of a stage is to be reminded of: the stages with such a timer.
     middles: BTreeMap<usize, DateTime<Utc>>,
@@ -111,6 +114,8 @@ pub struct Review {
     pub created_at: DateTime<Utc>,
     /// An occurrence and its start, from which the others are counted.
     anchor: (i64, DateTime<Utc>),
+    /// How often it was changed.
+    pub updates: i64,
     pub instances: BTreeMap<i64, Instance>,
 }
 
@@ -124,8 +129,11 @@ pub struct Model {
     ever_due: BTreeSet<MailKey>,
     /// Mails that wait for a worker.
     pub waiting: BTreeSet<MailKey>,
+    /// Those of them that may have left. LC-NOTE-08
+    pub handed_over: BTreeSet<MailKey>,
     /// Mails that left, in no order.
     pub delivered: BTreeSet<MailKey>,
+    pub server: Server,
 }
 
 impl Review {
@@ -207,7 +215,9 @@ impl Model {
             reviews: BTreeMap::new(),
             ever_due: BTreeSet::new(),
             waiting: BTreeSet::new(),
+            handed_over: BTreeSet::new(),
             delivered: BTreeSet::new(),
+            server: Server::default(),
         }
     }
 
@@ -218,9 +228,11 @@ impl Model {
     /// Takes the next transaction of an act; `taken` were before it.
     pub fn step(&mut self, act: &Act, taken: usize) -> Step {
         let answer = match act {
-            Act::Work { work, interrupted, stale } => {
+            // Under the lease it is recorded that a mail leaves from now on.
+            Act::Work { work: Work::Mail(_), stale: true, .. } => Err(Answer::LeaseLost),
+            Act::Work { work, last, stale } => {
                 let before = stale.then(|| self.clone());
-                let step = self.work(*work, *interrupted, taken);
+                let step = self.work(*work, *last, taken);
                 // Whoever lost the lease cannot end the job, and what he did together with that is undone. LC-CONC-06, LC-CONC-07
                 return match (step, before) {
                     (Step::Done(_), Some(before)) => {
@@ -281,6 +293,8 @@ impl Model {
                     let deletion = instance.items.values().filter_map(|item| item.deletion).min();
                     match deletion {
                         Some(due_at) => timers.insert(Work::DeleteBlocked(at), due_at),
+                        // Who was deleted is deleted, and that this was the last one is still to be found.
+                        None if instance.blocked => timers.insert(Work::DeleteBlocked(at), self.now),
                         None => timers.insert(Work::Apply(at), self.now),
                     };
                 }
@@ -331,7 +345,8 @@ impl Model {
             return Err(Answer::Invalid);
         }
         let anchor = (0, self.now + TimeDelta::days(draft.ahead));
-        let review = Review { draft: draft.clone(), created_at: self.now, anchor, instances: BTreeMap::new() };
+        let review =
+            Review { draft: draft.clone(), created_at: self.now, anchor, updates: 0, instances: BTreeMap::new() };
         self.reviews.insert(number, review);
         self.materialise(At { review: number, occurrence: 0 });
         Ok(())
@@ -369,6 +384,7 @@ impl Model {
             stages: vec![first],
             keeps_lists: false,
             applied_by: SYSTEM,
+            blocked: false,
             reminded: None,
             middles: BTreeMap::new(),
         };

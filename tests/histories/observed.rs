@@ -1,8 +1,13 @@
-//! What the database holds after a step, read in one statement as the owner of the tables, whom no wall binds.
+//! What the database holds after a step, read in one statement as the owner of the tables, whom no wall binds. Most steps change little:
+//! what is as it was is not read again.
 
 pub mod facts;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Deref,
+    rc::Rc,
+};
 
 use attestry::{
     domain::{
@@ -34,11 +39,15 @@ pub struct Known {
     pub reviews: BTreeMap<Uuid, usize>,
     pub instances: BTreeMap<Uuid, At>,
     pub stages: BTreeMap<Uuid, (At, usize)>,
+    /// The latest ids: a series that was shortened and prolonged has had several instances in one place.
+    latest_instances: BTreeMap<At, Uuid>,
+    latest_stages: BTreeMap<(At, usize), Uuid>,
     /// Who reviews what in a stage, and what the tables said of it then: asking the service's function is dear.
     reviewers: BTreeMap<Uuid, (String, Reviewers)>,
     /// Of an instance's items: whose, and under which number.
     pub items: BTreeMap<(At, Name), i32>,
     pub prefixes: BTreeMap<At, Uuid>,
+    last: Last,
 }
 
 impl Known {
@@ -47,18 +56,23 @@ impl Known {
     }
 
     pub fn instance_id(&self, at: At) -> Option<Uuid> {
-        // A series that was shortened and prolonged has had several.
-        self.instances.iter().filter(|(_, known)| **known == at).map(|(id, _)| *id).next_back()
+        self.latest_instances.get(&at).copied()
     }
 
     pub fn stage_id(&self, at: At, stage: usize) -> Option<Uuid> {
-        self.stages.iter().find(|(_, known)| **known == (at, stage)).map(|(id, _)| *id)
+        self.latest_stages.get(&(at, stage)).copied()
     }
 
     /// What a job is about.
     pub fn work(&self, job: &Job) -> Work {
-        let instance = |id: &InstanceId| self.instances.get(&id.as_uuid()).copied();
-        let stage = |id: &StageId| self.stages.get(&id.as_uuid()).copied();
+        let instance = |id: &InstanceId| {
+            let at = self.instances.get(&id.as_uuid()).copied();
+            at.filter(|at| self.latest_instances[at] == id.as_uuid())
+        };
+        let stage = |id: &StageId| {
+            let of = self.stages.get(&id.as_uuid()).copied();
+            of.filter(|of| self.latest_stages[of] == id.as_uuid())
+        };
         let known = match job {
             Job::OpenInstance { instance: id } => instance(id).map(Work::Open),
             Job::CloseStage { stage: id, .. } => stage(id).map(|(at, stage)| Work::Close(at, stage)),
@@ -112,7 +126,8 @@ pub struct SeenEvent {
     pub after: Option<String>,
 }
 
-pub struct Observed {
+/// What is stored, and which mails left.
+pub struct State {
     pub facts: Facts,
     pub instances: Vec<SeenInstance>,
     pub directory: Directory,
@@ -120,35 +135,91 @@ pub struct Observed {
     pub work: BTreeMap<Work, DateTime<Utc>>,
     /// In the order in which they left.
     pub delivered: Vec<MailKey>,
+    /// Items whose effective decision is not what LC-INV-05 says, in words.
+    pub not_newest: Vec<String>,
+}
+
+/// A look at the database. The same state is shared by looks between which nothing changed.
+pub struct Observed {
+    state: Rc<State>,
     /// Since the observation before.
     pub events: Vec<SeenEvent>,
 }
 
+impl Deref for Observed {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+/// What the database said last, as it said it and as it was read.
+#[derive(Default)]
+struct Last {
+    texts: Vec<String>,
+    parts: Parts,
+    state: Option<Rc<State>>,
+}
+
+/// What [`SELECT`] answers, part by part.
+const PARTS: [&str; 17] = [
+    "definitions",
+    "instances",
+    "stages",
+    "scopes",
+    "items",
+    "held",
+    "reviewing",
+    "decisions",
+    "results",
+    "deletions",
+    "contacted",
+    "jobs",
+    "users",
+    "members",
+    "owners",
+    "events",
+    "not newest",
+];
+
+/// Each part as a text, so that what is as it was before need not be read again. The last part are the items that break LC-INV-05: their
+/// effective decision, which is that of the highest stage with one, is not the newest of all stages, or the system's if there is none.
 const SELECT: &str = r#"
-select json_build_object(
-  'definitions', array(select to_json(x) from (
-      select definition_id, display_name, status from definitions where tenant_id = $1) x),
-  'instances', array(select to_json(x) from (
+select array[
+  -- definitions
+  array_to_json(array(select to_json(x) from (
+      select definition_id, display_name, status,
+             (select count(*) from events e
+               where e.tenant_id = $1 and e.definition_id = d.definition_id and e.activity = 'Update access review') as updates
+        from definitions d where tenant_id = $1) x))::text,
+  -- instances
+  array_to_json(array(select to_json(x) from (
       select instance_id, definition_id, occurrence, status, start_at, end_at, item_prefix, reminded_at, reminders
-        from instances where tenant_id = $1 order by definition_id, occurrence) x),
-  'stages', array(select to_json(x) from (
+        from instances where tenant_id = $1 order by definition_id, occurrence) x))::text,
+  -- stages
+  array_to_json(array(select to_json(x) from (
       select instance_id, stage_id, ordinal, status, start_at, end_at, reviewer_list_id
-        from stages where tenant_id = $1 order by instance_id, ordinal) x),
-  'scopes', array(select to_json(x) from (
+        from stages where tenant_id = $1 order by instance_id, ordinal) x))::text,
+  -- scopes
+  array_to_json(array(select to_json(x) from (
       select s.stage_id, r.role, r.form, r.object_id
         from stages s
         join reviewer_scopes r on r.tenant_id = $1 and r.reviewer_list_id = s.reviewer_list_id
-       where s.tenant_id = $1) x),
-  'items', array(select to_json(x) from (
+       where s.tenant_id = $1) x))::text,
+  -- items
+  array_to_json(array(select to_json(x) from (
       select instance_id, seq, principal_id, recommendations
-        from decision_items where tenant_id = $1) x),
-  'held', array(select to_json(x) from (
+        from decision_items where tenant_id = $1) x))::text,
+  -- held
+  array_to_json(array(select to_json(x) from (
       select s.stage_id, array_agg(i.seq) as seqs
         from stages s
         join decision_items i on i.tenant_id = s.tenant_id and i.instance_id = s.instance_id
        where s.tenant_id = $1 and stage_holds_item(s.tenant_id, s.instance_id, s.ordinal, s.entry, i.seq)
-       group by s.stage_id) x),
-  'reviewing', array(select to_json(x) from (
+       group by s.stage_id) x))::text,
+  -- reviewing
+  array_to_json(array(select to_json(x) from (
       select s.stage_id, concat(
                  i.item_count,
                  '/', (select string_agg(concat_ws(':', cohort, reviewer_id), ',' order by cohort, reviewer_id) from stage_reviewers r
@@ -161,29 +232,59 @@ select json_build_object(
                    where o.tenant_id = s.tenant_id and o.instance_id = s.instance_id and o.ordinal = s.ordinal)) as told
         from stages s
         join instances i on i.tenant_id = s.tenant_id and i.instance_id = s.instance_id
-       where s.tenant_id = $1) x),
-  'decisions', array(select to_json(x) from (
+       where s.tenant_id = $1) x))::text,
+  -- decisions
+  array_to_json(array(select to_json(x) from (
       select instance_id, ordinal, seq, decision, justification, decided_by_id, decided_at
-        from decisions where tenant_id = $1) x),
-  'results', array(select to_json(x) from (
-      select instance_id, seq, result, applied_by_id from apply_results where tenant_id = $1) x),
-  'deletions', array(select to_json(x) from (
-      select instance_id, seq, due_at from pending_deletions where tenant_id = $1) x),
-  'contacted', array(select to_json(x) from (
+        from decisions where tenant_id = $1) x))::text,
+  -- results
+  array_to_json(array(select to_json(x) from (
+      select instance_id, seq, result, applied_by_id from apply_results where tenant_id = $1) x))::text,
+  -- deletions
+  array_to_json(array(select to_json(x) from (
+      select instance_id, seq, due_at from pending_deletions where tenant_id = $1) x))::text,
+  -- contacted
+  array_to_json(array(select to_json(x) from (
       select instance_id, ordinal, reviewer_id, contacted_at
-        from contacted_reviewers where tenant_id = $1) x),
-  'jobs', array(select to_json(x) from (
-      select job_id, payload, due_at, finished_at is null as waiting
-        from jobs where tenant_id = $1 and (finished_at is null or kind = 'send_mail')) x),
-  'users', array(select to_json(x) from (
-      select user_id, account_enabled, manager_id from users where tenant_id = $1) x),
-  'members', array(select to_json(x) from (
-      select group_id, member_id from group_members where tenant_id = $1) x),
-  'owners', array(select to_json(x) from (
-      select owner_id from group_owners where tenant_id = $1) x),
-  'events', array(select to_json(x) from (
+        from contacted_reviewers where tenant_id = $1) x))::text,
+  -- jobs
+  array_to_json(array(select to_json(x) from (
+      select job_id, payload, due_at, finished_at is null as waiting, handed_over_at is not null as handed_over
+        from jobs where tenant_id = $1 and (finished_at is null or kind = 'send_mail')) x))::text,
+  -- users
+  array_to_json(array(select to_json(x) from (
+      select user_id, account_enabled, manager_id from users where tenant_id = $1) x))::text,
+  -- members
+  array_to_json(array(select to_json(x) from (
+      select group_id, member_id from group_members where tenant_id = $1) x))::text,
+  -- owners
+  array_to_json(array(select to_json(x) from (
+      select owner_id from group_owners where tenant_id = $1) x))::text,
+  -- events
+  array_to_json(array(select to_json(x) from (
       select event_id, activity, instance_id, stage_id, before ->> 'status' as before, after ->> 'status' as after
-        from events where tenant_id = $1 and event_id > $2 order by event_id) x))
+        from events where tenant_id = $1 and event_id > $2 order by event_id) x))::text,
+  -- not newest
+  array_to_json(array(select to_json(x) from (
+      select i.instance_id, i.seq, shown.decision as shown, coalesce(newest.decision, system.decision) as newest
+        from decision_items i
+        left join lateral (
+             select d.decision
+               from decisions d
+              where d.tenant_id = $1 and d.instance_id = i.instance_id and d.seq = i.seq
+              order by d.ordinal desc
+              limit 1) as shown on true
+        left join lateral (
+             select d.decision
+               from decisions d
+              where d.tenant_id = $1 and d.instance_id = i.instance_id and d.seq = i.seq and d.ordinal > 0
+              order by d.decided_at desc, d.ordinal desc
+              limit 1) as newest on true
+        left join decisions as system
+          on system.tenant_id = $1 and system.instance_id = i.instance_id and system.seq = i.seq and system.ordinal = 0
+       where i.tenant_id = $1
+         and (shown.decision is distinct from coalesce(newest.decision, system.decision)
+              or newest.decision is not null and system.decision is not null)) x))::text]
 "#;
 
 /// Who reviews which item of these stages, as the service itself asks it.
@@ -199,7 +300,10 @@ select array(select to_json(x) from (
        and s.stage_id = any($2)) x)
 "#;
 
-fn rows<'a>(all: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
+/// The parts of the answer, read.
+type Parts = BTreeMap<&'static str, Value>;
+
+fn rows<'a>(all: &'a Parts, name: &str) -> impl Iterator<Item = &'a Value> {
     all[name].as_array().unwrap().iter()
 }
 
@@ -245,47 +349,34 @@ impl Observed {
         mails: &[String],
         last_event: i64,
     ) -> Self {
-        let all = sqlx::query_scalar(SELECT).bind(tenant.as_uuid()).bind(last_event);
-        let all: Value = all.fetch_one(&mut *connection).await.unwrap();
-        Self::resolve(connection, tenant, known, &all).await;
-        let mut facts = Facts::default();
-        for row in rows(&all, "definitions") {
-            let number: usize = text(row, "display_name").trim_start_matches('r').parse().unwrap();
-            known.reviews.insert(id(row, "definition_id"), number);
-            facts.tell(format!("r{number}"), text(row, "status").to_owned());
+        let texts = sqlx::query_scalar(SELECT).bind(tenant.as_uuid()).bind(last_event);
+        let texts: Vec<String> = texts.fetch_one(&mut *connection).await.unwrap();
+        let mut all = std::mem::take(&mut known.last.parts);
+        let mut changed = false;
+        for (position, name) in PARTS.into_iter().enumerate() {
+            let (before, text) = (known.last.texts.get(position), &texts[position]);
+            if before != Some(text) {
+                all.insert(name, serde_json::from_str(text).unwrap());
+                changed |= name != "events";
+            }
         }
-        let mut instances = Self::instances(&all, known, &mut facts);
-        Self::decisions(&all, known, &mut facts, &mut instances);
-        let directory = Self::directory(&all);
-        facts::directory(&mut facts, &directory);
+        known.last.texts = texts;
+        let events = Self::events(&all);
+        let same = known.last.state.take().filter(|state| !changed && state.delivered.len() == mails.len());
+        let state = match same {
+            Some(state) => state,
+            None => {
+                Self::resolve(connection, tenant, known, &all).await;
+                Rc::new(State::of(&all, known, mails))
+            }
+        };
+        known.last.parts = all;
+        known.last.state = Some(Rc::clone(&state));
+        Self { state, events }
+    }
 
-        let mut work = BTreeMap::new();
-        let mut mail_of = BTreeMap::new();
-        for row in rows(&all, "jobs") {
-            let job: Job = serde_json::from_value(row["payload"].clone()).unwrap();
-            let about = known.work(&job);
-            let waits = row["waiting"] == true;
-            if let Work::Mail(key) = about {
-                mail_of.insert(text(row, "job_id").to_owned(), key);
-                if waits {
-                    facts::waiting(&mut facts, &key);
-                }
-            }
-            if waits {
-                work.insert(about, instant(row, "due_at"));
-            }
-        }
-        let delivered: Vec<_> = mails
-            .iter()
-            .map(|message| {
-                let job = message.trim_start_matches('<').split('@').next().unwrap();
-                mail_of[job]
-            })
-            .collect();
-        for key in &delivered {
-            facts::delivered(&mut facts, key);
-        }
-        let events = rows(&all, "events")
+    fn events(all: &Parts) -> Vec<SeenEvent> {
+        rows(all, "events")
             .map(|row| SeenEvent {
                 id: number(row, "event_id"),
                 activity: text(row, "activity").to_owned(),
@@ -294,12 +385,11 @@ impl Observed {
                 before: row["before"].as_str().map(str::to_owned),
                 after: row["after"].as_str().map(str::to_owned),
             })
-            .collect();
-        Self { facts, instances, directory, work, delivered, events }
+            .collect()
     }
 
     /// Asks anew who reviews what in stages of which the tables say something else than before.
-    async fn resolve(connection: &mut PgConnection, tenant: TenantId, known: &mut Known, all: &Value) {
+    async fn resolve(connection: &mut PgConnection, tenant: TenantId, known: &mut Known, all: &Parts) {
         let told: BTreeMap<_, _> =
             rows(all, "reviewing").map(|row| (id(row, "stage_id"), text(row, "told").to_owned())).collect();
         let changed: Vec<_> = told
@@ -321,13 +411,65 @@ impl Observed {
             known.reviewers.get_mut(&id(row, "stage_id")).unwrap().1.insert(number(row, "seq"), people);
         }
     }
+}
 
-    fn instances(all: &Value, known: &mut Known, facts: &mut Facts) -> Vec<SeenInstance> {
+impl State {
+    fn of(all: &Parts, known: &mut Known, mails: &[String]) -> Self {
+        let mut facts = Facts::default();
+        for row in rows(all, "definitions") {
+            let number: usize = text(row, "display_name").trim_start_matches('r').parse().unwrap();
+            known.reviews.insert(id(row, "definition_id"), number);
+            facts::review(&mut facts, number, status(row), self::number(row, "updates"));
+        }
+        let mut instances = Self::instances(all, known, &mut facts);
+        Self::decisions(all, known, &mut facts, &mut instances);
+        let directory = Self::directory(all);
+        facts::directory(&mut facts, &directory);
+
+        let mut work = BTreeMap::new();
+        let mut mail_of = BTreeMap::new();
+        for row in rows(all, "jobs") {
+            let job: Job = serde_json::from_value(row["payload"].clone()).unwrap();
+            let about = known.work(&job);
+            let waits = row["waiting"] == true;
+            if let Work::Mail(key) = about {
+                mail_of.insert(text(row, "job_id").to_owned(), key);
+                if waits {
+                    facts::waiting(&mut facts, &key, row["handed_over"] == true);
+                }
+            }
+            if waits {
+                work.insert(about, instant(row, "due_at"));
+            }
+        }
+        let delivered: Vec<_> = mails
+            .iter()
+            .map(|message| {
+                let job = message.trim_start_matches('<').split('@').next().unwrap();
+                mail_of[job]
+            })
+            .collect();
+        for key in &delivered {
+            facts::delivered(&mut facts, key);
+        }
+        let not_newest = rows(all, "not newest").map(|row| {
+            let at = known.instances[&id(row, "instance_id")];
+            format!(
+                "item {} of {at} is shown as {}, and the newest decision is {}",
+                row["seq"], row["shown"], row["newest"]
+            )
+        });
+        let not_newest = not_newest.collect();
+        Self { facts, instances, directory, work, delivered, not_newest }
+    }
+
+    fn instances(all: &Parts, known: &mut Known, facts: &mut Facts) -> Vec<SeenInstance> {
         let mut instances = Vec::new();
         for row in rows(all, "instances") {
             let review = known.reviews[&id(row, "definition_id")];
             let at = At { review, occurrence: number(row, "occurrence") };
             known.instances.insert(id(row, "instance_id"), at);
+            known.latest_instances.insert(at, id(row, "instance_id"));
             known.prefixes.insert(at, id(row, "item_prefix"));
             let (status, start_at, end_at) = (status(row), instant(row, "start_at"), instant(row, "end_at"));
             facts::instance(facts, at, status, start_at, end_at);
@@ -357,6 +499,7 @@ impl Observed {
         for row in rows(all, "stages") {
             let at = known.instances[&id(row, "instance_id")];
             known.stages.insert(id(row, "stage_id"), (at, ordinal(row)));
+            known.latest_stages.insert((at, ordinal(row)), id(row, "stage_id"));
             let lists = lists.remove(&id(row, "stage_id")).unwrap_or_default();
             facts::stage(
                 facts,
@@ -377,7 +520,7 @@ impl Observed {
         instances.iter_mut().find(|instance| instance.at == at).unwrap()
     }
 
-    fn decisions(all: &Value, known: &mut Known, facts: &mut Facts, instances: &mut [SeenInstance]) {
+    fn decisions(all: &Parts, known: &mut Known, facts: &mut Facts, instances: &mut [SeenInstance]) {
         let mut principals = BTreeMap::new();
         let mut recommendations = BTreeMap::new();
         for row in rows(all, "items") {
@@ -450,7 +593,7 @@ impl Observed {
         }
     }
 
-    fn directory(all: &Value) -> Directory {
+    fn directory(all: &Parts) -> Directory {
         let users = rows(all, "users").map(|row| {
             let manager = optional_id(row, "manager_id").map(Name::of);
             // Nothing changes what is known of sign-ins, and nobody compares it.

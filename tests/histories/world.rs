@@ -2,11 +2,13 @@
 
 use std::{
     future::Future,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use async_trait::async_trait;
 use attestry::{
     app::{
         BulkPath, Call, Refused, Services, StagePath,
@@ -38,7 +40,6 @@ use attestry::{
         stage_update::StageUpdateRequest,
     },
     http::definitions::{body::parse_create, update::replace},
-    mail::{Mail, MailError, Mailer, PreparedMail},
     store::{ClaimedJob, Lane, LaneSizes, StoreError, pg::PgStore},
 };
 use chrono::{DateTime, Utc};
@@ -50,58 +51,61 @@ use uuid::Uuid;
 use super::{
     command::{Act, Answer, At, By, ListChange},
     company::{CARLA, Change, Directory, FINANCE, Name, SYNC},
+    faults::{Fault, Faults, FaultyQueue, FaultyStore},
     observed::{Known, Observed},
+    postbox::{Postbox, Server},
     review::Reviewer,
 };
 
 /// Longer than any history waits for anything.
 const LEASE_SECONDS: i32 = 600;
+/// Two at once have one each, who looks has one, and what was cancelled is still being rolled back.
+const CONNECTIONS: u32 = 4;
+/// How long a mail rests that the server did not take, in seconds.
+const MAIL_REST: i32 = 30;
 /// Jobs that a worker takes at a time.
 const HAND: i64 = 100;
 /// Longer than any connection needs to come back, shorter than anybody's patience.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Remembers the mails that left.
-#[derive(Clone, Default)]
-struct Postbox(Arc<Mutex<Vec<Mail>>>);
-
-#[async_trait]
-impl Mailer for Postbox {
-    async fn prepare(&self, mail: &Mail) -> Result<Box<dyn PreparedMail>, MailError> {
-        // A mail server takes its time: here a worker can die before anything was sent.
-        tokio::task::yield_now().await;
-        Ok(Box::new(Prepared { postbox: self.clone(), mail: mail.clone() }))
-    }
-}
-
-struct Prepared {
-    postbox: Postbox,
-    mail: Mail,
-}
-
-#[async_trait]
-impl PreparedMail for Prepared {
-    async fn hand_over(self: Box<Self>) -> Result<(), MailError> {
-        // And here with the mail gone and its job open.
-        tokio::task::yield_now().await;
-        self.postbox.0.lock().unwrap().push(self.mail);
-        tokio::task::yield_now().await;
-        Ok(())
-    }
+/// A rule that is broken on purpose, to see that it is found.
+#[derive(Clone, Copy, Debug)]
+pub enum Sabotage {
+    /// Who updates reviewers loses a fallback reviewer. LC-INV-03
+    FallbackLost,
+    /// An answer after the end is accepted. LC-CONC-02
+    AnswerAfterTheEnd,
 }
 
 /// What all histories of a thread share: connections.
 pub struct Place {
     store: PgStore,
     owner: PgConnection,
+    sabotage: Option<Sabotage>,
 }
 
 impl Place {
+    /// A connection remembers every statement and how it is run: planning tiny tenants' queries again and again would be most of the
+    /// work.
     pub async fn new(url: &str) -> Self {
+        let url = url.replace("options=", "options=-c%20plan_cache_mode%3Dforce_generic_plan%20");
+        let url = format!("{url}&statement-cache-capacity=1000");
         Self {
-            store: PgStore::connect(url, LaneSizes::each(5)).unwrap(),
-            owner: PgConnection::connect(url).await.unwrap(),
+            store: PgStore::connect(&url, LaneSizes::each(CONNECTIONS)).unwrap(),
+            owner: PgConnection::connect(&url).await.unwrap(),
+            sabotage: None,
         }
+    }
+
+    /// Removes every tenant with everything it has.
+    pub async fn clear(url: &str) {
+        let mut owner = PgConnection::connect(url).await.unwrap();
+        sqlx::raw_sql("truncate tenants cascade").execute(&mut owner).await.unwrap();
+    }
+
+    /// A place where this rule is broken.
+    pub async fn sabotaged(url: &str, sabotage: Sabotage) -> Self {
+        Self { sabotage: Some(sabotage), ..Self::new(url).await }
     }
 }
 
@@ -111,6 +115,9 @@ pub struct World<'a> {
     pub tenant: TenantId,
     services: Services,
     postbox: Postbox,
+    faults: Faults,
+    /// Whether a mail may rest until it is tried again.
+    rests: Arc<AtomicBool>,
     pub known: Known,
     /// Jobs a worker holds and has not begun.
     hand: Vec<ClaimedJob>,
@@ -120,14 +127,30 @@ pub struct World<'a> {
 impl<'a> World<'a> {
     pub async fn new(place: &'a mut Place, directory: &Directory) -> Self {
         let tenant = ids::tenant();
-        let postbox = Postbox::default();
-        let (store, queue) = (Arc::new(place.store.clone()), Arc::new(place.store.clone()));
-        let mailer = Arc::new(postbox.clone());
+        let (postbox, faults) = (Postbox::default(), Faults::default());
+        let store = Arc::new(FaultyStore { store: place.store.clone(), faults: faults.clone() });
+        let (queue, mailer) =
+            (Arc::new(FaultyQueue { store: place.store.clone(), faults: faults.clone() }), Arc::new(postbox.clone()));
         let services = Services::new(store, queue, mailer, Arc::new(Notify::new()), ReviewLimits::default());
-        let mut world =
-            Self { place, tenant, services, postbox, known: Known::default(), hand: Vec::new(), last_event: 0 };
+        let mut world = Self {
+            place,
+            tenant,
+            services,
+            postbox,
+            faults,
+            rests: Arc::default(),
+            known: Known::default(),
+            hand: Vec::new(),
+            last_event: 0,
+        };
         world.execute(directory.statements(tenant)).await;
         world
+    }
+
+    /// Leaves nothing that is due behind: claims of other histories would look through it, each longer than the one before.
+    pub async fn leave(&mut self) {
+        let tenant = self.tenant;
+        self.execute(format!("delete from jobs where tenant_id = '{tenant}'")).await;
     }
 
     async fn execute(&mut self, sql: String) {
@@ -138,16 +161,83 @@ impl<'a> World<'a> {
         self.execute(change.statement(self.tenant)).await;
     }
 
-    /// Sets the tenant's clock as the service does.
+    pub fn server_is(&self, server: Server) {
+        self.postbox.is(server);
+    }
+
+    /// Has one of the commits to come fail.
+    pub fn plan(&self, fault: Fault) {
+        self.faults.plan(fault);
+    }
+
+    /// No commit fails any more; whether one did.
+    pub fn end_of_faults(&self) -> bool {
+        self.faults.end()
+    }
+
+    /// Breaks the rule that is to be broken, if this act is the occasion, and tells what came of the act.
+    pub async fn sabotaged(&mut self, act: &Act, told: Told) -> Told {
+        let tenant = self.tenant;
+        match (self.place.sabotage, act, &told.answer) {
+            (
+                Some(Sabotage::FallbackLost),
+                Act::UpdateStage { at, .. } | Act::UpdateInstance { at, .. },
+                Answer::Done,
+            ) => {
+                let stage = if let Act::UpdateStage { stage, .. } = act { *stage } else { 1 };
+                let stage = self.stage(*at, stage);
+                self.execute(format!(
+                    "delete from reviewer_scopes
+                      where ctid = any(array(
+                            select r.ctid
+                              from stages s
+                              join reviewer_scopes r
+                                on r.tenant_id = s.tenant_id
+                               and r.reviewer_list_id = s.reviewer_list_id
+                               and r.role = 'fallback'
+                             where s.tenant_id = '{tenant}'
+                               and s.stage_id = '{stage}'
+                             order by r.ordinal
+                             limit 1))"
+                ))
+                .await;
+                told
+            }
+            (Some(Sabotage::AnswerAfterTheEnd), Act::Decide { at, item, verdict, .. }, Answer::WrongState)
+                if *verdict != Verdict::NotReviewed =>
+            {
+                let instance = self.instance(*at);
+                let (item, verdict) = (item.id(), verdict.as_str());
+                self.execute(format!(
+                    "insert into decisions (tenant_id, instance_id, ordinal, seq, decision, justification, decided_by_id,
+                                            decided_by_name, decided_by_user_principal_name, decided_at, moves_on)
+                     select tenant_id, instance_id, 1, seq, '{verdict}', '', principal_id, '', '', now(), true
+                       from decision_items
+                      where tenant_id = '{tenant}' and instance_id = '{instance}' and principal_id = '{item}'
+                         on conflict do nothing"
+                ))
+                .await;
+                Told { answer: Answer::Done, text: String::new() }
+            }
+            _ => told,
+        }
+    }
+
+    /// Sets the tenant's clock as the service does. What rests by the clock of the database, which stands still, has rested enough.
     pub async fn set_clock(&mut self, to: DateTime<Utc>) {
         let mut uow = self.services.store.begin(self.tenant, Lane::Interactive).await.unwrap();
         let now = uow.tenants().advance_clock_to(to).await.unwrap();
         uow.commit().await.unwrap();
         assert_eq!(now, to, "the clock stands where it was put");
+        if self.rests.swap(false, Ordering::Relaxed) {
+            let sql =
+                "update jobs set run_at = now() where last_error is not null and finished_at is null and tenant_id =";
+            self.execute(format!("{sql} '{}'", self.tenant)).await;
+        }
     }
 
     pub async fn observe(&mut self) -> Observed {
-        let mails: Vec<_> = self.postbox.0.lock().unwrap().iter().map(|mail| mail.message_id.clone()).collect();
+        let mails = self.postbox.left();
         let seen = Observed::read(&mut self.place.owner, self.tenant, &mut self.known, &mails, self.last_event).await;
         self.last_event = seen.events.last().map_or(self.last_event, |event| event.id);
         seen
@@ -194,12 +284,13 @@ impl<'a> World<'a> {
         sqlx::query_scalar(waiting).fetch_one(&mut self.place.owner).await.unwrap()
     }
 
-    /// Returns when no connection is in use any more: what was cancelled has been rolled back.
+    /// Returns when nothing is under way any more: what was cancelled has been rolled back, and what goes on without its caller has ended.
     pub async fn settle(&self) -> Result<(), String> {
         let began = Instant::now();
-        while Lane::ALL.into_iter().any(|lane| self.place.store.load(lane).in_use > 0) {
+        let in_use = || Lane::ALL.into_iter().any(|lane| self.place.store.load(lane).in_use > 0);
+        while self.services.is_answering_together() || in_use() {
             if began.elapsed() > PATIENCE {
-                return Err("a connection did not come back".to_owned());
+                return Err("a connection did not come back, or a round did not end".to_owned());
             }
             tokio::time::sleep(Duration::from_micros(200)).await;
         }
@@ -362,15 +453,23 @@ impl<'a> World<'a> {
         async move { told(work.await) }
     }
 
-    /// A job as a worker runs it.
+    /// A job as a worker runs it, and gives it back when it failed. A mail rests until time passes; anything else is due again.
     pub fn run(&self, job: ClaimedJob) -> impl Future<Output = Told> + use<> {
-        let services = self.services.clone();
+        let (services, rests) = (self.services.clone(), Arc::clone(&self.rests));
         async move {
             match run_job(&services, &job, "https://reviews.example").await {
                 Ok(Ran::Finished) => told(Ok(())),
-                Ok(Ran::MailAgain(error)) => Told { answer: Answer::Failure, text: error.to_string() },
-                Ok(Ran::MailNotTried(rest)) => Told { answer: Answer::Failure, text: format!("{rest:?}") },
-                Err(refused) => told(Err(refused)),
+                Ok(Ran::MailNotTried(_)) => unreachable!("the mail server of the histories never rests"),
+                Ok(Ran::MailAgain(error)) => {
+                    rests.store(true, Ordering::Relaxed);
+                    services.queue.release(&job, MAIL_REST, &error.to_string()).await.unwrap();
+                    Told { answer: Answer::Again, text: format!(" ({error})") }
+                }
+                Err(refused @ Refused::Store(StoreError::LeaseLost)) => told(Err(refused)),
+                Err(refused) => {
+                    services.queue.release(&job, 0, &refused.to_string()).await.unwrap();
+                    told(Err(refused))
+                }
             }
         }
     }

@@ -99,6 +99,22 @@ async fn a_review_whose_next_stage_can_never_begin_fails_and_the_series_goes_on(
     assert_eq!(t.table("decisions").await.len(), 1, "nothing is decided by default");
 }
 
+/// IN-15: nobody waits for a day where days pass in a step.
+#[tokio::test]
+async fn a_step_of_the_clock_fails_a_review_that_cannot_go_on_and_passes_on() {
+    let t = Tenant::with_finance().await;
+    let review = series(&t).await;
+    t.run_jobs().await;
+    let sql = format!("delete from planned_stages where tenant_id = '{}' and ordinal = 2", t.id);
+    t.database.execute(&sql).await;
+
+    t.as_admin().post("//attestry/v1/sandbox/clock", &json!({ "advance": "P8D" })).await.is(200);
+
+    assert_eq!(statuses(&t, &review).await, ["Failed", "InProgress"]);
+    assert_failed(&rows(&t, &review).await[0]);
+    assert_eq!(outcomes(&t, "close_stage").await, ["given up"]);
+}
+
 /// IN-15
 #[tokio::test]
 async fn a_review_that_can_never_gather_fails_and_the_series_goes_on() {

@@ -10,7 +10,7 @@ impl Model {
         let mut told = Facts::default();
         facts::directory(&mut told, &self.directory);
         for (number, review) in &self.reviews {
-            told.tell(format!("r{number}"), review.status().as_str().to_owned());
+            facts::review(&mut told, *number, review.status(), review.updates);
         }
         for (review, occurrence, instance) in self.instances() {
             let at = At { review, occurrence };
@@ -47,7 +47,7 @@ impl Model {
             }
         }
         for mail in &self.waiting {
-            facts::waiting(&mut told, mail);
+            facts::waiting(&mut told, mail, self.handed_over.contains(mail));
         }
         for mail in &self.delivered {
             facts::delivered(&mut told, mail);

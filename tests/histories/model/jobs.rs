@@ -3,14 +3,14 @@
 use super::*;
 
 impl Model {
-    pub(super) fn work(&mut self, work: Work, interrupted: bool, taken: usize) -> Step {
+    pub(super) fn work(&mut self, work: Work, last: bool, taken: usize) -> Step {
         match work {
             Work::Open(at) => return self.open(at),
             Work::Close(at, stage) => self.timer(at, stage - 1),
             Work::Remind(at, stage) => self.middle(at, stage - 1),
             Work::Apply(at) => self.carry_out(at),
             Work::DeleteBlocked(at) => return self.delete_blocked(at),
-            Work::Mail(key) => return self.mail(key, interrupted, taken),
+            Work::Mail(key) => return self.mail(key, last, taken),
             Work::Gone => {}
         }
         Step::Done(Answer::Done)
@@ -124,7 +124,8 @@ impl Model {
             item.deletion = deletion;
         }
         let instance = self.instance_mut(at).unwrap();
-        if instance.items.values().all(|item| item.deletion.is_none()) {
+        instance.blocked = instance.items.values().any(|item| item.deletion.is_some());
+        if !instance.blocked {
             instance.status = Status::Applied;
         }
     }
@@ -179,15 +180,34 @@ impl Model {
             }
     }
 
-    /// Once or never: one whose sending was interrupted is not sent again. LC-NOTE-08, LC-NOTE-09
-    fn mail(&mut self, key: MailKey, interrupted: bool, taken: usize) -> Step {
-        if taken == 0 && self.waiting.contains(&key) && self.is_wanted(&key) {
-            if !interrupted && self.directory.is_enabled(key.to) {
-                self.delivered.insert(key);
+    /// Once or never: that it leaves is recorded first, and one of which that is recorded is not sent again, whatever became of it. Only
+    /// the server can say that it did not take it: then it is tried again, a few times. LC-NOTE-08, LC-NOTE-09
+    fn mail(&mut self, key: MailKey, last: bool, taken: usize) -> Step {
+        match taken {
+            0 if self.waiting.contains(&key)
+                && !self.handed_over.contains(&key)
+                && self.is_wanted(&key)
+                && self.directory.is_enabled(key.to) =>
+            {
+                self.handed_over.insert(key);
+                Step::More
             }
-            return Step::More;
+            1 => match self.server {
+                Server::Works | Server::HangsUp => {
+                    self.delivered.insert(key);
+                    Step::More
+                }
+                Server::Busy => {
+                    self.handed_over.remove(&key);
+                    if last { Step::More } else { Step::Done(Answer::Again) }
+                }
+                Server::Refuses => Step::More,
+            },
+            _ => {
+                self.waiting.remove(&key);
+                self.handed_over.remove(&key);
+                Step::Done(Answer::Done)
+            }
         }
-        self.waiting.remove(&key);
-        Step::Done(Answer::Done)
     }
 }

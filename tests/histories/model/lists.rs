@@ -90,6 +90,7 @@ impl Model {
         }
         let review = self.reviews.get_mut(&number).unwrap();
         review.draft = wanted.clone();
+        review.updates += 1;
         self.follow(number);
         if wanted.reminders && !before.reminders {
             self.switch_reminders_on(number);

@@ -13,10 +13,14 @@ use crate::{
     review::{Draft, Reviewer},
 };
 
+/// How often a mail is tried. LC-NOTE-09
+const TRIES_OF_A_MAIL: i32 = 8;
+
 impl Play<'_> {
     pub(super) fn work(&self, job: ClaimedJob, stale: bool) -> Prepared {
         let work = self.world.known.work(&job.job);
-        (Act::Work { work, interrupted: job.interrupted, stale }, Some(job))
+        let last = job.attempt >= TRIES_OF_A_MAIL;
+        (Act::Work { work, last, stale }, Some(job))
     }
 
     pub(super) async fn prepare(&mut self, deed: &Deed) -> Option<Prepared> {
