@@ -184,7 +184,7 @@ const REACHED: [&str; 35] = [
 /// LC-STAGE-20, LC-STAGE-21, LC-STAGE-30 to 37, LC-STAGE-40 to 45, LC-STAGE-50 to 52, LC-STAGE-60, LC-STAGE-61, LC-SUPD-02,
 /// LC-SUPD-04 to 06, LC-SUPD-08, LC-SUPD-09, LC-SUPD-11 to 13, LC-SUPD-20 to 26, LC-REV-01 to 06, LC-REV-12, LC-DEC-02 to 07,
 /// LC-DEC-09 to 13, LC-RCM-01, LC-RCM-03, LC-RCM-09, LC-RCM-10, LC-CMP-01 to 05, LC-CMP-09, LC-APPLY-01 to 03, LC-APPLY-05,
-/// LC-APPLY-06, LC-APPLY-08 to 10, LC-APPLY-14, LC-NOTE-02, LC-NOTE-07, LC-NOTE-08, LC-NOTE-10, LC-AUTH-03, LC-AUTH-04, LC-AUTH-09
+/// LC-APPLY-06, LC-APPLY-08 to 10, LC-APPLY-14, LC-APPLY-15, LC-NOTE-02, LC-NOTE-07, LC-NOTE-08, LC-NOTE-10, LC-AUTH-03, LC-AUTH-04, LC-AUTH-09
 #[test]
 fn whatever_happens_the_application_does_what_the_rules_say() {
     let url = runtime().block_on(async { Database::with_a_standing_clock(BEGINNING).await.url });

@@ -203,7 +203,7 @@ impl Stage {
     }
 
     pub fn reviews(&self, person: Name, item: Name) -> bool {
-        self.reviewers.get(&item).is_some_and(|people| people.contains(&person))
+        self.items.contains(&item) && self.reviewers.get(&item).is_some_and(|people| people.contains(&person))
     }
 }
 

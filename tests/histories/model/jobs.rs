@@ -157,6 +157,7 @@ impl Model {
                 Some(user) if user.enabled => None,
                 Some(_) => {
                     self.directory.delete(name);
+                    self.disappears(name);
                     Some(Applied::Successfully)
                 }
             };
@@ -165,6 +166,18 @@ impl Model {
             item.applied = applied;
         }
         Step::More
+    }
+
+    /// Who is deleted is under review no more where reviews run. LC-APPLY-15
+    fn disappears(&mut self, name: Name) {
+        let instances = self.reviews.values_mut().flat_map(|review| review.instances.values_mut());
+        for instance in instances.filter(|instance| instance.status == Status::InProgress) {
+            instance.items.remove(&name);
+            for stage in &mut instance.stages {
+                // Who reviewed him stays a reviewer of the stage, and is told of its start.
+                stage.items.remove(&name);
+            }
+        }
     }
 
     /// Whether there is still a reason to send it. LC-NOTE-02, LC-NOTE-07
