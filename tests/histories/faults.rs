@@ -12,13 +12,12 @@ use attestry::{
     store::{
         Backlog, ClaimedJob, ContactedReviewerRepository, DecisionRepository, DefinitionRepository,
         DefinitionUpdateRepository, DirectoryRepository, EventRepository, InstanceRepository, ItemCursor,
-        ItemRepository, ItemRow, JobKinds, JobQueue, JobRepository, Lane, MailRepository, Page, Readiness,
-        ReminderRepository, ReviewerListRepository, ReviewerRepository, Slice, StageRepository, Store, StoreError,
-        TenantRepository, UnitOfWork,
+        ItemRepository, JobKinds, JobQueue, JobRepository, Lane, MailRepository, Page, Readiness, ReminderRepository,
+        ReviewerListRepository, ReviewerRepository, StageRepository, Store, StoreError, TenantRepository, UnitOfWork,
         apply::ApplyRepository,
         bulk::BulkDecisionRepository,
         first_answers::FirstAnswerRepository,
-        frequent_reads::{AskedItem, FrequentReads, InstanceOfReviewer, PlainView, ShownItem},
+        frequent_reads::{AskedItem, FoundPage, FrequentReads, ShownItem},
         history::HistoryRepository,
         issuers::{CallerRepository, IssuerRepository, StoredIssuer},
         occurrences::OccurrenceRepository,
@@ -100,23 +99,14 @@ impl FrequentReads for FaultyStore {
         self.store.shown_items(asked).await
     }
 
-    async fn instance_of_reviewer(
+    async fn decision_page(
         &self,
         tenant: TenantId,
         instance: InstanceId,
-        person: ObjectId,
-    ) -> Result<Option<InstanceOfReviewer>, StoreError> {
-        self.store.instance_of_reviewer(tenant, instance, person).await
-    }
-
-    async fn item_page(
-        &self,
-        tenant: TenantId,
-        instance: InstanceId,
-        view: &PlainView,
+        reviewer: Option<ObjectId>,
         page: &Page<ItemCursor>,
-    ) -> Result<Slice<ItemRow, ItemCursor>, StoreError> {
-        self.store.item_page(tenant, instance, view, page).await
+    ) -> Result<Option<FoundPage>, StoreError> {
+        self.store.decision_page(tenant, instance, reviewer, page).await
     }
 }
 
