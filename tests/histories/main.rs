@@ -189,7 +189,7 @@ const REACHED: [&str; 35] = [
 fn whatever_happens_the_application_does_what_the_rules_say() {
     let url = runtime().block_on(async { Database::with_a_standing_clock(BEGINNING).await.url });
     let (seed, many) = (number("ATTESTRY_HISTORY_SEED"), number("ATTESTRY_HISTORIES"));
-    // Of the usual ones half are the same for all; who asks for a number of histories wants others.
+    // The usual ones are the same for all; who asks for a number of histories wants others.
     let parts = match (seed, many) {
         (Some(seed), _) => vec![(seed, 1)],
         (None, Some(many)) => vec![(rand::random(), many)],
