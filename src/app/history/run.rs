@@ -25,7 +25,7 @@ const ATTEMPTS: i32 = 8;
 /// Rows read at a time.
 const ROWS_AT_A_TIME: u16 = 2_000;
 /// A piece of text is finished with the row that makes it this long, in bytes.
-const PIECE_BYTES: usize = 64 * 1024;
+const PIECE_BYTES: usize = 256 * 1024;
 /// Every so many rows the lease on the job is renewed, for this long.
 const ROWS_A_LEASE: i64 = 50_000;
 const LEASE_SECONDS: i32 = 60;
@@ -197,13 +197,23 @@ async fn write_pieces(
     let mut text = Pieces::new()?;
     let mut written = 0;
     let mut renewed_at = 0;
+    let mut rows = uow.history().read_report(ROWS_AT_A_TIME).await?;
     loop {
-        let rows = uow.history().read_report(ROWS_AT_A_TIME).await?;
         let is_last = rows.is_empty();
-        for row in &rows {
-            text.push(row)?;
-        }
-        let pieces = text.take_finished(is_last)?;
+        // Text is made of these rows while the database finds the next ones.
+        let writing = tokio::task::spawn_blocking(move || {
+            for row in &rows {
+                text.push(row)?;
+            }
+            let pieces = text.take_finished(is_last)?;
+            Ok::<_, StoreError>((text, pieces))
+        });
+        rows = match is_last {
+            true => Vec::new(),
+            false => uow.history().read_report(ROWS_AT_A_TIME).await?,
+        };
+        let pieces;
+        (text, pieces) = writing.await.map_err(unwritable)??;
         if !pieces.is_empty() {
             uow.history().append_pieces(id, written, &pieces).await?;
             written += i32::try_from(pieces.len()).unwrap_or(i32::MAX);

@@ -63,30 +63,41 @@ pub struct Document;
 
 /// Registers every operation.
 pub fn routes(config: &mut ServiceConfig) {
-    // Functions and `$count` come before keys, with all their verbs: they would pass for ids.
+    // A path is compared with one resource after the other, so what costs nothing to compare and what is asked most often comes
+    // first: single items, then lists of them, in instances and in stages. Within a collection functions and `$count` come before keys, with all their verbs: they would pass
+    // for ids.
     config
+        .service(definitions::list)
+        .service(definitions::create)
+        .service(decisions::list_mine)
+        .service(decisions::count_mine)
+        .service(decisions::count)
+        .map(|config| function_refusals(config, &[DECISIONS]))
+        .service(decisions::get)
+        .service(decisions::update)
+        .service(decisions::list)
+        .service(decisions::list_stage_mine)
+        .service(decisions::count_stage_mine)
+        .service(decisions::count_stage)
+        .map(|config| function_refusals(config, &[STAGE_DECISIONS]))
+        .service(decisions::get_stage)
+        .service(decisions::update_stage)
+        .service(decisions::list_stage)
         .service(definitions::list_mine)
         .service(instances::list_mine)
         .service(stages::list_mine)
-        .service(decisions::list_mine)
-        .service(decisions::list_stage_mine)
         .service(definitions::count_mine)
         .service(instances::count_mine)
         .service(stages::count_mine)
-        .service(decisions::count_mine)
-        .service(decisions::count_stage_mine)
         .service(definitions::count)
         .service(instances::count)
         .service(stages::count)
-        .service(decisions::count)
-        .service(decisions::count_stage)
         .service(contacted_reviewers::count)
         .service(insights::count)
         .service(insights::count_stage)
-        .map(function_refusals)
+        .map(|config| function_refusals(config, &["", INSTANCES, STAGES]))
+        .map(count_refusals)
         .service(review_set::get)
-        .service(definitions::list)
-        .service(definitions::create)
         .service(definitions::get)
         .service(definitions::replace)
         .service(definitions::update)
@@ -104,12 +115,6 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(stages::get)
         .service(stages::update)
         .service(stages::stop)
-        .service(decisions::list)
-        .service(decisions::get)
-        .service(decisions::update)
-        .service(decisions::list_stage)
-        .service(decisions::get_stage)
-        .service(decisions::update_stage)
         .service(batch::batch)
         .service(bulk::batch_instance)
         .service(bulk::batch_stage)
@@ -149,23 +154,30 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(history_download::download);
 }
 
-/// Answers 405 with `Allow` to all verbs but GET on the functions and the counts.
-fn function_refusals(config: &mut actix_web::web::ServiceConfig) -> &mut actix_web::web::ServiceConfig {
-    let definitions = format!("{ROOT}/definitions");
-    let instances = format!("{definitions}/{{definition}}/instances");
-    let instance = format!("{instances}/{{instance}}");
-    for collection in [
-        definitions,
-        instances,
-        format!("{instance}/stages"),
-        format!("{instance}/decisions"),
-        format!("{instance}/stages/{{stage}}/decisions"),
-    ] {
+/// Where collections are, below the definitions.
+const INSTANCES: &str = "/{definition}/instances";
+const STAGES: &str = "/{definition}/instances/{instance}/stages";
+const DECISIONS: &str = "/{definition}/instances/{instance}/decisions";
+const STAGE_DECISIONS: &str = "/{definition}/instances/{instance}/stages/{stage}/decisions";
+
+/// Answers 405 with `Allow` to all verbs but GET on the functions and the counts of these collections.
+fn function_refusals<'a>(
+    config: &'a mut actix_web::web::ServiceConfig,
+    collections: &[&str],
+) -> &'a mut actix_web::web::ServiceConfig {
+    for collection in collections {
+        let collection = format!("{ROOT}/definitions{collection}");
         let function = format!("{collection}/filterByCurrentUser(on='reviewer')");
         for path in [format!("{function}/$count"), function, format!("{collection}/$count")] {
             config.service(other_methods(&path, &[Method::GET]));
         }
     }
+    config
+}
+
+/// The same on the counts of what has no functions.
+fn count_refusals(config: &mut actix_web::web::ServiceConfig) -> &mut actix_web::web::ServiceConfig {
+    let instance = format!("{ROOT}/definitions/{{definition}}/instances/{{instance}}");
     for path in ["contactedReviewers", "decisions/{item}/insights", "stages/{stage}/decisions/{item}/insights"] {
         config.service(other_methods(&format!("{instance}/{path}/$count"), &[Method::GET]));
     }
