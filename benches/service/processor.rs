@@ -1,6 +1,8 @@
-//! Processor time, as the kernel accounts for it.
+//! Processor time and memory, as the kernel accounts for them.
 
 use std::{fs, time::Duration};
+
+use anyhow::Context;
 
 /// Processor time that was used up to a moment by the three parties.
 #[derive(Clone, Copy, Debug, Default)]
@@ -81,4 +83,33 @@ fn ticks_per_second() -> u64 {
     // SAFETY: asks for a number.
     let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
     u64::try_from(ticks).ok().filter(|ticks| *ticks > 0).unwrap_or(100)
+}
+
+/// Resident memory of a process, from a moment on.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    process: u32,
+    before: u64,
+}
+
+impl Memory {
+    /// What is resident now is where growth counts from.
+    pub fn mark(process: u32) -> anyhow::Result<Self> {
+        // 5 makes the kernel forget the peak: proc(5).
+        fs::write(format!("/proc/{process}/clear_refs"), "5").context("forgetting the peak of resident memory")?;
+        Ok(Self { process, before: resident(process, "VmRSS:")? })
+    }
+
+    /// Bytes that were resident at the peak since, beyond those that were at first.
+    pub fn growth(self) -> anyhow::Result<u64> {
+        Ok(resident(self.process, "VmHWM:")?.saturating_sub(self.before))
+    }
+}
+
+/// A line of `/proc/…/status`, in bytes.
+fn resident(process: u32, name: &str) -> anyhow::Result<u64> {
+    let text = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).context("the memory of the service")?;
+    let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
+    Ok(kilobytes * 1024)
 }

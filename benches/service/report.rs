@@ -17,6 +17,12 @@ pub enum Figure {
     Time,
     /// Bytes of write-ahead log per request, without page images.
     Log,
+    /// By how many megabytes the service's resident memory grew.
+    Memory,
+    /// Seconds that the service's step takes.
+    Seconds,
+    /// Milliseconds of processor time a second that a process takes with nothing to do.
+    Idle,
 }
 
 /// What a figure must reach.
@@ -66,6 +72,10 @@ pub struct Outcome {
     /// Time of one operation, in seconds, where that is what is measured.
     pub service_seconds: Option<f64>,
     pub floor_seconds: Option<f64>,
+    /// By how much the service's resident memory grew meanwhile.
+    pub memory_mb: Option<f64>,
+    /// Milliseconds of processor time a second of a process with nothing to do.
+    pub idle_ms: Option<f64>,
     pub bars: Vec<Bar>,
     pub notes: Vec<String>,
 }
@@ -99,6 +109,9 @@ impl Outcome {
             Figure::P99 => self.p99_ratio,
             Figure::Time => self.time_ratio,
             Figure::Log => self.wal_bytes,
+            Figure::Memory => self.memory_mb,
+            Figure::Seconds => self.service_seconds,
+            Figure::Idle => self.idle_ms,
         }
     }
 
@@ -120,6 +133,9 @@ impl Outcome {
                 Figure::P99 => "p99_ratio",
                 Figure::Time => "time_ratio",
                 Figure::Log => "wal_bytes",
+                Figure::Memory => "memory_mb",
+                Figure::Seconds => "service_seconds",
+                Figure::Idle => "idle_ms",
             };
             format!("{name} {} {:.2}", if bar.at_least { ">=" } else { "<=" }, bar.value)
         });
@@ -168,6 +184,8 @@ impl Outcome {
             ("floor_wal_bytes", self.floor_wal_bytes),
             ("service_seconds", self.service_seconds),
             ("floor_seconds", self.floor_seconds),
+            ("memory_mb", self.memory_mb),
+            ("idle_ms", self.idle_ms),
         ];
         let rounded = |value: f64| (value * 1e4).round() / 1e4;
         for (name, value) in figures {
@@ -271,6 +289,12 @@ pub fn table(outcomes: &[Outcome]) -> String {
                 outcome.name(),
                 outcome.size
             ));
+        }
+        if let Some(idle) = outcome.idle_ms {
+            text.push_str(&format!("{} {}: {idle:.1} ms of processor time a second\n", outcome.name(), outcome.size));
+        }
+        if let Some(memory) = outcome.memory_mb {
+            text.push_str(&format!("{} {}: {memory:.1} MB more resident memory\n", outcome.name(), outcome.size));
         }
         for note in &outcome.notes {
             text.push_str(&format!("{} {}: {note}\n", outcome.name(), outcome.size));

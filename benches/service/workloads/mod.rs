@@ -8,7 +8,11 @@ mod w03a;
 mod w03b;
 mod w05;
 mod w06;
+mod w07;
+mod w08;
 mod w10;
+mod w14;
+mod w15;
 
 use async_trait::async_trait;
 
@@ -79,6 +83,10 @@ pub fn all() -> Vec<Box<dyn Workload>> {
         Box::new(w05::ListDecisions),
         Box::new(w06::ListMyDecisions),
         Box::new(w10::ListDefinitions),
+        Box::new(w07::OpenInstance),
+        Box::new(w08::NextStage),
+        Box::new(w15::ApplyDecisions),
+        Box::new(w14::EndStages),
         Box::new(w02::RecordDecision),
         Box::new(w03a::ChangeOneStage),
         Box::new(w03b::ChangeManyStages),
