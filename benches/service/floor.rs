@@ -43,7 +43,8 @@ pub fn filled(name: &str, values: &[(&str, String)]) -> anyhow::Result<String> {
 }
 
 impl Floor {
-    fn command(&self, cluster: &Cluster, seconds: u64, seed: u64) -> anyhow::Result<Command> {
+    /// `extent` is `-T` and how many seconds, or `-t` and how many transactions.
+    fn command(&self, cluster: &Cluster, extent: [&str; 2], seed: u64) -> anyhow::Result<Command> {
         let mut command = Command::new(cluster.program("pgbench")?);
         command
             .env_remove("PGDATABASE")
@@ -51,7 +52,7 @@ impl Floor {
             .env("PGUSER", "postgres")
             .env("PGOPTIONS", "-c role=attestry_service -c jit=off -c lock_timeout=4s")
             .args(["-n", "-M", "prepared", "-P", "1"])
-            .args(["-T", &seconds.to_string()])
+            .args(extent)
             .args(["-c", &self.connections.to_string()])
             .args(["-j", &self.threads.to_string()])
             .arg(format!("--random-seed={seed}"));
@@ -77,7 +78,8 @@ impl Floor {
     ) -> anyhow::Result<Slice> {
         let (warm_up, duration) = (warm_up.as_secs().max(1) as usize, duration.as_secs().max(1) as usize);
         // One second more, so that the last line that counts is not the last one.
-        let mut command = self.command(cluster, warm_up as u64 + duration as u64 + 1, seed)?;
+        let seconds = (warm_up + duration + 1).to_string();
+        let mut command = self.command(cluster, ["-T", &seconds], seed)?;
         command.arg(&self.database);
         let mut process = command.spawn().context("starting pgbench")?;
         let mut lines = BufReader::new(process.stderr.take().context("the progress of pgbench")?).lines();
@@ -114,6 +116,20 @@ impl Floor {
         Ok(slice)
     }
 
+    /// One transaction alone; how long it took, without the connecting.
+    pub async fn once(&self, cluster: &Cluster) -> anyhow::Result<Duration> {
+        let mut command = self.command(cluster, ["-t", "1"], 1)?;
+        let output = command.arg(&self.database).output().await?;
+        let summary = String::from_utf8_lossy(&output.stdout);
+        ensure!(output.status.success(), "pgbench: {}\n{summary}", String::from_utf8_lossy(&output.stderr));
+        let milliseconds: f64 = summary
+            .lines()
+            .find_map(|line| line.strip_prefix("latency average = ")?.strip_suffix(" ms"))
+            .context("the summary of pgbench")?
+            .parse()?;
+        Ok(Duration::from_secs_f64(milliseconds / 1e3))
+    }
+
     /// At a rate, as an open loop: latencies count from when a transaction was due.
     pub async fn run_at(
         &self,
@@ -124,8 +140,8 @@ impl Floor {
         seed: u64,
     ) -> anyhow::Result<Vec<Duration>> {
         let directory = tempfile::tempdir()?;
-        let seconds = warm_up.as_secs() + duration.as_secs();
-        let mut command = self.command(cluster, seconds, seed)?;
+        let seconds = (warm_up.as_secs() + duration.as_secs()).to_string();
+        let mut command = self.command(cluster, ["-T", &seconds], seed)?;
         command.arg(format!("--rate={rate:.1}")).arg("--log").arg("--log-prefix=transactions").arg(&self.database);
         let output = command.current_dir(directory.path()).output().await?;
         ensure!(output.status.success(), "pgbench: {}", String::from_utf8_lossy(&output.stderr));

@@ -277,6 +277,11 @@ impl<'a> Ground<'a> {
 
     /// A running review by its name.
     pub async fn find_review(&mut self, name: &str) -> anyhow::Result<Review> {
+        self.find_review_that_is(name, "InProgress").await
+    }
+
+    /// A review by its name, which has this status.
+    pub async fn find_review_that_is(&mut self, name: &str, wanted: &str) -> anyhow::Result<Review> {
         let row = sqlx::query(
             "select i.definition_id, i.instance_id, i.item_prefix, i.item_count, i.status, \
              array(select s.stage_id from stages s where s.tenant_id = i.tenant_id and s.instance_id = i.instance_id \
@@ -289,7 +294,7 @@ impl<'a> Ground<'a> {
         .fetch_one(&mut self.sql)
         .await?;
         let status: String = row.try_get("status")?;
-        ensure!(status == "InProgress", "the {name} is {status}");
+        ensure!(status == wanted, "the {name} is {status}");
         Ok(Review {
             definition: row.try_get("definition_id")?,
             instance: row.try_get("instance_id")?,
@@ -304,6 +309,12 @@ impl<'a> Ground<'a> {
         let review = self.find_review(name).await?;
         ensure!(review.items == self.size, "the review has {} items instead of {}", review.items, self.size);
         self.check_managers(&review).await?;
+        self.decide(&review).await?;
+        self.settle().await
+    }
+
+    /// Has three of ten items of a review decided in its first stage.
+    pub async fn decide(&mut self, review: &Review) -> anyhow::Result<()> {
         sqlx::query(include_str!("ground/decisions.sql"))
             .bind(self.tenant)
             .bind(review.instance)
@@ -311,7 +322,7 @@ impl<'a> Ground<'a> {
             .bind(review.stages.first().context("a stage")?)
             .execute(&mut self.sql)
             .await?;
-        self.settle().await
+        Ok(())
     }
 
     /// Has the service make a review and waits until it runs; answers its id.
@@ -321,6 +332,12 @@ impl<'a> Ground<'a> {
         let path = format!("{ROOT}/definitions");
         let created = call(service.port, "POST", &path, Some(&token), Some(body)).await?.json(201)?;
         let definition: Uuid = created["id"].as_str().unwrap_or_default().parse()?;
+        self.wait_until(definition, "InProgress", &service).await?;
+        Ok(definition)
+    }
+
+    /// Waits until the first instance of a definition has this status.
+    pub async fn wait_until(&mut self, definition: Uuid, status: &str, service: &Service) -> anyhow::Result<()> {
         let deadline = Instant::now() + Duration::from_secs(600);
         loop {
             let statuses: Vec<String> =
@@ -330,12 +347,12 @@ impl<'a> Ground<'a> {
                     .fetch_all(&mut self.sql)
                     .await?;
             match statuses.first().map(String::as_str) {
-                Some("InProgress") => return Ok(definition),
+                Some(found) if found == status => return Ok(()),
                 Some("Failed") => bail!("the review failed:\n{}", service.log_text()),
                 _ if Instant::now() > deadline => {
-                    bail!("the review did not start: {statuses:?}\n{}", service.log_text())
+                    bail!("the review is not {status}: {statuses:?}\n{}", service.log_text())
                 }
-                _ => tokio::time::sleep(Duration::from_millis(50)).await,
+                _ => tokio::time::sleep(Duration::from_millis(10)).await,
             }
         }
     }

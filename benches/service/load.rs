@@ -192,7 +192,8 @@ pub async fn call(
     let mut connection = Connection::open(port).await?;
     let mut request = Vec::new();
     match body {
-        None => push_get(&mut request, path, token.unwrap_or_default()),
+        None if method == "GET" => push_get(&mut request, path, token.unwrap_or_default()),
+        None => push_json(&mut request, method, path, token.unwrap_or_default(), b""),
         Some(body) => push_json(&mut request, method, path, token.unwrap_or_default(), body.to_string().as_bytes()),
     }
     let received = connection.exchange(&request).await?;

@@ -14,6 +14,7 @@ mod processor;
 mod random;
 mod report;
 mod service;
+mod steps;
 mod wal;
 mod workloads;
 

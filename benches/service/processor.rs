@@ -1,4 +1,4 @@
-//! Processor time, as the kernel accounts for it.
+//! Processor time and memory, as the kernel accounts for them.
 
 use std::{fs, time::Duration};
 
@@ -85,7 +85,34 @@ fn ticks_per_second() -> u64 {
     u64::try_from(ticks).ok().filter(|ticks| *ticks > 0).unwrap_or(100)
 }
 
-/// The most memory a process has had resident since it started, or since [`forget_peak`]. In MB of 2^20 bytes.
+/// Resident memory of a process, from a moment on.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    process: u32,
+    before: f64,
+}
+
+impl Memory {
+    /// What is resident now is where growth counts from.
+    ///
+    /// # Errors
+    /// When the process has gone.
+    pub fn mark(process: u32) -> anyhow::Result<Self> {
+        // 5 makes the kernel forget the peak: proc(5).
+        fs::write(format!("/proc/{process}/clear_refs"), "5").context("forgetting the peak of resident memory")?;
+        Ok(Self { process, before: resident_megabytes(process)? })
+    }
+
+    /// What was resident at the peak since, beyond what was at first. In MB of 2^20 bytes.
+    ///
+    /// # Errors
+    /// When the process has gone.
+    pub fn growth(self) -> anyhow::Result<f64> {
+        Ok((peak_megabytes(self.process)? - self.before).max(0.0))
+    }
+}
+
+/// The most memory a process has had resident. In MB of 2^20 bytes.
 ///
 /// # Errors
 /// When the process has gone.
@@ -106,12 +133,4 @@ fn megabytes(process: u32, name: &str) -> anyhow::Result<f64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name)).context("no such figure")?;
     let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
     Ok(kilobytes / 1024.0)
-}
-
-/// Counts the peak from what is resident now.
-///
-/// # Errors
-/// When the process has gone.
-pub fn forget_peak(process: u32) -> anyhow::Result<()> {
-    Ok(fs::write(format!("/proc/{process}/clear_refs"), "5")?)
 }

@@ -23,6 +23,10 @@ pub enum Figure {
     Memory,
     /// The service's latency, in milliseconds.
     Milliseconds,
+    /// Seconds that the service's step takes.
+    Seconds,
+    /// Milliseconds of processor time a second that a process takes with nothing to do.
+    Idle,
 }
 
 /// What a figure must reach.
@@ -73,7 +77,9 @@ pub struct Outcome {
     pub service_seconds: Option<f64>,
     pub floor_seconds: Option<f64>,
     /// Memory of the service, or what it grew by, in megabytes of 2^20 bytes.
-    pub memory: Option<f64>,
+    pub memory_mb: Option<f64>,
+    /// Milliseconds of processor time a second of a process with nothing to do.
+    pub idle_ms: Option<f64>,
     pub bars: Vec<Bar>,
     pub notes: Vec<String>,
 }
@@ -108,8 +114,10 @@ impl Outcome {
             Figure::Time => self.time_ratio,
             Figure::Log => self.wal_bytes,
             Figure::PerSecond => self.service_per_second,
-            Figure::Memory => self.memory,
             Figure::Milliseconds => self.service_p99_ms,
+            Figure::Memory => self.memory_mb,
+            Figure::Seconds => self.service_seconds,
+            Figure::Idle => self.idle_ms,
         }
     }
 
@@ -132,8 +140,10 @@ impl Outcome {
                 Figure::Time => "time_ratio",
                 Figure::Log => "wal_bytes",
                 Figure::PerSecond => "service_per_second",
-                Figure::Memory => "memory_mb",
                 Figure::Milliseconds => "service_p99_ms",
+                Figure::Memory => "memory_mb",
+                Figure::Seconds => "service_seconds",
+                Figure::Idle => "idle_ms",
             };
             format!("{name} {} {:.2}", if bar.at_least { ">=" } else { "<=" }, bar.value)
         });
@@ -182,7 +192,8 @@ impl Outcome {
             ("floor_wal_bytes", self.floor_wal_bytes),
             ("service_seconds", self.service_seconds),
             ("floor_seconds", self.floor_seconds),
-            ("memory_mb", self.memory),
+            ("memory_mb", self.memory_mb),
+            ("idle_ms", self.idle_ms),
         ];
         let rounded = |value: f64| (value * 1e4).round() / 1e4;
         for (name, value) in figures {
@@ -261,7 +272,7 @@ pub fn table(outcomes: &[Outcome]) -> String {
             number(outcome.generator_cpu_us, 1),
             number(outcome.service_p99_ms, 2),
             number(outcome.floor_p99_ms, 2),
-            number(outcome.memory, 1),
+            number(outcome.memory_mb, 1),
             held.to_owned(),
             outcome.bar(),
         ]);
@@ -288,6 +299,12 @@ pub fn table(outcomes: &[Outcome]) -> String {
                 outcome.name(),
                 outcome.size
             ));
+        }
+        if let Some(idle) = outcome.idle_ms {
+            text.push_str(&format!("{} {}: {idle:.1} ms of processor time a second\n", outcome.name(), outcome.size));
+        }
+        if let Some(memory) = outcome.memory_mb {
+            text.push_str(&format!("{} {}: {memory:.1} MB more resident memory\n", outcome.name(), outcome.size));
         }
         for note in &outcome.notes {
             text.push_str(&format!("{} {}: {note}\n", outcome.name(), outcome.size));

@@ -7,3 +7,7 @@ create table if not exists benchmark.small_stages (
     reviewer_list_id uuid not null
 );
 grant select on benchmark.small_stages to attestry_service;
+-- Stages that are to end soon, and when.
+create table if not exists benchmark.due (
+    tenant_id uuid not null, instance_id uuid not null, ends_at timestamptz not null, primary key (tenant_id, instance_id)
+);

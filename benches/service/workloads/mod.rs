@@ -9,10 +9,14 @@ mod w03b;
 mod w04;
 mod w05;
 mod w06;
+mod w07;
+mod w08;
 mod w09;
 mod w10;
 mod w12;
 mod w13;
+mod w14;
+mod w15;
 
 use async_trait::async_trait;
 
@@ -85,6 +89,10 @@ pub fn all() -> Vec<Box<dyn Workload>> {
         Box::new(w10::ListDefinitions),
         Box::new(w09::Report),
         Box::new(w13::Start),
+        Box::new(w07::OpenInstance),
+        Box::new(w08::NextStage),
+        Box::new(w15::ApplyDecisions),
+        Box::new(w14::EndStages),
         Box::new(w02::RecordDecision),
         Box::new(w03a::ChangeOneStage),
         Box::new(w03b::ChangeManyStages),

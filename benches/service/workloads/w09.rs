@@ -19,7 +19,7 @@ use crate::{
     floor::filled,
     ground::{Ground, Stages, run},
     load::{ROOT, call, head_end, parse, push_get},
-    processor::{forget_peak, peak_megabytes},
+    processor::Memory,
     report::{Figure, Outcome, at_least, at_most},
     service::Service,
 };
@@ -55,8 +55,7 @@ impl Workload for Report {
         let mut path = String::new();
         for _ in 0..bench.pace.pairs {
             ground.checkpoint().await?;
-            forget_peak(service.process())?;
-            let before = peak_megabytes(service.process())?;
+            let memory = Memory::mark(service.process())?;
             let begun = Instant::now();
             let report = make(&service, ground, &token, review.instance).await?;
             made.push(begun.elapsed().as_secs_f64());
@@ -65,7 +64,7 @@ impl Workload for Report {
             ensure!(download.lines == ground.size + 1, "{} lines instead of {}", download.lines, ground.size + 1);
             read.push(download.whole.as_secs_f64());
             first.push(download.first.as_secs_f64());
-            grown.push(peak_megabytes(service.process())? - before);
+            grown.push(memory.growth()?);
             copied.push(copy(ground, &floor).await?);
         }
         let (seconds, floor_seconds) = (median_of(made.clone()) + median_of(read.clone()), median_of(copied));
@@ -75,7 +74,7 @@ impl Workload for Report {
             floor_seconds: Some(floor_seconds),
             service_per_second: Some(ground.size as f64 / seconds),
             floor_per_second: Some(ground.size as f64 / floor_seconds),
-            memory: Some(median_of(grown)),
+            memory_mb: Some(median_of(grown)),
             ..Outcome::of(self.number(), ground.size)
         };
         let whole = whole.bars(&[at_least(Figure::Throughput, 0.75), at_most(Figure::Memory, 16.0)]).note(format!(
@@ -95,8 +94,7 @@ impl Workload for Report {
 impl Report {
     /// Memory while eight read slowly, and whether a transaction is open meanwhile.
     async fn slowly(&self, ground: &mut Ground<'_>, service: &Service, path: &str) -> anyhow::Result<Outcome> {
-        forget_peak(service.process())?;
-        let before = peak_megabytes(service.process())?;
+        let memory = Memory::mark(service.process())?;
         let readers = try_join_all((0..SLOW_READERS).map(|_| download(service, path, Some(PAUSE))));
         let watching = async {
             let mut open = 0_i64;
@@ -114,8 +112,8 @@ impl Report {
         };
         let (_, open) = tokio::try_join!(readers, watching)?;
         ensure!(open == 0, "{open} transactions were open while clients read");
-        let grown = peak_megabytes(service.process())? - before;
-        let outcome = Outcome { memory: Some(grown), ..Outcome::of(self.number(), ground.size) };
+        let grown = memory.growth()?;
+        let outcome = Outcome { memory_mb: Some(grown), ..Outcome::of(self.number(), ground.size) };
         Ok(outcome.variant("eight slow readers").bars(&[at_most(Figure::Memory, 16.0)]))
     }
 }

@@ -69,7 +69,7 @@ impl Workload for Memory {
         let review = ground.review(Stages::One).await?;
         let (mut outcomes, size) = (Vec::new(), ground.size);
         let mut tell = |variant: &str, megabytes: f64, most: f64| {
-            let outcome = Outcome { memory: Some(megabytes), ..Outcome::of(self.number(), size) };
+            let outcome = Outcome { memory_mb: Some(megabytes), ..Outcome::of(self.number(), size) };
             outcomes.push(outcome.variant(variant).bars(&[at_most(Figure::Memory, most)]));
         };
 

@@ -534,12 +534,23 @@ impl PgUnitOfWork {
             return Ok(0);
         }
         let tenant = self.tenant.as_uuid();
+        // Cohorts are numbered from 1: where every item is held, no item has to be looked at.
         sqlx::query!(
             r#"
             insert into stage_unassigned_cohorts (tenant_id, instance_id, ordinal, cohort)
             select $1::uuid, $2::uuid, $3::smallint, cohort
-              from (select cohort
+              from (select numbered.cohort
+                      from generate_series(
+                               1,
+                               (select max(i.cohort) from decision_items i where i.tenant_id = $1 and i.instance_id = $2))
+                               as numbered (cohort)
+                     where $4 = 'all'
+                       and not exists (select from removed_items where tenant_id = $1 and instance_id = $2)
+                     union all
+                    select cohort
                       from items_of_stage($1, $2, $3, $4)
+                     where $4 <> 'all'
+                        or exists (select from removed_items where tenant_id = $1 and instance_id = $2)
                     except
                     select cohort
                       from stage_reviewers
