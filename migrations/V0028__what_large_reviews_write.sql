@@ -7,6 +7,7 @@ alter table decisions drop constraint decisions_tenant_id_instance_id_fkey;
 alter table stage_items drop constraint stage_items_tenant_id_instance_id_fkey;
 alter table stage_reviewers drop constraint stage_reviewers_tenant_id_instance_id_fkey;
 alter table item_overrides drop constraint item_overrides_tenant_id_instance_id_fkey;
+alter table apply_results drop constraint apply_results_tenant_id_instance_id_fkey;
 
 -- Filters by verdict and by who decided share one index: of a person's decisions it is asked once for each of the three verdicts.
 drop index decisions_by_verdict;

@@ -395,6 +395,8 @@ impl DefinitionRepository for PgUnitOfWork {
                 delete from stage_items where tenant_id = $1 and instance_id = any($2)
             ), reviewers as (
                 delete from stage_reviewers where tenant_id = $1 and instance_id = any($2)
+            ), results as (
+                delete from apply_results where tenant_id = $1 and instance_id = any($2)
             )
             delete from item_overrides where tenant_id = $1 and instance_id = any($2)
             "#,
