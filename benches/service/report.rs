@@ -303,9 +303,6 @@ pub fn table(outcomes: &[Outcome]) -> String {
         if let Some(idle) = outcome.idle_ms {
             text.push_str(&format!("{} {}: {idle:.1} ms of processor time a second\n", outcome.name(), outcome.size));
         }
-        if let Some(memory) = outcome.memory_mb {
-            text.push_str(&format!("{} {}: {memory:.1} MB more resident memory\n", outcome.name(), outcome.size));
-        }
         for note in &outcome.notes {
             text.push_str(&format!("{} {}: {note}\n", outcome.name(), outcome.size));
         }
