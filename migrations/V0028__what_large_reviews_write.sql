@@ -59,22 +59,23 @@ as $$
                and d.seq = reached.seq
              where not every) as i
      where (principal is null or i.principal_id = principal)
-       and (entry = 'all'
-            or entry = 'remaining'
-               and not exists (
-                       select
-                         from decisions d
-                        where d.tenant_id = tenant
-                          and d.instance_id = instance
-                          and d.ordinal between 1 and stage - 1
-                          and d.seq = i.seq
-                          and not d.moves_on)
-            or entry not in ('all', 'remaining')
-               and exists (
-                       select
-                         from stage_items s
-                        where s.tenant_id = tenant
-                          and s.instance_id = instance
-                          and s.ordinal = stage
-                          and s.seq = i.seq))
+       and (i.seq in (select r.seq from removed_items r where r.tenant_id = tenant and r.instance_id = instance)) is not true
+       -- LC-STAGE-36. For all items what is asked is looked up in a table that is made once; for a reviewer's own, one by one.
+       and case
+           when entry = 'all' then true
+           when entry = 'remaining' and every then (i.seq in (
+               select d.seq
+                 from decisions d
+                where d.tenant_id = tenant
+                  and d.instance_id = instance
+                  and d.ordinal between 1 and stage - 1
+                  and not d.moves_on)) is not true
+           when every then (i.seq in (
+               select s.seq
+                 from stage_items s
+                where s.tenant_id = tenant
+                  and s.instance_id = instance
+                  and s.ordinal = stage)) is true
+           else stage_holds_item(tenant, instance, stage, entry, i.seq)
+       end
 $$;

@@ -27,6 +27,10 @@ pub enum Figure {
     Seconds,
     /// Milliseconds of processor time a second that a process takes with nothing to do.
     Idle,
+    /// Bytes on disk, indexes included.
+    Stored,
+    /// A part of a hundred.
+    Percent,
 }
 
 /// What a figure must reach.
@@ -80,6 +84,10 @@ pub struct Outcome {
     pub memory_mb: Option<f64>,
     /// Milliseconds of processor time a second of a process with nothing to do.
     pub idle_ms: Option<f64>,
+    /// Bytes on disk of one row, indexes included.
+    pub stored_bytes: Option<f64>,
+    /// A part of a hundred; the variant says of what.
+    pub percent: Option<f64>,
     pub bars: Vec<Bar>,
     pub notes: Vec<String>,
 }
@@ -118,6 +126,8 @@ impl Outcome {
             Figure::Memory => self.memory_mb,
             Figure::Seconds => self.service_seconds,
             Figure::Idle => self.idle_ms,
+            Figure::Stored => self.stored_bytes,
+            Figure::Percent => self.percent,
         }
     }
 
@@ -144,6 +154,8 @@ impl Outcome {
                 Figure::Memory => "memory_mb",
                 Figure::Seconds => "service_seconds",
                 Figure::Idle => "idle_ms",
+                Figure::Stored => "stored_bytes",
+                Figure::Percent => "percent",
             };
             format!("{name} {} {:.2}", if bar.at_least { ">=" } else { "<=" }, bar.value)
         });
@@ -194,6 +206,8 @@ impl Outcome {
             ("floor_seconds", self.floor_seconds),
             ("memory_mb", self.memory_mb),
             ("idle_ms", self.idle_ms),
+            ("stored_bytes", self.stored_bytes),
+            ("percent", self.percent),
         ];
         let rounded = |value: f64| (value * 1e4).round() / 1e4;
         for (name, value) in figures {

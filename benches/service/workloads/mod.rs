@@ -17,6 +17,7 @@ mod w12;
 mod w13;
 mod w14;
 mod w15;
+mod w16;
 
 use async_trait::async_trait;
 
@@ -93,6 +94,7 @@ pub fn all() -> Vec<Box<dyn Workload>> {
         Box::new(w08::NextStage),
         Box::new(w15::ApplyDecisions),
         Box::new(w14::EndStages),
+        Box::new(w16::Storage),
         Box::new(w02::RecordDecision),
         Box::new(w03a::ChangeOneStage),
         Box::new(w03b::ChangeManyStages),
