@@ -72,6 +72,7 @@ async fn every_row_comes_once_whatever_the_page_size() {
             ("?$skip=40&$top=110", vec![110, 100]),
             ("?$skip=250", vec![0]),
             ("?$skip=1000", vec![0]),
+            ("?$skip=2000000000&$top=999", vec![0]),
             ("?$orderby=decision desc&$top=90", vec![90, 90, 70]),
             ("?$filter=decision eq 'NotReviewed'&$top=200", vec![200, 50]),
             ("?$filter=decision eq 'Approve'", vec![0]),
