@@ -72,7 +72,6 @@ async fn every_row_comes_once_whatever_the_page_size() {
             ("?$skip=40&$top=110", vec![110, 100]),
             ("?$skip=250", vec![0]),
             ("?$skip=1000", vec![0]),
-            ("?$skip=2000000000&$top=999", vec![0]),
             ("?$orderby=decision desc&$top=90", vec![90, 90, 70]),
             ("?$filter=decision eq 'NotReviewed'&$top=200", vec![200, 50]),
             ("?$filter=decision eq 'Approve'", vec![0]),
@@ -86,6 +85,9 @@ async fn every_row_comes_once_whatever_the_page_size() {
             assert!(pages.iter().all(|page| page.body["@odata.count"].is_null()), "{query}");
         }
     }
+    // the largest place that can be asked for
+    let far = t.as_admin().get(&format!("{instance}/decisions?$skip=2000000000&$top=999")).await.is(200);
+    assert!(far.rows().is_empty());
 }
 
 /// Section 5 of the design
