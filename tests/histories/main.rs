@@ -241,6 +241,33 @@ fn whatever_happens_the_application_does_what_the_rules_say() {
     assert!(played < enough || missed.is_empty(), "no history came to {missed:?}, but to {:?}", found.what);
 }
 
+/// Histories by the million leave nothing behind, and those that come later do not miss it.
+#[test]
+fn what_histories_leave_is_cleared_away_between_rounds() {
+    let runtime = runtime();
+    let url = runtime.block_on(async { Database::with_a_standing_clock(BEGINNING).await.url });
+    let found = Mutex::new(Found::default());
+    let play = |seeds: std::ops::Range<u64>| {
+        let mut place = runtime.block_on(Place::new(&url));
+        for seed in seeds {
+            if let Err(failure) = try_one(seed, FEW_SHRINKS, &runtime, &mut place, &found) {
+                panic!("{failure}");
+            }
+        }
+    };
+
+    play(USUAL_SEED..USUAL_SEED + 12);
+    let used = runtime.block_on(Place::tables_in_use(&url));
+    let tables = runtime.block_on(Place::clear(&url));
+
+    for table in ["decision_items", "decisions", "stage_reviewers", "apply_results", "events"] {
+        assert!(used.iter().any(|used| used == table), "no history wrote to {table}: {used:?}");
+    }
+    assert!(tables > used.len());
+    assert_eq!(runtime.block_on(Place::tables_in_use(&url)), [""; 0]);
+    play(USUAL_SEED + 12..USUAL_SEED + 18);
+}
+
 /// LC-REC-05, IN-17: a series whose next occurrence was missed for a month is shortened until that is gone, and prolonged: another
 /// instance comes in its place, at the next slot, and whoever calls it finds it with its own stage. Ids are random, so this is played a
 /// few times: histories once mistook one instance for the other.

@@ -97,10 +97,35 @@ impl Place {
         }
     }
 
-    /// Removes every tenant with everything it has.
-    pub async fn clear(url: &str) {
+    /// Removes every tenant with everything it has; answers in how many tables that was.
+    pub async fn clear(url: &str) -> usize {
         let mut owner = PgConnection::connect(url).await.unwrap();
-        sqlx::raw_sql("truncate tenants cascade").execute(&mut owner).await.unwrap();
+        let tables = Self::tables(&mut owner).await;
+        let statement = format!("truncate {} cascade", tables.join(", "));
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut owner).await.unwrap();
+        tables.len()
+    }
+
+    /// Tables of tenants in which there is a row.
+    pub async fn tables_in_use(url: &str) -> Vec<String> {
+        let mut owner = PgConnection::connect(url).await.unwrap();
+        let mut used = Vec::new();
+        for table in Self::tables(&mut owner).await {
+            let statement = format!("select exists (select from {table})");
+            if sqlx::query_scalar(AssertSqlSafe(statement)).fetch_one(&mut owner).await.unwrap() {
+                used.push(table);
+            }
+        }
+        used
+    }
+
+    async fn tables(owner: &mut PgConnection) -> Vec<String> {
+        sqlx::query_scalar(
+            "select table_name::text from information_schema.columns where table_schema = 'public' and column_name = 'tenant_id'",
+        )
+        .fetch_all(owner)
+        .await
+        .unwrap()
     }
 
     /// A place where this rule is broken.

@@ -74,6 +74,11 @@ async fn remove(ground: &mut Ground<'_>, definition: Uuid) -> anyhow::Result<()>
     for statement in [
         "delete from jobs j using instances i where j.tenant_id = $1 and i.tenant_id = $1 and i.definition_id = $2 \
          and j.finished_at is null and (j.payload ->> 'instance')::uuid = i.instance_id",
+        // no foreign key leads from these
+        "with gone as (select instance_id from instances where tenant_id = $1 and definition_id = $2), \
+         items as (delete from decision_items where tenant_id = $1 and instance_id in (select * from gone)), \
+         overrides as (delete from item_overrides where tenant_id = $1 and instance_id in (select * from gone)) \
+         delete from stage_reviewers where tenant_id = $1 and instance_id in (select * from gone)",
         "delete from instances where tenant_id = $1 and definition_id = $2",
         "delete from definitions where tenant_id = $1 and definition_id = $2",
     ] {
