@@ -90,6 +90,52 @@ async fn every_row_comes_once_whatever_the_page_size() {
     assert!(far.rows().is_empty());
 }
 
+/// LC-STAGE-50 to 52: a page that is read at once shows what the unit of work shows, also of a reviewer whose items lie apart: those of
+/// his reports, and those of people without a manager, for whom he stands in.
+#[tokio::test]
+async fn a_page_of_items_that_lie_apart_is_the_same_however_it_is_read() {
+    let t = Tenant::new().await;
+    let names: Vec<String> = (0..150).map(|number| format!("user-{number}")).collect();
+    let mut company = Company::finance();
+    for (name, manager) in names.iter().zip([Some("mia"), Some("noor"), None].iter().cycle()) {
+        company = company.user(name, *manager);
+    }
+    let members: Vec<&str> = names.iter().map(String::as_str).collect();
+    company.group("everybody", &members, &[]).import(&t).await;
+    let scope = format!("/groups/{}/transitiveMembers", crate::support::id_of("everybody"));
+    let review = t.review().scope(&scope).reviewers(&[manager()]).fallbacks(&[user("mia")]).running().await;
+    let mia = t.as_user("mia");
+    for (name, decision) in [("user-0", "Approve"), ("user-3", "Deny"), ("user-2", "DontKnow"), ("user-149", "Deny")] {
+        review.decide(&mia, name, decision).await.is(204);
+    }
+    let list = format!("{}/decisions/{MINE}", review.instance_path());
+    let seqs: Vec<i32> = mia.get(&format!("{list}?$top=999")).await.is(200).rows().iter().map(seq).collect();
+    assert_eq!(seqs.len(), 100);
+    let gaps = seqs.windows(2).filter(|pair| pair[1] != pair[0] + 1).count();
+    assert_eq!(gaps, 1, "two cohorts with another between them: {seqs:?}");
+
+    for (top, skip) in
+        [(1, 0), (7, 0), (7, 46), (7, 49), (7, 50), (50, 0), (50, 50), (60, 45), (100, 99), (100, 100), (9, 500)]
+    {
+        let page = format!("{list}?$top={top}&$skip={skip}");
+        let at_once = mia.get(&page).await.is(200);
+        let counted = mia.get(&format!("{page}&$count=true")).await.is(200);
+        assert_eq!(at_once.rows(), counted.rows(), "{page}");
+        assert_eq!(counted.body["@odata.count"], 100);
+    }
+    for top in [1, 7, 49, 50, 51] {
+        let pages = pages(&mia, &format!("{list}?$top={top}")).await;
+        let found: Vec<i32> = pages.iter().flat_map(|page| page.rows().iter().map(seq)).collect();
+        assert_eq!(found, seqs, "{top}");
+    }
+}
+
+/// The number that the last digits of an item's id are.
+fn seq(item: &Value) -> i32 {
+    let id = item["id"].as_str().unwrap();
+    i32::from_str_radix(&id[id.len() - 8..], 16).unwrap()
+}
+
 /// Section 5 of the design
 #[tokio::test]
 async fn a_count_stands_on_every_page_when_it_is_asked_for() {

@@ -72,8 +72,12 @@ pub(super) async fn readiness(connection: &mut PgConnection) -> Result<Readiness
     Ok(if found == wanted { Readiness::Ready } else { Readiness::SchemaMismatch { found, wanted } })
 }
 
-/// What a server says on which nothing was ever migrated: the role that the service works as is made by the first migration.
-pub(super) fn unmigrated(error: StoreError) -> Result<Readiness, StoreError> {
+/// What to make of an error of connecting: where nothing was ever migrated there is no role that the service could work as, which
+/// the first migration makes.
+///
+/// # Errors
+/// Any other error, as it is.
+pub(super) fn readiness_without_connection(error: StoreError) -> Result<Readiness, StoreError> {
     let is_missing = |error: &sqlx::Error| {
         // invalid_parameter_value, of `set role`
         error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "22023")

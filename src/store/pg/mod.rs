@@ -122,7 +122,7 @@ impl Store for PgStore {
         self.at_home(async {
             let mut connection = match self.lend(Lane::Interactive, None).await {
                 Ok(connection) => connection,
-                Err(error) => return migrate::unmigrated(error),
+                Err(error) => return migrate::readiness_without_connection(error),
             };
             let readiness = migrate::readiness(&mut connection).await?;
             connection.is_sound();
