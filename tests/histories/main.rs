@@ -56,8 +56,7 @@ fn beginning() -> DateTime<Utc> {
 const HISTORIES: u64 = 2_000;
 /// The seed of the first of those that everybody plays.
 const USUAL_SEED: u64 = 20_250_106;
-/// Histories after which everything they left is removed, some 30 kB of each: millions would fill the disk. Far more than are played
-/// while other tests use the same database.
+/// Histories after which everything they left is removed, some 30 kB of each: millions would fill the disk.
 const ROUND: usize = 10_000;
 /// Threads when nobody says how many histories, each with a runtime and connections of its own.
 const THREADS: usize = 2;

@@ -32,29 +32,26 @@ impl Database {
         Self::named(&name).await
     }
 
-    /// A database in which the server's clock stands still for good: only tenants' own clocks move.
+    /// A database nobody else uses, in which the server's clock stands still for good: only tenants' own clocks move.
     ///
     /// Who connects with its address has names looked up in `standing` first, also those of the server's own functions.
     #[allow(dead_code, reason = "the histories use it")]
     pub async fn with_a_standing_clock(at: &str) -> Self {
-        let name = format!("attestry_standing_{}", fingerprint());
-        let database = Self::named(&name).await;
+        let database = Self::own().await;
         let functions: String = ["now", "clock_timestamp", "statement_timestamp", "transaction_timestamp"]
             .iter()
             .map(|function| {
                 format!(
-                    "create or replace function standing.{function}() returns timestamptz language sql stable parallel safe
+                    "create function standing.{function}() returns timestamptz language sql stable parallel safe
                      return timestamptz '{at}';"
                 )
             })
             .collect();
         database
             .execute(&format!(
-                "select pg_advisory_lock(20260101);
-                 create schema if not exists standing;
+                "create schema standing;
                  grant usage on schema standing to attestry_service, attestry_worker;
-                 {functions}
-                 select pg_advisory_unlock(20260101)"
+                 {functions}"
             ))
             .await;
         Self { url: format!("{}?options=-c%20search_path%3Dstanding%2Cpublic%2Cpg_catalog", database.url) }
