@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     domain::{
-        apply::{ApplyOutcome, ApplyResult, BLOCKED_FOR, apply_action, plan_apply},
+        apply::{ApplyOutcome, ApplyResult, BLOCKED_FOR, apply_action, plan_apply, settled_by},
+        decision::Verdict,
         event::{Activity, Event},
         ids::{InstanceId, ItemSeq, ObjectId},
         instance::Instance,
@@ -21,12 +22,13 @@ use crate::{
     },
     store::{
         Actor, ClaimedJob, Job, NewJob, Outcome, PrincipalKind, StoreError, UnitOfWork,
-        apply::{ApplyRun, BlockedAccount, ItemResult},
+        apply::{ApplyRun, BlockedAccount, ItemResult, SettledVerdict, StepSize, StepToApply},
     },
 };
 
-/// Most items of one step.
+/// Most items of one step whose access is looked at, and for each of them so many that were decided at all.
 const LARGEST_STEP: i32 = 2_000;
+const DECIDED_FOR_EACH: i32 = 10;
 /// After so many tries of a job its items are told apart, and one that cannot be applied is given up. LC-APPLY-07
 const TRIES_TOGETHER: i32 = 3;
 
@@ -147,14 +149,12 @@ async fn apply_next(
     give_up: bool,
 ) -> Result<bool, StoreError> {
     let action = apply_action(&instance.settings);
+    let settled: Vec<_> = Verdict::ALL.into_iter().filter_map(settled_verdict).collect();
+    let size = StepSize { decided: size.saturating_mul(DECIDED_FOR_EACH), open: size };
+    let StepToApply { through, items } = uow.apply().next_step(instance, run, size, &settled).await?;
     let mut results = Vec::new();
     let mut removals = Vec::new();
     let mut blocks = Vec::new();
-    let items = uow.apply().items(instance, run.applied_through, size).await?;
-    let through = match items.last() {
-        Some(last) if i32::try_from(items.len()) == Ok(size) => last.seq,
-        _ => instance.item_count,
-    };
     for item in &items {
         let mut conclude = |result, description| results.push(ItemResult { seq: item.seq, result, description });
         match plan_apply(item.decision, action, item.access) {
@@ -185,17 +185,23 @@ async fn apply_next(
     if !blocks.is_empty() {
         results.extend(block(uow, instance, blocks, &mut events).await?);
     }
-    let denied: HashSet<_> = items
-        .iter()
-        .filter(|item| item.decision == crate::domain::decision::Verdict::Deny)
-        .map(|item| item.seq)
-        .collect();
     results.sort_by_key(|item| item.seq);
-    events.extend(results.iter().filter(|item| denied.contains(&item.seq)).map(|item| told(instance, run, item)));
+    // Only of denials: the others took nothing away.
+    events.extend(results.iter().map(|item| told(instance, run, item)));
     uow.apply().record(instance.id, &run.by, &results).await?;
     uow.apply().advance_run(instance.id, through).await?;
     uow.events().append(actor, &events).await?;
     Ok(through == instance.item_count)
+}
+
+/// What is recorded of items with this verdict without looking at them.
+fn settled_verdict(verdict: Verdict) -> Option<SettledVerdict> {
+    let result = match settled_by(verdict)? {
+        ApplyOutcome::Result(result, description) => Some((result, description)),
+        ApplyOutcome::Leave => None,
+        ApplyOutcome::Remove(_) | ApplyOutcome::BlockAndDelete => return None,
+    };
+    Some(SettledVerdict { verdict, result })
 }
 
 const NO_ACCOUNT: &str = "Only users can be blocked and deleted.";

@@ -171,24 +171,30 @@ pub enum ApplyOutcome {
     BlockAndDelete,
 }
 
+/// What a decision comes to whoever holds the access and however he holds it; `None` where that has to be looked at. LC-APPLY-03
+pub const fn settled_by(decision: Verdict) -> Option<ApplyOutcome> {
+    match decision {
+        Verdict::DontKnow | Verdict::NotReviewed => Some(ApplyOutcome::Leave),
+        Verdict::Approve => Some(ApplyOutcome::Result(ApplyResult::AppliedSuccessfully, None)),
+        Verdict::Deny => None,
+    }
+}
+
 /// What carrying out a decision asks for. LC-APPLY-03 to 05, LC-APPLY-09, LC-APPLY-13
 pub fn plan_apply(decision: Verdict, action: ApplyAction, access: Access) -> ApplyOutcome {
-    match (decision, action, access) {
-        (Verdict::DontKnow | Verdict::NotReviewed, _, _) => ApplyOutcome::Leave,
-        (Verdict::Approve, _, _) => ApplyOutcome::Result(ApplyResult::AppliedSuccessfully, None),
-        (Verdict::Deny, _, Access::Gone) => {
-            ApplyOutcome::Result(ApplyResult::AppliedSuccessfullyButObjectNotFound, None)
-        }
-        (Verdict::Deny, ApplyAction::DisableAndDeleteUser, Access::Direct { .. } | Access::Only(_)) => {
-            ApplyOutcome::BlockAndDelete
-        }
-        (Verdict::Deny, ApplyAction::RemoveAccess, Access::Only(through)) => {
+    if let Some(settled) = settled_by(decision) {
+        return settled;
+    }
+    match (action, access) {
+        (_, Access::Gone) => ApplyOutcome::Result(ApplyResult::AppliedSuccessfullyButObjectNotFound, None),
+        (ApplyAction::DisableAndDeleteUser, Access::Direct { .. } | Access::Only(_)) => ApplyOutcome::BlockAndDelete,
+        (ApplyAction::RemoveAccess, Access::Only(through)) => {
             ApplyOutcome::Result(ApplyResult::ApplyNotSupported, Some(through.only()))
         }
-        (Verdict::Deny, ApplyAction::RemoveAccess, Access::Direct { obstacle: Some(obstacle), .. }) => {
+        (ApplyAction::RemoveAccess, Access::Direct { obstacle: Some(obstacle), .. }) => {
             ApplyOutcome::Result(ApplyResult::ApplyNotSupported, Some(obstacle.as_str()))
         }
-        (Verdict::Deny, ApplyAction::RemoveAccess, Access::Direct { obstacle: None, also }) => {
+        (ApplyAction::RemoveAccess, Access::Direct { obstacle: None, also }) => {
             ApplyOutcome::Remove(also.map(Through::remains))
         }
     }

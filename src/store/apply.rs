@@ -21,6 +21,32 @@ pub struct ApplyRun {
     pub applied_through: ItemSeq,
 }
 
+/// How far a step of a run goes, in items; it ends where either number is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StepSize {
+    /// Those that somebody, or the system, decided.
+    pub decided: i32,
+    /// Those of them whose decision does not settle what becomes of them.
+    pub open: i32,
+}
+
+/// What a decision comes to, whoever's it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SettledVerdict {
+    pub verdict: Verdict,
+    /// `None` leaves the item as it is.
+    pub result: Option<(ApplyResult, Option<&'static str>)>,
+}
+
+/// A step of a run: the items behind the last one, up to `through`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepToApply {
+    /// The last item of the step, of the instance in the last step.
+    pub through: ItemSeq,
+    /// Those whose decision does not settle what becomes of them, in order.
+    pub items: Vec<ItemToApply>,
+}
+
 /// An item with a decision, and how its principal holds access now.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ItemToApply {
@@ -28,7 +54,6 @@ pub struct ItemToApply {
     pub principal: Principal,
     /// The effective decision. LC-STAGE-41
     pub decision: Verdict,
-    /// Looked up where access was denied only; [`Access::Gone`] elsewhere.
     pub access: Access,
 }
 
@@ -76,9 +101,15 @@ pub trait ApplyRepository: Send {
     async fn find_run(&mut self, instance: InstanceId) -> Result<Option<ApplyRun>, StoreError>;
     /// Notes how far the run has come.
     async fn advance_run(&mut self, instance: InstanceId, through: ItemSeq) -> Result<(), StoreError>;
-    /// The next items behind `after` that somebody, or the system, decided, in order; up to `limit`, and fewer only when there are
-    /// no more.
-    async fn items(&mut self, instance: &Instance, after: ItemSeq, limit: i32) -> Result<Vec<ItemToApply>, StoreError>;
+    /// Takes the next step of a run, behind what was applied: stores, at the unit's instant, the results of items whose decision is
+    /// one of `settled`, and returns the others.
+    async fn next_step(
+        &mut self,
+        instance: &Instance,
+        run: &ApplyRun,
+        size: StepSize,
+        settled: &[SettledVerdict],
+    ) -> Result<StepToApply, StoreError>;
     /// Takes the principals' own assignments that are under review away, whatever the kind of the resource; returns those who had
     /// one, perhaps more than once. LC-APPLY-03
     async fn remove(&mut self, instance: &Instance, principals: &[ObjectId]) -> Result<Vec<ObjectId>, StoreError>;

@@ -171,12 +171,9 @@ impl Review {
 
     /// The item of a principal, as the admin sees it in the instance.
     pub async fn item(&self, principal: &str) -> Value {
-        let id = id_of(principal).to_string();
-        let items = self.items().await;
-        items
-            .into_iter()
-            .find(|item| item["principal"]["id"] == id.as_str())
-            .unwrap_or_else(|| panic!("no {principal}"))
+        let filter = format!("principal/id%20eq%20'{}'", id_of(principal));
+        let (items, _) = self.admin.all(&format!("{}/decisions?$filter={filter}", self.instance_path())).await;
+        items.into_iter().next().unwrap_or_else(|| panic!("no {principal}"))
     }
 
     /// The id of a principal's item.

@@ -29,7 +29,10 @@ use crate::{
     },
     store::{
         Principal, StoreError,
-        apply::{ApplyRepository, ApplyRun, BlockedAccount, ItemResult, ItemToApply, PendingDeletion, RemovedItem},
+        apply::{
+            ApplyRepository, ApplyRun, BlockedAccount, ItemResult, ItemToApply, PendingDeletion, RemovedItem,
+            SettledVerdict, StepSize, StepToApply,
+        },
     },
 };
 
@@ -137,12 +140,27 @@ impl ApplyRepository for PgUnitOfWork {
         Ok(())
     }
 
-    async fn items(&mut self, instance: &Instance, after: ItemSeq, limit: i32) -> Result<Vec<ItemToApply>, StoreError> {
+    async fn next_step(
+        &mut self,
+        instance: &Instance,
+        run: &ApplyRun,
+        size: StepSize,
+        settled: &[SettledVerdict],
+    ) -> Result<StepToApply, StoreError> {
         let tenant = self.tenant.as_uuid();
+        let now = self.now;
+        let verdicts: Vec<_> = settled.iter().map(|settled| settled.verdict.as_str().to_owned()).collect();
+        let words: Vec<_> =
+            settled.iter().map(|settled| settled.result.map(|(result, _)| result.as_str().to_owned())).collect();
+        let descriptions: Vec<_> =
+            settled.iter().map(|settled| settled.result.and_then(|(_, text)| text).map(str::to_owned)).collect();
         // What was not decided is not looked at: the primary key leads from one decided item to the next.
         let rows = sqlx::query!(
             r#"
-            with decided as (
+            with settled as (
+                select *
+                  from unnest($6::text[], $7::text[], $8::text[]) as s (verdict, result, description)
+            ), decided as materialized (
                 select distinct on (d.seq) d.seq, d.decision
                   from decisions d
                  where d.tenant_id = $1
@@ -151,46 +169,87 @@ impl ApplyRepository for PgUnitOfWork {
                    and (d.seq in (select r.seq from removed_items r where r.tenant_id = $1 and r.instance_id = $2)) is not true
                  order by d.seq, d.ordinal desc
                  limit $4::integer
+            ), open as materialized (
+                select d.seq, d.decision
+                  from decided d
+                 where d.decision <> all($6)
+                 order by d.seq
+                 limit $5::integer
+            ), step as materialized (
+                select least(
+                           case when (select count(*) from open) = $5 then (select max(seq) from open) end,
+                           case when (select count(*) from decided) = $4 then (select max(seq) from decided) end,
+                           $9::integer) as through
+            ), recorded as (
+                insert into apply_results
+                    (tenant_id, instance_id, seq, result, description, applied_by_id, applied_by_name,
+                     applied_by_user_principal_name, applied_at)
+                select $1, $2, d.seq, s.result, s.description, $10, $11, $12, $13
+                  from decided d
+                  join settled s on s.verdict = d.decision
+                 where s.result is not null
+                   and d.seq <= (select through from step)
             )
-            select d.seq, d.decision, i.principal_id, i.principal_type, i.principal_name, i.principal_detail
-              from decided d
-             cross join lateral (
+            select step.through as "through!", open.seq as "seq?", open.decision as "decision?", i.principal_id as "principal_id?",
+                   i.principal_type as "principal_type?", i.principal_name as "principal_name?",
+                   i.principal_detail as "principal_detail?"
+              from step
+              left join open on open.seq <= step.through
+              left join lateral (
                        select x.*
                          from decision_items x
                         where x.tenant_id = $1
                           and x.instance_id = $2
-                          and x.seq = d.seq
-                        limit 1) as i
-             order by d.seq
+                          and x.seq = open.seq
+                        limit 1) as i on true
+             order by open.seq
             "#,
             tenant,
             instance.id.as_uuid(),
-            after,
-            limit,
+            run.applied_through,
+            size.decided,
+            size.open,
+            &verdicts,
+            &words as &[Option<String>],
+            &descriptions as &[Option<String>],
+            instance.item_count,
+            run.by.id.as_uuid(),
+            run.by.display_name,
+            run.by.user_principal_name,
+            now,
         )
         .fetch_all(self.connection()?)
         .await?;
-        let denied = rows.iter().filter(|row| row.decision == Verdict::Deny.as_str());
-        let principals: Vec<_> = denied.map(|row| row.principal_id).collect();
+        let through = rows.first().map_or(instance.item_count, |row| row.through);
+        let principals: Vec<_> = rows.iter().filter_map(|row| row.principal_id).collect();
         let access = match principals.as_slice() {
             [] => HashMap::new(),
             principals => self.access_to(instance, principals).await?,
         };
-        rows.into_iter()
-            .map(|row| {
+        let items = rows.into_iter().filter_map(|row| {
+            let seq = row.seq?;
+            let missing = || corrupt("decision_items", "principal_id", seq);
+            let read = || {
+                let principal = row.principal_id.ok_or_else(missing)?;
                 Ok(ItemToApply {
-                    seq: row.seq,
+                    seq,
                     principal: Principal {
-                        id: ObjectId::new(row.principal_id),
-                        kind: principal_kind(&row.principal_type, row.seq)?,
-                        display_name: row.principal_name,
-                        detail: row.principal_detail,
+                        id: ObjectId::new(principal),
+                        kind: principal_kind(&row.principal_type.ok_or_else(missing)?, seq)?,
+                        display_name: row.principal_name.ok_or_else(missing)?,
+                        detail: row.principal_detail.ok_or_else(missing)?,
                     },
-                    decision: Verdict::parse(&row.decision).ok_or_else(|| corrupt("decisions", "decision", row.seq))?,
-                    access: access.get(&row.principal_id).copied().unwrap_or(Access::Gone),
+                    decision: row
+                        .decision
+                        .as_deref()
+                        .and_then(Verdict::parse)
+                        .ok_or_else(|| corrupt("decisions", "decision", seq))?,
+                    access: access.get(&principal).copied().unwrap_or(Access::Gone),
                 })
-            })
-            .collect()
+            };
+            Some(read())
+        });
+        Ok(StepToApply { through, items: items.collect::<Result<_, StoreError>>()? })
     }
 
     async fn remove(&mut self, instance: &Instance, principals: &[ObjectId]) -> Result<Vec<ObjectId>, StoreError> {
@@ -199,6 +258,9 @@ impl ApplyRepository for PgUnitOfWork {
     }
 
     async fn record(&mut self, instance: InstanceId, by: &Identity, results: &[ItemResult]) -> Result<(), StoreError> {
+        if results.is_empty() {
+            return Ok(());
+        }
         let tenant = self.tenant.as_uuid();
         let now = self.now;
         let seqs: Vec<_> = results.iter().map(|item| item.seq).collect();
