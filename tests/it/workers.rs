@@ -186,3 +186,40 @@ async fn a_review_whose_opening_was_interrupted_is_opened_by_the_next_worker() {
         t.events_of("Instance status changed").await.iter().map(|event| event["after"]["status"].clone()).collect();
     assert_eq!(walked, ["NotStarted", "Initializing", "Starting", "InProgress"]);
 }
+
+/// The statements that take due jobs, as they are compiled into the service.
+fn claims() -> Vec<String> {
+    let statements = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.sqlx")).unwrap().map(|file| {
+        let metadata: Value = serde_json::from_slice(&std::fs::read(file.unwrap().path()).unwrap()).unwrap();
+        metadata["query"].as_str().unwrap().to_owned()
+    });
+    statements.filter(|text| text.contains("skip locked") && text.contains("run_at <=")).collect()
+}
+
+/// What is not due yet costs nothing, however much of it there is: a worker asks twice a second.
+#[tokio::test]
+async fn due_work_is_found_without_passing_over_what_is_not_due() {
+    let database = Database::own().await;
+    let t = Tenant::on(database.clone(), Arc::new(NoMailer), true).await;
+    database
+        .execute(&format!(
+            "insert into jobs (tenant_id, job_id, kind, key, payload, due_at, run_at)
+             select '{}', gen_random_uuid(), 'close_stage', n::text, '{{}}', now() + interval '30 days', now() + interval '30 days'
+               from generate_series(1, 5000) as n;
+             analyze jobs",
+            t.id
+        ))
+        .await;
+    let claims = claims();
+    assert_eq!(claims.len(), 3, "one for each choice of kinds");
+    for claim in claims {
+        let mut connection = database.connection().await;
+        let prepare = format!(
+            "set plan_cache_mode = force_generic_plan; prepare claim (bigint, double precision, uuid) as {claim}"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(prepare)).execute(&mut connection).await.unwrap();
+        let plan: Vec<String> =
+            sqlx::query_scalar("explain execute claim(4, 9, null)").fetch_all(&mut connection).await.unwrap();
+        assert!(plan.join("\n").contains("Index Cond: (run_at <="), "{claim}\n{}", plan.join("\n"));
+    }
+}

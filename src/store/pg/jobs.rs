@@ -97,7 +97,7 @@ impl JobRepository for PgUnitOfWork {
                and jobs.kind = gone.kind
                and jobs.key = gone.key
                and jobs.finished_at is null
-               and (jobs.leased_until is null or jobs.leased_until < clock_timestamp())
+               and (jobs.leased_until is null or jobs.leased_until < statement_timestamp())
             "#,
             tenant,
             &kinds,
@@ -206,8 +206,8 @@ macro_rules! claim {
                 select tenant_id, job_id, run_at
                   from jobs
                  where finished_at is null
-                   and run_at <= clock_timestamp()
-                   and (leased_until is null or leased_until < clock_timestamp())
+                   and run_at <= statement_timestamp()
+                   and (leased_until is null or leased_until < statement_timestamp())
                    and ($3::uuid is null or tenant_id = $3)
                    " + $condition + "
                  order by run_at, tenant_id, job_id
@@ -287,7 +287,7 @@ impl JobQueue for PgStore {
                    and last_error is not null
                    and tenant_id = $1
                    and kind not in ('send_mail', 'send_combined_mail')
-                   and (leased_until is null or leased_until < clock_timestamp())
+                   and (leased_until is null or leased_until < statement_timestamp())
                  order by due_at, job_id
                  limit 1
                    for no key update skip locked
@@ -457,8 +457,8 @@ impl JobQueue for PgStore {
                   from jobs
                  where tenant_id = $1
                    and finished_at is null
-                   and run_at <= clock_timestamp()
-                   and leased_until >= clock_timestamp()
+                   and run_at <= statement_timestamp()
+                   and leased_until >= statement_timestamp()
                    and case when kind in ('send_mail', 'send_combined_mail') then $2::boolean else $3::boolean end) as "held!"
             "#,
             tenant.as_uuid(),
