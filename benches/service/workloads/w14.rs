@@ -10,7 +10,7 @@ use super::{Bench, Workload};
 use crate::{
     cluster::Cluster,
     ground::{Ground, Stages, review_body},
-    processor::of_process,
+    processor::{Meter, of_process},
     report::{Figure, Outcome, at_most},
     service::Service,
 };
@@ -52,12 +52,27 @@ async fn lay(cluster: &Cluster) -> anyhow::Result<Ground<'_>> {
     Ok(ground)
 }
 
-/// Milliseconds of processor time a second that each of the processes takes.
-async fn idle(processes: &[Service]) -> f64 {
-    let used = || processes.iter().map(|service| of_process(service.process())).sum::<Duration>();
-    let (before, begun) = (used(), Instant::now());
-    tokio::time::sleep(IDLE).await;
-    (used() - before).as_secs_f64() * 1e3 / begun.elapsed().as_secs_f64() / processes.len() as f64
+/// Milliseconds of processor time a second that the processes take when nothing is due, and the database for them.
+struct IdleTime {
+    each_process: f64,
+    database: f64,
+}
+
+impl IdleTime {
+    async fn take(ground: &Ground<'_>, processes: &[Service]) -> Self {
+        let postgres = Meter { service: None, postmaster: ground.cluster.postmaster };
+        let used = || processes.iter().map(|service| of_process(service.process())).sum::<Duration>();
+        let (before, database, begun) = (used(), postgres.read(), Instant::now());
+        tokio::time::sleep(IDLE).await;
+        let (after, database) = (used(), postgres.read().since(database).postgres);
+        let a_second = |time: Duration| time.as_secs_f64() * 1e3 / begun.elapsed().as_secs_f64();
+        Self { each_process: a_second(after - before) / processes.len() as f64, database: a_second(database) }
+    }
+
+    /// What one process costs, with its share of the database's time.
+    fn of_each(&self, processes: &[Service]) -> f64 {
+        self.each_process + self.database / processes.len() as f64
+    }
 }
 
 /// By how many seconds the transitions were late, from the least to the most.
@@ -102,7 +117,7 @@ impl Workload for EndStages {
         let pending: i64 = sqlx::query_scalar("select count(*) from jobs where finished_at is null")
             .fetch_one(&mut ground.sql)
             .await?;
-        let idle = idle(&processes).await;
+        let idle = IdleTime::take(&ground, &processes).await;
         let mut late = Vec::new();
         for _ in 0..bench.pace.pairs {
             ground.checkpoint().await?;
@@ -121,9 +136,13 @@ impl Workload for EndStages {
                     at(0.99),
                     late.last().copied().unwrap_or(f64::NAN)
                 )),
-            Outcome { idle_ms: Some(idle), ..Outcome::of(self.number(), size) }
+            Outcome { idle_ms: Some(idle.of_each(&processes)), ..Outcome::of(self.number(), size) }
                 .variant("idle")
-                .bars(&[at_most(Figure::Idle, 10.0)]),
+                .bars(&[at_most(Figure::Idle, 10.0)])
+                .note(format!(
+                    "{:.1} ms a second in each process, {:.1} in the database for all three",
+                    idle.each_process, idle.database
+                )),
         ])
     }
 }
