@@ -370,6 +370,9 @@ impl<'a> ReviewRun<'a> {
         self.move_stage(instance, &mut closing.stage, Status::Completing)?;
         self.move_stage(instance, &mut closing.stage, Status::Completed)?;
         self.uow.stages().update(&mut closing.stage).await?;
+        if !matches!(next, Next::Stage { .. }) {
+            return Ok(self.complete(definition, instance).await?);
+        }
         let planned = self.uow.stages().planned(instance.id).await?;
         let mut previous = closing;
         let mut next = next;

@@ -31,6 +31,8 @@ const FIRST_MAIL_BACKOFF_SECONDS: i32 = 30;
 const LONGEST_BACKOFF_SECONDS: i32 = 300;
 /// The longest rest between two tries of a mail, in seconds.
 const LONGEST_MAIL_BACKOFF_SECONDS: i32 = 3_600;
+/// Mails are looked for at most this often: every job that ends may have left some, and a thousand end in a second.
+const LOOK_FOR_MAIL_EVERY: Duration = Duration::from_millis(50);
 /// How often the backlog is measured.
 const MEASURE_EVERY: Duration = Duration::from_secs(15);
 
@@ -164,6 +166,9 @@ async fn keep_working(
             () = called => {}
             () = sleep(jittered(pause)) => {}
             () = stop.cancelled() => break,
+        }
+        if kinds == JobKinds::Mail {
+            sleep(LOOK_FOR_MAIL_EVERY).await;
         }
     }
     running.close();
