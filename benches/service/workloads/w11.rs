@@ -38,11 +38,8 @@ pub const TENANTS: u64 = 10_000;
 const LARGE_TENANTS: u64 = 100;
 /// Of Zipf's law; `pgbench` takes none that is less.
 const EXPONENT: f64 = 1.001;
-/// Items of the review of a large tenant, and of a small one; definitions that have not started of each.
-const LARGE: (u64, u64) = (1_200, 1_000);
-const SMALL: (u64, u64) = (48, 10);
-/// So many managers with a dozen items have a token in each tenant, if there are so many; with them goes the one with the most.
-const MANAGERS: u64 = 10;
+const LARGE: Size = Size { items: 1_200, definitions: 1_000, reviewers: 10 };
+const SMALL: Size = Size { items: 48, definitions: 10, reviewers: 1 };
 /// Managers who are named as reviewers.
 const MOST_PEOPLE: u64 = 50;
 const GROUP: Uuid = Uuid::from_u128(0xb000_0000_0000_4000_8000_0000_0000_0002);
@@ -60,6 +57,17 @@ const PERIOD: f64 = 10.0;
 const ONSET: Duration = Duration::from_secs(2);
 
 pub struct MixOfTenants;
+
+/// What a tenant has.
+#[derive(Clone, Copy, Debug)]
+struct Size {
+    /// Of its review.
+    items: u64,
+    /// That have not started.
+    definitions: u64,
+    /// Managers with a dozen items who have tokens; with them goes the one with the most.
+    reviewers: u64,
+}
 
 /// What one request does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +114,7 @@ struct Shape {
 }
 
 impl Shape {
-    async fn of(ground: &mut Ground<'_>, definitions: u64) -> anyhow::Result<Self> {
+    async fn of(ground: &mut Ground<'_>, size: Size) -> anyhow::Result<Self> {
         let review = ground.review(Stages::One).await?;
         let named = ground.find_review(NAMED).await?;
         let list = sqlx::query_scalar("select reviewer_list_id from stages where tenant_id = $1 and stage_id = $2")
@@ -115,14 +123,14 @@ impl Shape {
             .fetch_one(&mut ground.sql)
             .await?;
         let managers = ground.managers();
-        let reviewers = MANAGERS.min(managers.small);
+        let reviewers = size.reviewers;
         Ok(Self {
             managers,
             reviewers,
             stride: managers.small / reviewers,
             people: MOST_PEOPLE.min(managers.largest()),
             list,
-            matching: (1..=definitions).filter(|number| format!("{number:04}").contains('5')).count() as u64,
+            matching: (1..=size.definitions).filter(|number| format!("{number:04}").contains('5')).count() as u64,
             decisions: format!("{}/decisions", review.instance_path()),
             own_decisions: format!("{}/decisions/filterByCurrentUser(on='reviewer')", review.instance_path()),
             stage: format!("{}/stages/{}", named.instance_path(), named.stages[0]),
@@ -173,6 +181,7 @@ fn of_shape(text: &str, shape: &Shape) -> String {
             "set_config('attestry.tenant', :tenant, true)",
             &format!("set_config('attestry.tenant', {TENANT_OF_RANK}, true)"),
         )
+        .replace("\\set number random(1, :tenants)\n", "")
         .replace("md5(:prefix || :number::text)", TENANT_OF_RANK);
     let mut said = String::with_capacity(text.len() * 2);
     let mut rest = text.as_str();
@@ -227,16 +236,20 @@ struct Callers {
     reviewers: Vec<String>,
 }
 
-impl Callers {
-    fn of(ground: &Ground<'_>, tenant: Uuid, shape: usize, shapes: &[Shape; 2]) -> anyhow::Result<Self> {
-        let managers = shapes[shape].managers;
-        let token = |number| ground.token_in(tenant, managers.id(number), &[]);
-        Ok(Self {
-            shape,
-            administrator: ground.token_in(tenant, ADMINISTRATOR, &["Global Administrator"])?,
-            reviewers: shapes[shape].with_tokens().map(token).collect::<anyhow::Result<_>>()?,
-        })
+/// Those of each of these tenants, which are copies of this one.
+fn callers(ground: &Ground<'_>, tenants: &[Uuid], number: usize, shapes: &[Shape; 2]) -> anyhow::Result<Vec<Callers>> {
+    let (shape, mut wanted) = (&shapes[number], Vec::new());
+    for tenant in tenants {
+        wanted.push((*tenant, ADMINISTRATOR, ["Global Administrator"].as_slice()));
+        wanted.extend(shape.with_tokens().map(|manager| (*tenant, shape.managers.id(manager), [].as_slice())));
     }
+    let mut tokens = ground.tokens_in(&wanted)?.into_iter();
+    let of_tenant = |_: &Uuid| {
+        let administrator = tokens.next().context("a token")?;
+        let reviewers = tokens.by_ref().take(shape.reviewers as usize + 1).collect();
+        Ok(Callers { shape: number, administrator, reviewers })
+    };
+    tenants.iter().map(of_tenant).collect()
 }
 
 /// Requests of many tenants.
@@ -273,13 +286,15 @@ impl Mix {
     /// Has the service verify every token once, those that are asked least first: so it remembers those that it would remember after
     /// a while.
     pub async fn introduce(&self, service: &Service) -> anyhow::Result<()> {
-        let tokens: Vec<(&str, &str)> = self
+        let tokens: Vec<(String, &String)> = self
             .tenants
             .iter()
             .rev()
             .flat_map(|callers| {
-                let path = self.shapes[callers.shape].decisions.trim_end_matches("/decisions");
-                callers.reviewers.iter().chain([&callers.administrator]).map(move |token| (path, token.as_str()))
+                let shape = &self.shapes[callers.shape];
+                let own_item = |manager| shape.review.item_path(shape.managers.items(manager).0);
+                let items = shape.with_tokens().map(own_item).chain([shape.review.item_path(1)]);
+                items.zip(callers.reviewers.iter().chain([&callers.administrator]))
             })
             .collect();
         let clients = (0..CONNECTIONS).map(|first| {
@@ -421,7 +436,7 @@ pub async fn lay(cluster: &Cluster) -> anyhow::Result<[Ground<'_>; 2]> {
 async fn original<'a>(
     cluster: &'a Cluster,
     slug: &'static str,
-    (items, definitions): (u64, u64),
+    Size { items, definitions, .. }: Size,
 ) -> anyhow::Result<Ground<'a>> {
     let mut ground = Ground::lay_tenant(cluster, DATABASE.to_owned(), slug, items).await?;
     ground.review(Stages::One).await?;
@@ -461,19 +476,17 @@ async fn copy(ground: &mut Ground<'_>, first: i64, count: i64) -> anyhow::Result
 /// What the tenants of this database ask for, and the one that is noisy.
 async fn mixes(grounds: &mut [Ground<'_>; 2]) -> anyhow::Result<(Mix, Mix)> {
     let [large, small] = grounds;
-    let shapes = Rc::new([Shape::of(large, LARGE.1).await?, Shape::of(small, SMALL.1).await?]);
+    let shapes = Rc::new([Shape::of(large, LARGE).await?, Shape::of(small, SMALL).await?]);
     let ids: Vec<Uuid> =
         sqlx::query_scalar("select md5('mixed' || n)::uuid from generate_series(1, $1) as n order by n")
             .bind(TENANTS as i64)
             .fetch_all(&mut large.sql)
             .await?;
-    let callers = |(rank, id): (usize, &Uuid)| match (rank as u64) < LARGE_TENANTS {
-        true => Callers::of(large, *id, 0, &shapes),
-        false => Callers::of(small, *id, 1, &shapes),
-    };
-    let tenants = ids.iter().enumerate().map(callers).collect::<anyhow::Result<_>>()?;
-    let noisy = Callers::of(large, large.tenant, 0, &shapes)?;
-    Ok((Mix::of(&shapes, tenants), Mix::of(&shapes, vec![noisy])))
+    let (first, others) = ids.split_at(LARGE_TENANTS as usize);
+    let mut tenants = callers(large, first, 0, &shapes)?;
+    tenants.extend(callers(small, others, 1, &shapes)?);
+    let noisy = callers(large, &[large.tenant], 0, &shapes)?;
+    Ok((Mix::of(&shapes, tenants), Mix::of(&shapes, noisy)))
 }
 
 /// What the ten thousand tenants of this database ask for.
@@ -634,10 +647,10 @@ impl Workload for MixOfTenants {
              changes reviewers; Zipf's exponent {EXPONENT}, {:.1} % go to the first tenant; the {LARGE_TENANTS} largest have {} items and \
              {} definitions, the others {} and {}; quotas are on and not reached",
             mix.largest_part() * 100.0,
-            LARGE.0,
-            LARGE.1,
-            SMALL.0,
-            SMALL.1
+            LARGE.items,
+            LARGE.definitions,
+            SMALL.items,
+            SMALL.definitions
         ));
         let peak = median(&seen.service);
         Ok(vec![together, fairness(&mut ground, bench.pace, &mix, noisy, peak).await?])
