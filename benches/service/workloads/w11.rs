@@ -53,7 +53,7 @@ const QUOTA: f64 = 2.0;
 const NOISE: f64 = 10.0;
 /// What a quota counts for, in seconds.
 const PERIOD: f64 = 10.0;
-/// As long as the noisy tenant's bucket needs to be empty, and longer.
+/// Within this time the noisy tenant has asked for all that its full bucket holds; working on what it got may take longer.
 const ONSET: Duration = Duration::from_secs(2);
 
 pub struct MixOfTenants;
@@ -514,7 +514,7 @@ impl Neighbours<'_> {
         self.load(pace.warm_up, pace.slice).open(self.mix, self.rate, seed).await
     }
 
-    /// With the noisy one, whose bucket is empty before anything counts; answers its slice, too.
+    /// With the noisy one, whose bucket is empty when the counting begins; answers its slice, too.
     async fn disturbed(&self, pace: Pace, seed: u64) -> anyhow::Result<(Slice, Slice)> {
         let load = self.load(pace.warm_up + ONSET, pace.slice);
         let noise = load.open(self.noisy, self.noisy_rate, seed + 1);
