@@ -17,7 +17,7 @@ use crate::{
 /// So much the slices of the floor may differ before the run says nothing.
 const STEADY: f64 = 0.25;
 /// The part of the peak at which latencies are taken.
-const PART_OF_PEAK: f64 = 0.6;
+pub const PART_OF_PEAK: f64 = 0.6;
 
 /// How long and how often.
 #[derive(Clone, Copy, Debug)]

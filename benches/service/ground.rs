@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use attestry::{
     app::development_tokens::{self, DevelopmentKey, Subject, TokenRequest},
     domain::{
@@ -247,6 +247,26 @@ impl<'a> Ground<'a> {
     /// A token of a user of the large tenant, good for a day.
     pub fn token(&self, user: Uuid, roles: &[&str]) -> anyhow::Result<String> {
         token(&self.key, user, roles)
+    }
+
+    /// Tokens of users of tenants that are copies of this one, in this order, made by all processors.
+    pub fn tokens_in(&self, wanted: &[(Uuid, Uuid, &'static [&'static str])]) -> anyhow::Result<Vec<String>> {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let key = &self.key;
+        let sign = |(tenant, user, roles): &(Uuid, Uuid, &'static [&'static str])| {
+            token(&DevelopmentKey { tenant_id: TenantId::new(*tenant), ..key.clone() }, *user, roles)
+        };
+        std::thread::scope(|scope| {
+            let parts = wanted.chunks(wanted.len().div_ceil(processors).max(1));
+            let threads: Vec<_> = parts
+                .map(|part| scope.spawn(move || part.iter().map(sign).collect::<anyhow::Result<Vec<_>>>()))
+                .collect();
+            let mut tokens = Vec::with_capacity(wanted.len());
+            for thread in threads {
+                tokens.extend(thread.join().map_err(|_| anyhow!("a thread that signs tokens"))??);
+            }
+            Ok(tokens)
+        })
     }
 
     /// The same in another tenant, which is a copy of this one and has its key.

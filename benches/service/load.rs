@@ -62,8 +62,11 @@ pub fn push_json(request: &mut Vec<u8>, method: &str, path: &str, token: &str, b
 
 /// A connection that is kept from request to request.
 pub struct Connection {
+    port: u16,
     stream: TcpStream,
     received: Vec<u8>,
+    /// The service said that it closes the connection.
+    ended: bool,
 }
 
 /// Where in the received bytes the body of an answer is.
@@ -76,13 +79,15 @@ struct Received {
 
 impl Connection {
     pub async fn open(port: u16) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(("127.0.0.1", port)).await?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream, received: Vec::with_capacity(64 * 1024) })
+        let stream = connect(port).await?;
+        Ok(Self { port, stream, received: Vec::with_capacity(64 * 1024), ended: false })
     }
 
     /// Sends a request and reads its answer to the end.
     async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<Received> {
+        if std::mem::take(&mut self.ended) {
+            self.stream = connect(self.port).await?;
+        }
         self.stream.write_all(request).await?;
         self.received.clear();
         let head = loop {
@@ -91,7 +96,8 @@ impl Connection {
                 break end;
             }
         };
-        let Head { status, content_length, chunked } = parse(&self.received[..head])?;
+        let Head { status, content_length, chunked, closes } = parse(&self.received[..head])?;
+        self.ended = closes;
         let length = usize::try_from(content_length.unwrap_or(0))?;
         if chunked {
             while !self.received.ends_with(b"0\r\n\r\n") {
@@ -117,11 +123,19 @@ impl Connection {
     }
 }
 
+async fn connect(port: u16) -> anyhow::Result<TcpStream> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
 /// What the head of an answer says.
 pub struct Head {
     pub status: u16,
     pub content_length: Option<u64>,
     pub chunked: bool,
+    /// The connection takes no more requests.
+    pub closes: bool,
 }
 
 /// Where the body begins, if the head is there.
@@ -137,7 +151,12 @@ pub fn parse(head: &[u8]) -> anyhow::Result<Head> {
     let text = std::str::from_utf8(head).context("the head of an answer is no text")?;
     let status = text.get(9..12).and_then(|code| code.parse().ok()).context("an answer without a status")?;
     let content_length = header(text, "content-length").map(str::parse).transpose().context("content-length")?;
-    Ok(Head { status, content_length, chunked: header(text, "transfer-encoding").is_some() })
+    Ok(Head {
+        status,
+        content_length,
+        chunked: header(text, "transfer-encoding").is_some(),
+        closes: header(text, "connection").is_some_and(|value| value.eq_ignore_ascii_case("close")),
+    })
 }
 
 fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {

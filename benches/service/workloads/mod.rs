@@ -13,6 +13,7 @@ mod w07;
 mod w08;
 mod w09;
 mod w10;
+mod w11;
 mod w12;
 mod w13;
 mod w14;
@@ -99,6 +100,7 @@ pub fn all() -> Vec<Box<dyn Workload>> {
         Box::new(w03a::ChangeOneStage),
         Box::new(w03b::ChangeManyStages),
         Box::new(w04::DecideAtOnce),
+        Box::new(w11::MixOfTenants),
         Box::new(w12::Memory),
     ]
 }

@@ -42,16 +42,21 @@ impl NewReviewers {
     }
 }
 
+/// The body that names two of the first so many managers, and the fallback reviewer unless it is dropped.
+pub fn two_of(people: u64, managers: Managers, random: &mut Random, drops: bool) -> String {
+    let first = random.between(1, people);
+    let second = (first + random.between(1, people - 1) - 1) % people + 1;
+    let scope = |user: Uuid| format!(r#"{{"query":"/users/{user}","queryType":"MicrosoftGraph"}}"#);
+    let (first, second) = (scope(managers.id(first)), scope(managers.id(second)));
+    let fallback = if drops { String::new() } else { scope(FALLBACK) };
+    format!(r#"{{"reviewers":[{first},{second}],"fallbackReviewers":[{fallback}]}}"#)
+}
+
 impl Requests for NewReviewers {
     fn next(&self, random: &mut Random, request: &mut Vec<u8>) -> u64 {
-        let first = random.between(1, PEOPLE);
-        let second = (first + random.between(1, PEOPLE - 1) - 1) % PEOPLE + 1;
         let drops = self.drops_one_in.is_some_and(|one_in| random.between(1, one_in) == 1);
         let path = &self.paths[random.between(0, self.paths.len() as u64 - 1) as usize];
-        let scope = |user: Uuid| format!(r#"{{"query":"/users/{user}","queryType":"MicrosoftGraph"}}"#);
-        let (first, second) = (scope(self.managers.id(first)), scope(self.managers.id(second)));
-        let fallback = if drops { String::new() } else { scope(FALLBACK) };
-        let body = format!(r#"{{"reviewers":[{first},{second}],"fallbackReviewers":[{fallback}]}}"#);
+        let body = two_of(PEOPLE, self.managers, random, drops);
         push_json(request, "PATCH", path, &self.token, body.as_bytes());
         u64::from(drops)
     }

@@ -55,7 +55,7 @@ impl Requests for Definitions {
 }
 
 /// Has the service make definitions that start in a year.
-async fn make_definitions(ground: &mut Ground<'_>, count: u64) -> anyhow::Result<()> {
+pub async fn make_definitions(ground: &mut Ground<'_>, count: u64) -> anyhow::Result<()> {
     ground
         .once(&format!("{count} definitions"), async |ground| {
             let service = ground.service(&[]).await?;

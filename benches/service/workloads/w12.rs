@@ -1,4 +1,4 @@
-//! W12: memory of the service: at rest, at work, with ten thousand who only listen, and with readers of a report.
+//! W12: memory of the service: at rest, under W11, with ten thousand who only listen, and with readers of a report.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use anyhow::{Context, ensure};
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 
-use super::{Bench, Workload, reviewers::Reviewers, w09};
+use super::{Bench, Workload, w09, w11};
 use crate::{
+    cluster::Cluster,
     ground::{Ground, Stages},
-    load::{Connection, Load, Requests, push_get},
+    load::{Connection, Load, push_get},
     processor::{Meter, peak_megabytes, resident_megabytes},
-    random::Random,
     report::{Figure, Outcome, at_most},
 };
 
@@ -21,36 +21,6 @@ const READERS: usize = 8;
 
 pub struct Memory;
 
-/// Of a hundred requests seventy read an item, twenty-five decide one and five list what is to be decided.
-struct Mixed(Reviewers);
-
-impl Requests for Mixed {
-    fn next(&self, random: &mut Random, request: &mut Vec<u8>) -> u64 {
-        match random.between(1, 100) {
-            1..=70 => {
-                let (seq, token) = self.0.pick(random);
-                push_get(request, &self.0.review.item_path(seq), token);
-                200
-            }
-            71..=95 => {
-                self.0.next(random, request);
-                204
-            }
-            _ => {
-                let (_, token) = self.0.pick(random);
-                let path = format!("{}/decisions/filterByCurrentUser(on='reviewer')", self.0.review.instance_path());
-                push_get(request, &path, token);
-                200
-            }
-        }
-    }
-
-    fn check(&self, expected: u64, status: u16, _: Option<&[u8]>) -> anyhow::Result<()> {
-        ensure!(u64::from(status) == expected, "{expected} was expected");
-        Ok(())
-    }
-}
-
 #[async_trait(?Send)]
 impl Workload for Memory {
     fn number(&self) -> &'static str {
@@ -58,14 +28,14 @@ impl Workload for Memory {
     }
 
     fn about(&self) -> &'static str {
-        "memory at rest, at work, with 10 000 idle connections and with eight readers of a report"
+        "memory at rest, under W11, with 10 000 idle connections and with eight readers of a report"
     }
 
     async fn load(&self, ground: &mut Ground<'_>) -> anyhow::Result<()> {
         ground.review(Stages::One).await.map(|_| ())
     }
 
-    async fn measure(&self, bench: &Bench<'_>, ground: &mut Ground<'_>) -> anyhow::Result<Vec<Outcome>> {
+    async fn measure(&self, _: &Bench<'_>, ground: &mut Ground<'_>) -> anyhow::Result<Vec<Outcome>> {
         let review = ground.review(Stages::One).await?;
         let (mut outcomes, size) = (Vec::new(), ground.size);
         let mut tell = |variant: &str, megabytes: f64, most: f64| {
@@ -96,22 +66,30 @@ impl Workload for Memory {
         drop(service);
 
         let service = ground.service(&[]).await?;
-        let mixed = Mixed(Reviewers::of(ground, review.clone())?);
-        mixed.0.introduce(&service).await?;
+        w09::read_slowly(&service, ground, review.instance, READERS).await?;
+        tell("eight readers of a report", peak_megabytes(service.process())?, 128.0);
+        Ok(outcomes)
+    }
+
+    async fn load_apart(&self, cluster: &Cluster) -> anyhow::Result<()> {
+        w11::lay(cluster).await.map(|_| ())
+    }
+
+    async fn measure_apart(&self, bench: &Bench<'_>) -> anyhow::Result<Vec<Outcome>> {
+        let mut grounds = w11::lay(bench.cluster).await?;
+        let mix = w11::mix(&mut grounds).await?;
+        let service = grounds[0].service(&[("ATTESTRY_QUOTAS", "on")]).await?;
+        mix.introduce(&service).await?;
         let load = Load {
             port: service.port,
             connections: CONNECTIONS,
             warm_up: bench.pace.warm_up,
             duration: bench.pace.slice * 2,
-            meter: Meter { service: Some(service.process()), postmaster: ground.cluster.postmaster },
+            meter: Meter { service: Some(service.process()), postmaster: bench.cluster.postmaster },
         };
-        load.closed(&mixed, 5).await?;
-        tell("at work", peak_megabytes(service.process())?, 96.0);
-        drop(service);
-
-        let service = ground.service(&[]).await?;
-        w09::read_slowly(&service, ground, review.instance, READERS).await?;
-        tell("eight readers of a report", peak_megabytes(service.process())?, 128.0);
-        Ok(outcomes)
+        load.closed(&mix, 5).await?;
+        let megabytes = peak_megabytes(service.process())?;
+        let outcome = Outcome { memory_mb: Some(megabytes), ..Outcome::of(self.number(), w11::TENANTS) };
+        Ok(vec![outcome.variant("under W11").bars(&[at_most(Figure::Memory, 96.0)])])
     }
 }
