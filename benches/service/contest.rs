@@ -14,8 +14,8 @@ use crate::{
     wal,
 };
 
-/// So much the slices of the floor may differ before the run says nothing.
-const STEADY: f64 = 0.25;
+/// So much, in parts of their median, the slices of the floor may differ before the run says nothing.
+pub const STEADY: f64 = 0.25;
 /// The part of the peak at which latencies are taken.
 pub const PART_OF_PEAK: f64 = 0.6;
 
@@ -181,12 +181,12 @@ pub fn median_of(mut values: Vec<f64>) -> f64 {
 }
 
 /// How far the slowest slice is from the fastest, in parts of the median.
-fn spread(slices: &[Slice]) -> f64 {
+pub fn spread(slices: &[Slice]) -> f64 {
     let rates = || slices.iter().map(Slice::per_second);
     (rates().fold(0.0, f64::max) - rates().fold(f64::INFINITY, f64::min)) / median(slices)
 }
 
 /// Microseconds of processor time per request: the median of the slices.
-fn per_request(slices: &[Slice], used: impl Fn(&Slice) -> Duration) -> f64 {
+pub fn per_request(slices: &[Slice], used: impl Fn(&Slice) -> Duration) -> f64 {
     median_of(slices.iter().map(|slice| used(slice).as_secs_f64() * 1e6 / slice.requests as f64).collect())
 }

@@ -208,14 +208,19 @@ pub async fn call(
     token: Option<&str>,
     body: Option<&Value>,
 ) -> anyhow::Result<Answer> {
-    let mut connection = Connection::open(port).await?;
     let mut request = Vec::new();
     match body {
         None if method == "GET" => push_get(&mut request, path, token.unwrap_or_default()),
         None => push_json(&mut request, method, path, token.unwrap_or_default(), b""),
         Some(body) => push_json(&mut request, method, path, token.unwrap_or_default(), body.to_string().as_bytes()),
     }
-    let received = connection.exchange(&request).await?;
+    send(port, &request).await
+}
+
+/// One prepared request on a connection of its own.
+pub async fn send(port: u16, request: &[u8]) -> anyhow::Result<Answer> {
+    let mut connection = Connection::open(port).await?;
+    let received = connection.exchange(request).await?;
     let body = &connection.received[received.body];
     Ok(Answer { status: received.status, body: if received.chunked { joined(body) } else { body.to_vec() } })
 }

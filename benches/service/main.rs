@@ -13,6 +13,7 @@ mod plot;
 mod processor;
 mod random;
 mod report;
+mod rival;
 mod service;
 mod steps;
 mod wal;

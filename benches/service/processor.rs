@@ -26,6 +26,7 @@ impl Usage {
 /// Whose time is looked at.
 #[derive(Clone, Copy, Debug)]
 pub struct Meter {
+    /// The first process of the service, or of whoever takes its place.
     pub service: Option<u32>,
     pub postmaster: u32,
 }
@@ -34,8 +35,8 @@ impl Meter {
     /// Reads the clocks now.
     pub fn read(self) -> Usage {
         Usage {
-            service: self.service.map(of_process).unwrap_or_default(),
-            postgres: of_postgres(self.postmaster),
+            service: self.service.map(of_server).unwrap_or_default(),
+            postgres: of_server(self.postmaster),
             generator: of_process(std::process::id()),
         }
     }
@@ -46,13 +47,13 @@ pub fn of_process(process: u32) -> Duration {
     read(process).map(|stat| stat.own).unwrap_or_default()
 }
 
-/// All processes of a server: those that live, and those that ended and were reaped by the postmaster.
-fn of_postgres(postmaster: u32) -> Duration {
-    let mut sum = read(postmaster).map(|stat| stat.own + stat.reaped).unwrap_or_default();
+/// All processes of a server: the first one, its children that live, and those that ended and were reaped by it.
+fn of_server(first: u32) -> Duration {
+    let mut sum = read(first).map(|stat| stat.own + stat.reaped).unwrap_or_default();
     let Ok(processes) = fs::read_dir("/proc") else { return sum };
     for entry in processes.flatten() {
         let Some(process) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        if let Some(stat) = read(process).filter(|stat| stat.parent == postmaster) {
+        if let Some(stat) = read(process).filter(|stat| stat.parent == first) {
             sum += stat.own;
         }
     }

@@ -5,11 +5,11 @@ use serde_json::{Map, Value, json};
 /// Which figure a bar is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Figure {
-    /// Requests a second of the service ÷ transactions a second of the floor.
+    /// Requests a second of the service ÷ transactions a second of the floor, or requests a second of a rival in its place.
     Throughput,
-    /// Processor time of the service per request ÷ that of PostgreSQL per transaction of the floor.
+    /// Processor time of the service per request ÷ that of PostgreSQL per transaction of the floor, or ÷ that of a rival's processes.
     Processor,
-    /// Processor time of PostgreSQL per request under the service ÷ the same under the floor.
+    /// Processor time of PostgreSQL per request under the service ÷ the same under the floor, or under a rival.
     Database,
     /// 99th percentile of the service's latencies ÷ that of the floor's, each at 60 % of its peak.
     P99,

@@ -49,13 +49,7 @@ impl Service {
             .stdin(Stdio::null())
             .stdout(log.reopen()?)
             .stderr(log.reopen()?);
-        // SAFETY: one system call between fork and exec. A benchmark that is killed leaves no service behind.
-        unsafe {
-            command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
-                0 => Ok(()),
-                _ => Err(std::io::Error::last_os_error()),
-            });
-        }
+        end_with_benchmark(&mut command);
         let process = command.spawn().context("starting the service")?;
         Ok(Self { process, port, log })
     }
@@ -88,5 +82,16 @@ impl Drop for Service {
     fn drop(&mut self) {
         let _ended = self.process.kill();
         let _reaped = self.process.wait();
+    }
+}
+
+/// A benchmark that is killed leaves no such process behind.
+pub fn end_with_benchmark(command: &mut Command) {
+    // SAFETY: one system call between fork and exec.
+    unsafe {
+        command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        });
     }
 }

@@ -19,6 +19,7 @@ mod w13;
 mod w14;
 mod w15;
 mod w16;
+mod w17;
 
 use async_trait::async_trait;
 
@@ -90,6 +91,7 @@ pub fn all() -> Vec<Box<dyn Workload>> {
         Box::new(w06::ListMyDecisions),
         Box::new(w10::ListDefinitions),
         Box::new(w09::Report),
+        Box::new(w17::Rivals),
         Box::new(w13::Start),
         Box::new(w07::OpenInstance),
         Box::new(w08::NextStage),
