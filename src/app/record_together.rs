@@ -80,6 +80,7 @@ async fn record(
     questions: &[AskedDecision],
 ) -> Result<Vec<bool>, Refused> {
     let mut uow = store.begin(tenant, Lane::Interactive).await?;
+    uow.keep_plans().await?;
     let instance = uow.instances().find(definition, instance).await?.ok_or(Refused::NotFound)?;
     let kind = kind_of_instance(&mut *uow, &instance).await?;
     let stages = uow.stages().list(instance.id).await?;

@@ -49,6 +49,7 @@ async fn attempt(
     instance_locked: bool,
 ) -> Result<Option<StageView>, Refused> {
     let mut uow = services.begin(call.tenant()).await?;
+    uow.keep_plans().await?;
     if instance_locked {
         uow.instances().lock(path.instance).await?.ok_or(Refused::NotFound)?;
     }

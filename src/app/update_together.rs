@@ -86,6 +86,7 @@ impl UpdateRound {
     ) -> Result<Vec<Result<StageView, Refused>>, Refused> {
         let Some(limits) = questions.first().map(|question| question.limits) else { return Ok(Vec::new()) };
         let mut uow = self.store.begin(tenant, Lane::Interactive).await?;
+        uow.keep_plans().await?;
         let list = ReviewerListId::of_stage(path.stage);
         let Some((access, allowed)) = let_in(&mut *uow, path, questions).await? else {
             // Nobody may; each hears it for himself.

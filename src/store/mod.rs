@@ -114,6 +114,9 @@ pub trait UnitOfWork: Send {
     fn tenant(&self) -> TenantId;
     /// The instant that everything in here sees as now, read when the unit began. UTC.
     fn now(&self) -> DateTime<Utc>;
+    /// To be said by a unit whose statements each touch few rows: from here on their plans are kept, instead of made for every
+    /// question, which takes longer than answering it.
+    async fn keep_plans(&mut self) -> Result<(), StoreError>;
     fn definitions(&mut self) -> &mut dyn DefinitionRepository;
     fn instances(&mut self) -> &mut dyn InstanceRepository;
     fn stages(&mut self) -> &mut dyn StageRepository;

@@ -154,6 +154,10 @@ impl UnitOfWork for FaultyUnit {
         self.unit.now()
     }
 
+    async fn keep_plans(&mut self) -> Result<(), StoreError> {
+        self.unit.keep_plans().await
+    }
+
     repositories! {
         definitions: DefinitionRepository,
         instances: InstanceRepository,

@@ -162,11 +162,17 @@ impl JobRepository for PgUnitOfWork {
 impl PgStore {
     /// A transaction as the role that sees every tenant's jobs, and nothing else.
     async fn begin_as_worker(&self) -> Result<OpenTransaction, StoreError> {
-        self.at_home(async {
-            let connection = self.lend(Lane::Scheduler, None).await?;
-            OpenTransaction::begin(connection, "begin; set local role attestry_worker").await
-        })
-        .await
+        self.begin_scheduling("begin; set local role attestry_worker").await
+    }
+
+    /// The same for looking for work of everybody, which is done all the time: with a plan that is kept.
+    async fn begin_as_worker_of_all(&self) -> Result<OpenTransaction, StoreError> {
+        const BEGIN: &str = "begin; set local role attestry_worker; set local plan_cache_mode = force_generic_plan";
+        self.begin_scheduling(BEGIN).await
+    }
+
+    async fn begin_scheduling(&self, begin: &'static str) -> Result<OpenTransaction, StoreError> {
+        self.at_home(async { OpenTransaction::begin(self.lend(Lane::Scheduler, None).await?, begin).await }).await
     }
 }
 
@@ -257,7 +263,10 @@ impl JobQueue for PgStore {
         limit: i64,
         lease_seconds: i32,
     ) -> Result<Vec<ClaimedJob>, StoreError> {
-        let mut transaction = self.begin_as_worker().await?;
+        let mut transaction = match tenant {
+            Some(_) => self.begin_as_worker().await?,
+            None => self.begin_as_worker_of_all().await?,
+        };
         let (connection, tenant) = (transaction.connection()?, tenant.map(TenantId::as_uuid));
         // The kinds are literals: only so the index that leaves mail out can be chosen.
         let rows = match kinds {

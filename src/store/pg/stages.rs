@@ -136,7 +136,27 @@ impl StageRepository for PgUnitOfWork {
     }
 
     async fn list(&mut self, instance: InstanceId) -> Result<Vec<StageEntry>, StoreError> {
-        self.list_of(&[instance]).await
+        let tenant = self.tenant.as_uuid();
+        // Not as one of several: the plan of that is made anew for each question.
+        sqlx::query_as!(
+            StageRow,
+            r#"
+            select s.stage_id, s.instance_id, i.definition_id, s.ordinal, s.stage_count, s.status, s.start_at, s.end_at,
+                   s.decisions_that_will_move_to_next_stage, s.recommendations_enabled, s.entry, s.version
+              from stages s
+              join instances i on i.tenant_id = s.tenant_id and i.instance_id = s.instance_id
+             where s.tenant_id = $1
+               and s.instance_id = $2
+             order by s.ordinal
+            "#,
+            tenant,
+            instance.as_uuid(),
+        )
+        .fetch_all(self.connection()?)
+        .await?
+        .into_iter()
+        .map(StageEntry::try_from)
+        .collect()
     }
 
     async fn list_of(&mut self, instances: &[InstanceId]) -> Result<Vec<StageEntry>, StoreError> {

@@ -112,6 +112,11 @@ impl UnitOfWork for PgUnitOfWork {
         self.now
     }
 
+    async fn keep_plans(&mut self) -> Result<(), StoreError> {
+        sqlx::raw_sql("set local plan_cache_mode = force_generic_plan").execute(self.connection()?).await?;
+        Ok(())
+    }
+
     fn definitions(&mut self) -> &mut dyn DefinitionRepository {
         self
     }
