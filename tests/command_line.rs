@@ -268,6 +268,31 @@ fn what_was_accepted_is_answered_after_the_signal_to_stop() {
     assert!(service.ended());
 }
 
+/// Whoever is refused asks again on the same connection: throttled clients would else make a new one for each try.
+#[test]
+fn who_is_refused_keeps_his_connection() {
+    let service = Service::start(&[]);
+    let mut stream = service.connect();
+    let body = "{\"displayName\":7}";
+    let refused = format!(
+        "POST {DEFINITIONS} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(refused.as_bytes()).unwrap();
+    // The body comes when the head has been looked at.
+    std::thread::sleep(Duration::from_millis(50));
+    stream.write_all(body.as_bytes()).unwrap();
+
+    let answers = {
+        let mut answers = String::new();
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        stream.read_to_string(&mut answers).unwrap();
+        answers
+    };
+
+    assert!(answers.starts_with("HTTP/1.1 401") && answers.contains("HTTP/1.1 200"), "{answers}");
+}
+
 #[test]
 fn idle_and_silent_connections_do_not_hold_up_the_end() {
     let service = Service::start(&[]);

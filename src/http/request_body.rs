@@ -7,7 +7,7 @@ use std::{io::Read, time::Duration};
 
 use actix_web::{
     dev::Payload,
-    http::header::{CONTENT_ENCODING, HeaderMap},
+    http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap},
     web::BytesMut,
 };
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
@@ -35,6 +35,20 @@ pub async fn read(headers: &HeaderMap, payload: &mut Payload) -> Result<Vec<u8>,
         Encoding::Gzip => unpack(MultiGzDecoder::new(packed.as_slice())),
         Encoding::Deflate if is_zlib(&packed) => unpack(ZlibDecoder::new(packed.as_slice())),
         Encoding::Deflate => unpack(DeflateDecoder::new(packed.as_slice())),
+    }
+}
+
+/// What is read away of a refused request, in bytes, and for how long.
+const READ_AWAY: u64 = 64 * 1024;
+const READ_AWAY_FOR: Duration = Duration::from_secs(1);
+
+/// Reads a small body that nobody looks at. Else the connection would be closed behind the answer, and whoever is told to come again
+/// later would have to open another one for it.
+pub async fn read_away(headers: &HeaderMap, payload: &mut Payload) {
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
+    if length.is_some_and(|length: u64| length <= READ_AWAY) {
+        let read = async { while let Some(Ok(_)) = payload.next().await {} };
+        let _in_time = tokio::time::timeout(READ_AWAY_FOR, read).await;
     }
 }
 

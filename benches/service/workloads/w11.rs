@@ -55,6 +55,8 @@ const NOISE: f64 = 10.0;
 const PERIOD: f64 = 10.0;
 /// Within this time the noisy tenant has asked for all that its full bucket holds; working on what it got may take longer.
 const ONSET: Duration = Duration::from_secs(2);
+/// By then that work is done, too, and the noisy tenant gets its quota and no more.
+const SETTLED: Duration = Duration::from_secs(8);
 
 pub struct MixOfTenants;
 
@@ -514,9 +516,9 @@ impl Neighbours<'_> {
         self.load(pace.warm_up, pace.slice).open(self.mix, self.rate, seed).await
     }
 
-    /// With the noisy one, whose bucket is empty when the counting begins; answers its slice, too.
+    /// With the noisy one, whose bucket was spent some time before the counting begins; answers its slice, too.
     async fn disturbed(&self, pace: Pace, seed: u64) -> anyhow::Result<(Slice, Slice)> {
-        let load = self.load(pace.warm_up + ONSET, pace.slice);
+        let load = self.load(pace.warm_up + SETTLED, pace.slice);
         let noise = load.open(self.noisy, self.noisy_rate, seed + 1);
         tokio::try_join!(load.open(self.mix, self.rate, seed), noise)
     }

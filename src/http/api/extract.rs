@@ -144,10 +144,16 @@ impl FromRequest for CallerWithBody {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let caller = AnyCaller::from_request(request, payload);
-        let body = JsonBody::from_request(request, payload);
+        let (request, mut payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            let AnyCaller(call) = caller.await?;
-            let JsonBody(body) = body.await?;
+            let call = match caller.await {
+                Ok(AnyCaller(call)) => call,
+                Err(refused) => {
+                    request_body::read_away(request.headers(), &mut payload).await;
+                    return Err(refused);
+                }
+            };
+            let JsonBody(body) = JsonBody::from_request(&request, &mut payload).await?;
             Ok(Self(call, body))
         })
     }
