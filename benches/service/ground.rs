@@ -221,6 +221,11 @@ impl<'a> Ground<'a> {
         self.checkpoint().await
     }
 
+    /// Lets the planner know of items written a moment ago, which it would take for one.
+    pub async fn know_items(&mut self) -> anyhow::Result<()> {
+        run(&mut self.sql, "analyze decision_items, stage_reviewers, decisions").await
+    }
+
     pub async fn checkpoint(&mut self) -> anyhow::Result<()> {
         run(&mut self.sql, "checkpoint").await
     }
@@ -335,6 +340,7 @@ impl<'a> Ground<'a> {
 
     /// Has three of ten items of a review decided in its first stage.
     pub async fn decide(&mut self, review: &Review) -> anyhow::Result<()> {
+        self.know_items().await?;
         sqlx::query(include_str!("ground/decisions.sql"))
             .bind(self.tenant)
             .bind(review.instance)

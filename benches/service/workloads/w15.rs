@@ -47,6 +47,7 @@ impl Others {
             .once(name, async |ground| {
                 let definition = ground.post_review(&review_body(name, Stages::One)).await?;
                 let review = ground.find_review(name).await?;
+                ground.know_items().await?;
                 sqlx::query(include_str!("../ground/decide_all.sql"))
                     .bind(ground.tenant)
                     .bind(review.instance)
