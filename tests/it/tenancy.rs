@@ -13,8 +13,8 @@ use crate::support::{
 const UNWALLED: [&str; 3] = ["development_keys", "tenant_issuers", "tenants"];
 
 /// Indexes that do not begin with the tenant, because who reads them works for all tenants or knows none yet.
-const CROSS_TENANT_INDEXES: [&str; 4] =
-    ["jobs_due", "jobs_due_but_mail", "tenant_issuers_speak_for_one_tenant", "tenants_slug_key"];
+const CROSS_TENANT_INDEXES: [&str; 5] =
+    ["jobs_due", "jobs_due_but_mail", "jobs_due_mail", "tenant_issuers_speak_for_one_tenant", "tenants_slug_key"];
 
 async fn texts(database: &Database, sql: &str) -> Vec<String> {
     database
