@@ -12,6 +12,8 @@ as $$
 declare
     few constant integer := 32;
     seen integer;
+    -- the cohort of the item that is looked at: asked of the primary key alone, never of the index of cohorts
+    met integer;
     inside integer;
     outside integer;
     middle integer;
@@ -23,20 +25,21 @@ begin
               from decision_items x
              where x.tenant_id = asked_tenant
                and x.instance_id = asked_instance
-               and x.cohort = wanted
+               -- As a range, in its order: else the primary key may be thought to come upon them soon, and be passed over up to them.
+               and x.cohort between wanted and wanted
+             order by x.cohort
              limit few + 1) as i;
     if seen <= few then
         return;
     end if;
     if asked_after > 0 then
         -- A page that follows another one begins within the cohort, or is the first of this one.
-        perform
-           from decision_items i
-          where i.tenant_id = asked_tenant
-            and i.instance_id = asked_instance
-            and i.seq = asked_after
-            and i.cohort = wanted;
-        if found then
+        if (select i.cohort
+              from decision_items i
+             where i.tenant_id = asked_tenant
+               and i.instance_id = asked_instance
+               and i.seq = asked_after) = wanted
+        then
             first_item := asked_after;
             last_item := greatest(last_item, asked_after);
         end if;
@@ -46,25 +49,23 @@ begin
         step := 1;
         loop
             outside := inside - step;
-            perform
-               from decision_items i
-              where i.tenant_id = asked_tenant
-                and i.instance_id = asked_instance
-                and i.seq = outside
-                and i.cohort = wanted;
-            exit when not found;
+            met := (select i.cohort
+                      from decision_items i
+                     where i.tenant_id = asked_tenant
+                       and i.instance_id = asked_instance
+                       and i.seq = outside);
+            exit when met is distinct from wanted;
             inside := outside;
             step := step * 2;
         end loop;
         while inside - outside > 1 loop
             middle := inside - (inside - outside) / 2;
-            perform
-               from decision_items i
-              where i.tenant_id = asked_tenant
-                and i.instance_id = asked_instance
-                and i.seq = middle
-                and i.cohort = wanted;
-            if found then
+            met := (select i.cohort
+                      from decision_items i
+                     where i.tenant_id = asked_tenant
+                       and i.instance_id = asked_instance
+                       and i.seq = middle);
+            if met = wanted then
                 inside := middle;
             else
                 outside := middle;
@@ -82,25 +83,23 @@ begin
             return;
         end if;
         outside := least(inside::bigint + step, 2147483647);
-        perform
-           from decision_items i
-          where i.tenant_id = asked_tenant
-            and i.instance_id = asked_instance
-            and i.seq = outside
-            and i.cohort = wanted;
-        exit when not found;
+        met := (select i.cohort
+                  from decision_items i
+                 where i.tenant_id = asked_tenant
+                   and i.instance_id = asked_instance
+                   and i.seq = outside);
+        exit when met is distinct from wanted;
         inside := outside;
         step := step * 2;
     end loop;
     while outside - inside > 1 loop
         middle := inside + (outside - inside) / 2;
-        perform
-           from decision_items i
-          where i.tenant_id = asked_tenant
-            and i.instance_id = asked_instance
-            and i.seq = middle
-            and i.cohort = wanted;
-        if found then
+        met := (select i.cohort
+                  from decision_items i
+                 where i.tenant_id = asked_tenant
+                   and i.instance_id = asked_instance
+                   and i.seq = middle);
+        if met = wanted then
             inside := middle;
         else
             outside := middle;
