@@ -370,10 +370,11 @@ impl<'a> ReviewRun<'a> {
         self.move_stage(instance, &mut closing.stage, Status::Completing)?;
         self.move_stage(instance, &mut closing.stage, Status::Completed)?;
         self.uow.stages().update(&mut closing.stage).await?;
-        if !matches!(next, Next::Stage { .. }) {
-            return Ok(self.complete(definition, instance).await?);
-        }
-        let planned = self.uow.stages().planned(instance.id).await?;
+        // Behind the last one nothing is planned.
+        let planned = match next {
+            Next::Stage { .. } => self.uow.stages().planned(instance.id).await?,
+            Next::Completion => Vec::new(),
+        };
         let mut previous = closing;
         let mut next = next;
         loop {
