@@ -1,15 +1,19 @@
 -- A page of items in one round trip, with the instance it belongs to; and pages that cost less.
 
--- The first and the last item of a cohort. Cohorts are numbered in the order of the items, so a cohort's items follow each other. Of a
--- small one all are read; of a large one the ends are found by steps that double and then halve, a few probes of the primary key each.
-create or replace function cohort_range(
-    asked_tenant uuid, asked_instance uuid, wanted integer, out first_item integer, out last_item integer
+-- The items of a cohort behind a place: the first of them, and the last one, or another of them that has at least so many before it as are
+-- enough. Cohorts are numbered in the order of the items, so a cohort's items follow each other. Of a small one all are read; of a
+-- large one the ends are found by steps that double and then halve, a few probes of the primary key each.
+create function cohort_range(
+    asked_tenant uuid, asked_instance uuid, wanted integer, asked_after integer, enough integer,
+    out first_item integer, out last_item integer
 )
     language plpgsql stable
 as $$
 declare
     few constant integer := 32;
     seen integer;
+    -- the cohort of the item that is looked at: asked of the primary key alone, never of the index of cohorts
+    met integer;
     inside integer;
     outside integer;
     middle integer;
@@ -21,48 +25,87 @@ begin
               from decision_items x
              where x.tenant_id = asked_tenant
                and x.instance_id = asked_instance
-               and x.cohort = wanted
+               -- As a range, in its order: else the primary key may be thought to come upon them soon, and be passed over up to them.
+               and x.cohort between wanted and wanted
+             order by x.cohort
              limit few + 1) as i;
     if seen <= few then
         return;
     end if;
-    foreach step in array array[-1, 1] loop
-        inside := first_item;
-        if step > 0 then
-            inside := last_item;
+    if asked_after > 0 then
+        -- A page that follows another one begins within the cohort, or is the first of this one.
+        if (select i.cohort
+              from decision_items i
+             where i.tenant_id = asked_tenant
+               and i.instance_id = asked_instance
+               and i.seq = asked_after) = wanted
+        then
+            first_item := asked_after;
+            last_item := greatest(last_item, asked_after);
         end if;
+    end if;
+    if first_item <> asked_after then
+        inside := first_item;
+        step := 1;
         loop
-            outside := inside + step;
-            perform
-               from decision_items i
-              where i.tenant_id = asked_tenant
-                and i.instance_id = asked_instance
-                and i.seq = outside
-                and i.cohort = wanted;
-            exit when not found;
+            outside := inside - step;
+            met := (select i.cohort
+                      from decision_items i
+                     where i.tenant_id = asked_tenant
+                       and i.instance_id = asked_instance
+                       and i.seq = outside);
+            exit when met is distinct from wanted;
             inside := outside;
             step := step * 2;
         end loop;
-        while abs(outside - inside) > 1 loop
-            middle := inside + (outside - inside) / 2;
-            perform
-               from decision_items i
-              where i.tenant_id = asked_tenant
-                and i.instance_id = asked_instance
-                and i.seq = middle
-                and i.cohort = wanted;
-            if found then
+        while inside - outside > 1 loop
+            middle := inside - (inside - outside) / 2;
+            met := (select i.cohort
+                      from decision_items i
+                     where i.tenant_id = asked_tenant
+                       and i.instance_id = asked_instance
+                       and i.seq = middle);
+            if met = wanted then
                 inside := middle;
             else
                 outside := middle;
             end if;
         end loop;
-        if step < 0 then
-            first_item := inside;
-        else
+        first_item := inside;
+    end if;
+    inside := last_item;
+    -- A page is short: where it ends is where to look first.
+    step := case when enough <= 2000 then greatest(greatest(first_item, asked_after) + enough - inside, 1) else 1 end;
+    loop
+        -- Also behind a place before the cohort's first item its items are counted from that one.
+        if inside::bigint - greatest(first_item, asked_after) >= enough then
             last_item := inside;
+            return;
+        end if;
+        outside := least(inside::bigint + step, 2147483647);
+        met := (select i.cohort
+                  from decision_items i
+                 where i.tenant_id = asked_tenant
+                   and i.instance_id = asked_instance
+                   and i.seq = outside);
+        exit when met is distinct from wanted;
+        inside := outside;
+        step := step * 2;
+    end loop;
+    while outside - inside > 1 loop
+        middle := inside + (outside - inside) / 2;
+        met := (select i.cohort
+                  from decision_items i
+                 where i.tenant_id = asked_tenant
+                   and i.instance_id = asked_instance
+                   and i.seq = middle);
+        if met = wanted then
+            inside := middle;
+        else
+            outside := middle;
         end if;
     end loop;
+    last_item := inside;
 end
 $$;
 
@@ -77,10 +120,15 @@ create or replace function shown_item_page(
 as $$
 declare
     shown_insights text[];
+    shows_sign_in boolean;
+    shows_application_sign_in boolean;
+    shows_affiliation boolean;
     has_removed boolean;
     has_results boolean;
     lows integer[];
     highs integer[];
+    -- Behind so many items of a cohort no page ends, where none is left out.
+    enough integer := 2147483647;
     part_first integer;
     part_last integer;
     wanted integer := asked_limit;
@@ -99,6 +147,13 @@ begin
                and s.ordinal = asked_stage
                and s.recommendations_enabled)
       into has_removed, has_results, shown_insights;
+    -- Asked once, not of every item.
+    shows_sign_in := 'tenantSignIn' = any(shown_insights);
+    shows_application_sign_in := 'applicationSignIn' = any(shown_insights);
+    shows_affiliation := 'affiliation' = any(shown_insights);
+    if asked_entry = 'all' and not has_removed then
+        enough := least(asked_skip::bigint + asked_limit, 2147483647);
+    end if;
     -- The items asked for, first to last.
     if every_item then
         lows := array[asked_after + 1];
@@ -109,7 +164,7 @@ begin
                array_agg(r.last_item order by r.first_item)
           into lows, highs
           from unnest(asked_cohorts) as c (cohort)
-         cross join lateral cohort_range(asked_tenant, asked_instance, c.cohort) as r
+         cross join lateral cohort_range(asked_tenant, asked_instance, c.cohort, asked_after, enough) as r
          where r.last_item > asked_after;
     end if;
     if asked_entry = 'all' and not has_removed and not has_results then
@@ -125,14 +180,14 @@ begin
                    null::uuid, null::text, null::boolean,
                    i.seq, i.cohort, i.principal_id, i.principal_type, i.principal_name, i.principal_detail, i.app_role_id,
                    i.app_role_name, coalesce(i.recommendations[asked_stage], 0::smallint),
-                   'tenantSignIn' = any(shown_insights) and i.last_sign_in_at is not null,
-                   case when 'tenantSignIn' = any(shown_insights) and isfinite(i.last_sign_in_at) then i.last_sign_in_at end,
-                   'applicationSignIn' = any(shown_insights) and i.application_sign_in_at is not null,
+                   shows_sign_in and i.last_sign_in_at is not null,
+                   case when shows_sign_in and isfinite(i.last_sign_in_at) then i.last_sign_in_at end,
+                   shows_application_sign_in and i.application_sign_in_at is not null,
                    case
-                       when 'applicationSignIn' = any(shown_insights) and isfinite(i.application_sign_in_at)
+                       when shows_application_sign_in and isfinite(i.application_sign_in_at)
                        then i.application_sign_in_at
                    end,
-                   case when 'affiliation' = any(shown_insights) then i.outlier end,
+                   case when shows_affiliation then i.outlier end,
                    null::text, null::text, null::uuid, null::text, null::text, null::timestamptz,
                    d.decision, d.justification, d.decided_by_id, d.decided_by_name, d.decided_by_user_principal_name,
                    d.decided_at, d.moves_on
@@ -182,14 +237,14 @@ begin
            null::uuid, null::text, null::boolean,
            i.seq, i.cohort, i.principal_id, i.principal_type, i.principal_name, i.principal_detail, i.app_role_id,
            i.app_role_name, coalesce(i.recommendations[asked_stage], 0::smallint),
-           'tenantSignIn' = any(shown_insights) and i.last_sign_in_at is not null,
-           case when 'tenantSignIn' = any(shown_insights) and isfinite(i.last_sign_in_at) then i.last_sign_in_at end,
-           'applicationSignIn' = any(shown_insights) and i.application_sign_in_at is not null,
+           shows_sign_in and i.last_sign_in_at is not null,
+           case when shows_sign_in and isfinite(i.last_sign_in_at) then i.last_sign_in_at end,
+           shows_application_sign_in and i.application_sign_in_at is not null,
            case
-               when 'applicationSignIn' = any(shown_insights) and isfinite(i.application_sign_in_at)
+               when shows_application_sign_in and isfinite(i.application_sign_in_at)
                then i.application_sign_in_at
            end,
-           case when 'affiliation' = any(shown_insights) then i.outlier end,
+           case when shows_affiliation then i.outlier end,
            a.result, a.description, a.applied_by_id, a.applied_by_name, a.applied_by_user_principal_name, a.applied_at,
            d.decision, d.justification, d.decided_by_id, d.decided_by_name, d.decided_by_user_principal_name,
            d.decided_at, d.moves_on
@@ -347,3 +402,4 @@ end
 $$;
 
 drop function reviewed_instance(uuid, uuid, uuid);
+drop function cohort_range(uuid, uuid, integer);
