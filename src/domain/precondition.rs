@@ -12,8 +12,9 @@ pub struct EntityTag(String);
 impl EntityTag {
     /// A tag made of what counts an object's changes; quotes and what no header can carry are left out.
     pub fn of(state: impl fmt::Display) -> Self {
-        let plain = |character: &char| character.is_ascii_graphic() && *character != '"';
-        Self(state.to_string().chars().filter(plain).collect())
+        let mut text = state.to_string();
+        text.retain(|character| character.is_ascii_graphic() && character != '"');
+        Self(text)
     }
 
     /// The text between the quotes.

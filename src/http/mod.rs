@@ -14,6 +14,7 @@ pub mod issuers;
 pub mod json_reader;
 pub mod mail;
 pub mod metadata;
+mod object;
 pub mod odata;
 pub mod origins;
 pub mod quotas;

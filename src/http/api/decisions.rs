@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{
     bodies,
     extract::{AnyCaller, CallerWithBody, id, run},
-    item_body::Surroundings,
+    item_body::{Surroundings, TEXT_OF_AN_ITEM},
     lists::{self, Answer, Collection, Context, Links},
     schema::{DecisionUpdate, ErrorBody},
     stages::{StageIds, stage_path},
@@ -107,15 +107,22 @@ impl Collection for Decisions {
         Ok(listed.map(|row| (Arc::clone(&instance), row)))
     }
 
-    fn write(&self, links: &Links, (instance, row): &Self::Row, out: &mut Vec<u8>) -> Result<bool, ApiError> {
-        let around = Surroundings::of(&links.edge.public_url, instance);
-        serde_json::to_writer(out, &around.item(row)).map_err(ApiError::internal)?;
+    fn write(&self, links: &Links, rows: &[Self::Row], out: &mut Vec<u8>) -> Result<bool, ApiError> {
+        // All rows are of one instance.
+        let Some((instance, _)) = rows.first() else { return Ok(true) };
+        let around = Surroundings::of(&links.edge.public_url, instance).map_err(ApiError::internal)?;
+        for (position, (_, row)) in rows.iter().enumerate() {
+            if position > 0 {
+                out.push(b',');
+            }
+            around.write(row, out).map_err(ApiError::internal)?;
+        }
         Ok(true)
     }
 
     fn render(&self, links: &Links, row: &Self::Row, expand: &[Expand]) -> Result<Map<String, Value>, ApiError> {
         let (instance, row) = row;
-        let mut item = view::item(&links.edge.public_url, instance, row);
+        let mut item = view::item(&links.edge.public_url, instance, row).map_err(ApiError::internal)?;
         put_insights(links, &mut item, instance, row, expand)?;
         Ok(item)
     }
@@ -297,9 +304,6 @@ pub(super) async fn find(
     }
 }
 
-/// Room for an item, so that it is not moved while it is written.
-const TEXT_OF_AN_ITEM: usize = 2_048;
-
 fn item_answer(
     links: &Links,
     parents: &[(&str, &str)],
@@ -311,13 +315,13 @@ fn item_answer(
         let context = entity_context(public_url, parents, "decisions", None);
         let mut text = begin_text(&context, TEXT_OF_AN_ITEM).map_err(ApiError::internal)?;
         let begun = text.len();
-        let around = Surroundings::of(public_url, instance);
-        serde_json::to_writer(&mut text, &around.item(row)).map_err(ApiError::internal)?;
+        let around = Surroundings::of(public_url, instance).map_err(ApiError::internal)?;
+        around.write(row, &mut text).map_err(ApiError::internal)?;
         // The item's members go on where the context ends.
         text[begun] = b',';
         return Ok(json_text_response(StatusCode::OK, text, Some(entity_tags::of_item(row).to_string())));
     }
-    let mut item = view::item(public_url, instance, row);
+    let mut item = view::item(public_url, instance, row).map_err(ApiError::internal)?;
     put_insights(links, &mut item, instance, row, &options.expand)?;
     let names = options.context_names();
     let context = entity_context(public_url, parents, "decisions", names.as_deref());
@@ -382,7 +386,8 @@ async fn record(edge: &Edge, call: Call, path: DecisionPath, body: &Value) -> Re
     let answer = bodies::answer(body)?;
     if bodies::echoes_item(body) {
         let (instance, row) = shown(edge, call.clone(), path).await?;
-        bodies::check_item_echo(body, &view::item(&edge.public_url, &instance, &row))?;
+        let item = view::item(&edge.public_url, &instance, &row).map_err(ApiError::internal)?;
+        bodies::check_item_echo(body, &item)?;
     }
     let services = edge.services.clone();
     run(async move { record_decision(&services, &call, path, answer).await }).await?;

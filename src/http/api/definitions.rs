@@ -29,7 +29,11 @@ use crate::{
     domain::{definition::Definition, ids::DefinitionId},
     http::{
         Edge,
-        definitions::{body::parse_create, update as bodies, view::render},
+        definitions::{
+            body::parse_create,
+            update as bodies,
+            view::{body, render},
+        },
         error::ApiError,
         odata::{
             collections::{Allowed, DEFINITION_EXPANDABLE, DEFINITIONS},
@@ -67,6 +71,16 @@ impl Collection for Definitions {
         _: &[Expand],
     ) -> Result<Listed<Definition, DefinitionCursor>, Refused> {
         list_definitions(services, call, self.0, request).await
+    }
+
+    fn write(&self, _: &Links, rows: &[Definition], out: &mut Vec<u8>) -> Result<bool, ApiError> {
+        for (position, row) in rows.iter().enumerate() {
+            if position > 0 {
+                out.push(b',');
+            }
+            serde_json::to_writer(&mut *out, &body(row)).map_err(ApiError::internal)?;
+        }
+        Ok(true)
     }
 
     fn render(&self, _: &Links, row: &Definition, _: &[Expand]) -> Result<Map<String, Value>, ApiError> {

@@ -70,10 +70,11 @@ pub(super) trait Collection: Send + Sync + 'static {
         expand: &[Expand],
     ) -> impl Future<Output = Result<Listed<Self::Row, Self::Cursor>, Refused>> + Send;
 
-    /// Writes a whole row as text behind `out`; `false`, and nothing written, where it can only be rendered.
+    /// Writes a page of whole rows as text behind `out`, with commas between them; `false`, and nothing written, where they can only be
+    /// rendered.
     ///
     /// For the longest lists only: what it writes is what [`Collection::render`] renders.
-    fn write(&self, _: &Links, _: &Self::Row, _: &mut Vec<u8>) -> Result<bool, ApiError> {
+    fn write(&self, _: &Links, _: &[Self::Row], _: &mut Vec<u8>) -> Result<bool, ApiError> {
         Ok(false)
     }
 
@@ -162,13 +163,8 @@ fn text<C: Collection>(
         serde_json::to_writer(&mut text, next).map_err(ApiError::internal)?;
     }
     text.extend_from_slice(b",\"value\":[");
-    for (position, row) in rows.iter().enumerate() {
-        if position > 0 {
-            text.push(b',');
-        }
-        if !target.write(links, row, &mut text)? {
-            return Ok(None);
-        }
+    if !target.write(links, rows, &mut text)? {
+        return Ok(None);
     }
     text.extend_from_slice(b"]}");
     Ok(Some(text))

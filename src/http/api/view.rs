@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::item_body::Surroundings;
+use super::item_body::{Surroundings, TEXT_OF_AN_ITEM};
 use crate::{
     app::{entity_tags, get_instance::InstanceView, get_stage::StageView},
     domain::{
@@ -70,8 +70,14 @@ pub(super) fn stage(view: &StageView) -> Map<String, Value> {
 }
 
 /// `accessReviewInstanceDecisionItem`, member by member.
-pub(super) fn item(public_url: &str, instance: &ReviewedInstance, row: &ItemRow) -> Map<String, Value> {
-    object(json!(Surroundings::of(public_url, instance).item(row)))
+pub(super) fn item(
+    public_url: &str,
+    instance: &ReviewedInstance,
+    row: &ItemRow,
+) -> Result<Map<String, Value>, serde_json::Error> {
+    let mut text = Vec::with_capacity(TEXT_OF_AN_ITEM);
+    Surroundings::of(public_url, instance)?.write(row, &mut text)?;
+    serde_json::from_slice(&text)
 }
 
 /// Where the resource is found.

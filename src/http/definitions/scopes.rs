@@ -1,7 +1,8 @@
 //! `scope` and `instanceEnumerationScope` on the wire: read into a [`SentScope`], rendered with `@odata.type` at every level.
 //! Sections 3.1 to 3.6 of the model; what a scope means is `domain::scope`'s business.
 
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::json;
 
 use crate::{
     domain::{
@@ -13,7 +14,10 @@ use crate::{
         },
         violation::Violation,
     },
-    http::json_reader::{ObjectReader, Sent},
+    http::{
+        json_reader::{ObjectReader, Sent},
+        object::object,
+    },
 };
 
 /// Most entries of `principalScopes` and of `resourceScopes`; no combination has more than two.
@@ -202,51 +206,65 @@ pub(super) fn combine(
 }
 
 /// A scope with `@odata.type` at every level, otherwise as it was sent. A-14, CL-17
-pub fn render_scope(scope: &SentScope) -> Value {
-    let type_name = format!("#microsoft.graph.{}", scope.type_name());
-    match scope {
-        SentScope::Query(SentQuery { query, query_root, inactive_duration: None }) => json!({
-            "@odata.type": type_name,
-            "query": query,
-            "queryType": MICROSOFT_GRAPH,
-            "queryRoot": query_root,
-        }),
-        SentScope::Query(SentQuery { query, query_root, inactive_duration: Some(inactive_duration) }) => json!({
-            "@odata.type": type_name,
-            "query": query,
-            "queryType": MICROSOFT_GRAPH,
-            "queryRoot": query_root,
-            "inactiveDuration": inactive_duration,
-        }),
-        SentScope::PrincipalResourceMemberships { principal_scopes, resource_scopes } => json!({
-            "@odata.type": type_name,
-            "principalScopes": principal_scopes.iter().map(render_scope).collect::<Vec<_>>(),
-            "resourceScopes": resource_scopes.iter().map(render_scope).collect::<Vec<_>>(),
-        }),
-        SentScope::Principal { scope_type } => json!({
-            "@odata.type": type_name,
-            "scopeType": scope_type.as_str(),
-        }),
-        SentScope::Resource(SentResource { scope_type, resource_id, display_name }) => json!({
-            "@odata.type": type_name,
-            "scopeType": scope_type.as_str(),
-            "resourceId": resource_id,
-            "displayName": display_name,
-        }),
-        SentScope::AssignmentPolicy(sent) => json!({
-            "@odata.type": type_name,
-            "scopeType": ResourceScopeType::AccessPackageAssignmentPolicy.as_str(),
-            "resourceId": sent.resource_id,
-            "displayName": sent.display_name,
-            "accessPackageId": sent.access_package_id,
-            "accessPackageDisplayName": sent.access_package_display_name,
-            "catalogId": sent.catalog_id,
-            "catalogDisplayName": sent.catalog_display_name,
-        }),
+pub fn render_scope(scope: &SentScope) -> impl Serialize + use<'_> {
+    ScopeBody(scope)
+}
+
+struct ScopeBody<'a>(&'a SentScope);
+
+impl Serialize for ScopeBody<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let type_name = format!("#microsoft.graph.{}", self.0.type_name());
+        match self.0 {
+            SentScope::Query(SentQuery { query, query_root, inactive_duration: None }) => object!({
+                "@odata.type": type_name,
+                "query": query,
+                "queryType": MICROSOFT_GRAPH,
+                "queryRoot": query_root,
+            })
+            .serialize(serializer),
+            SentScope::Query(SentQuery { query, query_root, inactive_duration: Some(inactive_duration) }) => object!({
+                "@odata.type": type_name,
+                "query": query,
+                "queryType": MICROSOFT_GRAPH,
+                "queryRoot": query_root,
+                "inactiveDuration": inactive_duration,
+            })
+            .serialize(serializer),
+            SentScope::PrincipalResourceMemberships { principal_scopes, resource_scopes } => object!({
+                "@odata.type": type_name,
+                "principalScopes": principal_scopes.iter().map(ScopeBody).collect::<Vec<_>>(),
+                "resourceScopes": resource_scopes.iter().map(ScopeBody).collect::<Vec<_>>(),
+            })
+            .serialize(serializer),
+            SentScope::Principal { scope_type } => object!({
+                "@odata.type": type_name,
+                "scopeType": scope_type.as_str(),
+            })
+            .serialize(serializer),
+            SentScope::Resource(SentResource { scope_type, resource_id, display_name }) => object!({
+                "@odata.type": type_name,
+                "scopeType": scope_type.as_str(),
+                "resourceId": resource_id,
+                "displayName": display_name,
+            })
+            .serialize(serializer),
+            SentScope::AssignmentPolicy(sent) => object!({
+                "@odata.type": type_name,
+                "scopeType": ResourceScopeType::AccessPackageAssignmentPolicy.as_str(),
+                "resourceId": &sent.resource_id,
+                "displayName": &sent.display_name,
+                "accessPackageId": &sent.access_package_id,
+                "accessPackageDisplayName": &sent.access_package_display_name,
+                "catalogId": &sent.catalog_id,
+                "catalogDisplayName": &sent.catalog_display_name,
+            })
+            .serialize(serializer),
+        }
     }
 }
 
 /// An `instanceEnumerationScope`, which is always a query.
-pub(super) fn render_enumeration(query: &str) -> Value {
-    render_scope(&SentScope::query(query, None))
+pub(super) fn render_enumeration(query: &str) -> impl Serialize + use<> {
+    json!(render_scope(&SentScope::query(query, None)))
 }

@@ -3,6 +3,7 @@
 //! `@odata.type` stands on every value whose declared type is a base type and nowhere else (CL-17).
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::{
@@ -21,20 +22,26 @@ use crate::{
         body::COMPLETION_TEMPLATE,
         scopes::{render_enumeration, render_scope},
     },
+    http::object::object,
 };
 
 /// A definition without `@odata.context`; `backupReviewers` and `instances` are never part of it (M-04).
 pub fn render(definition: &Definition) -> Value {
+    json!(body(definition))
+}
+
+/// The same, to be written as text without a tree of values.
+pub fn body(definition: &Definition) -> impl Serialize + use<'_> {
     let draft = &definition.draft;
-    json!({
+    object!({
         "@odata.etag": entity_tags::of_definition(definition).to_string(),
         "id": definition.id,
-        "displayName": draft.display_name,
+        "displayName": &draft.display_name,
         "createdDateTime": render_date_time(definition.created_at),
         "lastModifiedDateTime": render_date_time(definition.modified_at),
         "status": definition.status.as_str(),
-        "descriptionForAdmins": draft.description_for_admins,
-        "descriptionForReviewers": draft.description_for_reviewers,
+        "descriptionForAdmins": &draft.description_for_admins,
+        "descriptionForReviewers": &draft.description_for_reviewers,
         "createdBy": render_identity(&definition.created_by),
         "scope": render_scope(&draft.scope.sent),
         "instanceEnumerationScope": draft.instance_enumeration_scope.as_deref().map(render_enumeration),
@@ -48,28 +55,39 @@ pub fn render(definition: &Definition) -> Value {
 }
 
 /// A reviewer scope as it was sent. A-14
-pub fn render_reviewer_scope(scope: &ReviewerScope) -> Value {
-    match &scope.typed {
-        None => json!({ "query": scope.query, "queryType": scope.query_type, "queryRoot": scope.query_root }),
-        Some(TypedReviewer { scope_type, reviewer_id, beside_query: true }) => json!({
-            "query": scope.query,
-            "queryType": scope.query_type,
-            "queryRoot": scope.query_root,
-            "scopeType": scope_type.as_str(),
-            "reviewerId": reviewer_id,
-        }),
-        Some(TypedReviewer { scope_type, reviewer_id, beside_query: false }) => {
-            render_typed_reviewer(*scope_type, reviewer_id.as_deref())
+struct SentReviewer<'a>(&'a ReviewerScope);
+
+impl Serialize for SentReviewer<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(scope) = self;
+        match &scope.typed {
+            None => object!({
+                "query": &scope.query,
+                "queryType": &scope.query_type,
+                "queryRoot": &scope.query_root,
+            })
+            .serialize(serializer),
+            Some(TypedReviewer { scope_type, reviewer_id, beside_query: true }) => object!({
+                "query": &scope.query,
+                "queryType": &scope.query_type,
+                "queryRoot": &scope.query_root,
+                "scopeType": scope_type.as_str(),
+                "reviewerId": reviewer_id,
+            })
+            .serialize(serializer),
+            Some(TypedReviewer { scope_type, reviewer_id, beside_query: false }) => {
+                render_typed_reviewer(*scope_type, reviewer_id.as_deref()).serialize(serializer)
+            }
         }
     }
 }
 
 /// R-09; without a query, which the base members say by null.
-fn render_typed_reviewer(scope_type: ReviewerScopeType, reviewer_id: Option<&str>) -> Value {
-    json!({
-        "query": null,
-        "queryType": null,
-        "queryRoot": null,
+fn render_typed_reviewer(scope_type: ReviewerScopeType, reviewer_id: Option<&str>) -> impl Serialize + use<'_> {
+    object!({
+        "query": (),
+        "queryType": (),
+        "queryRoot": (),
         "scopeType": scope_type.as_str(),
         "reviewerId": reviewer_id,
     })
@@ -79,7 +97,7 @@ fn render_typed_reviewer(scope_type: ReviewerScopeType, reviewer_id: Option<&str
 /// no query. A-14
 pub fn render_instance_reviewer_scope(form: &ReviewerForm) -> Value {
     if let Some(typed) = ReviewerScope::from_form(form.clone()).typed {
-        return render_typed_reviewer(typed.scope_type, None);
+        return json!(render_typed_reviewer(typed.scope_type, None));
     }
     let query = form.normalised();
     let query = if query.starts_with('/') { format!("/v1.0{query}") } else { query };
@@ -88,16 +106,16 @@ pub fn render_instance_reviewer_scope(form: &ReviewerForm) -> Value {
 }
 
 /// A list of reviewer scopes as they were sent.
-pub fn render_reviewer_scopes(scopes: &[ReviewerScope]) -> Value {
-    scopes.iter().map(render_reviewer_scope).collect()
+pub fn render_reviewer_scopes(scopes: &[ReviewerScope]) -> impl Serialize + use<'_> {
+    scopes.iter().map(SentReviewer).collect::<Vec<_>>()
 }
 
 /// `userIdentity` where that is the declared type: `createdBy`, `reviewedBy`, `appliedBy`.
-pub fn render_identity(identity: &Identity) -> Value {
-    json!({
+pub fn render_identity(identity: &Identity) -> impl Serialize + use<'_> {
+    object!({
         "id": identity.id,
-        "displayName": identity.display_name,
-        "userPrincipalName": identity.user_principal_name,
+        "displayName": &identity.display_name,
+        "userPrincipalName": &identity.user_principal_name,
     })
 }
 
@@ -111,8 +129,8 @@ pub fn render_date_time(at: DateTime<Utc>) -> String {
 }
 
 /// `accessReviewScheduleSettings`. Section 2.2 of the model
-pub fn render_settings(settings: &Settings) -> Value {
-    json!({
+pub fn render_settings(settings: &Settings) -> impl Serialize + use<'_> {
+    object!({
         "mailNotificationsEnabled": settings.mail_notifications_enabled,
         "reminderNotificationsEnabled": settings.reminder_notifications_enabled,
         "justificationRequiredOnApproval": settings.justification_required_on_approval,
@@ -135,13 +153,13 @@ fn look_back(duration: Option<IsoDuration>) -> IsoDuration {
     duration.unwrap_or(IsoDuration::DEFAULT_LOOK_BACK)
 }
 
-fn render_apply_action(action: ApplyAction) -> Value {
-    match action {
-        ApplyAction::RemoveAccess => json!({ "@odata.type": "#microsoft.graph.removeAccessApplyAction" }),
-        ApplyAction::DisableAndDeleteUser => {
-            json!({ "@odata.type": "#microsoft.graph.disableAndDeleteUserApplyAction" })
-        }
-    }
+fn render_apply_action(action: ApplyAction) -> impl Serialize {
+    object!({
+        "@odata.type": match action {
+            ApplyAction::RemoveAccess => "#microsoft.graph.removeAccessApplyAction",
+            ApplyAction::DisableAndDeleteUser => "#microsoft.graph.disableAndDeleteUserApplyAction",
+        },
+    })
 }
 
 fn render_insight(setting: &InsightSetting) -> Value {
@@ -158,21 +176,21 @@ fn render_insight(setting: &InsightSetting) -> Value {
 }
 
 /// Completed with the neutral values of what access reviews do not use. LC-REC-02
-pub fn render_recurrence(recurrence: &Recurrence) -> Value {
+pub fn render_recurrence(recurrence: &Recurrence) -> impl Serialize + use<'_> {
     let pattern = recurrence.pattern.as_ref().map(|RecurrencePattern { kind, interval, day_of_month }| {
-        json!({
+        object!({
             "type": kind.as_str(),
             "interval": interval,
             "month": 0,
             "dayOfMonth": day_of_month,
-            "daysOfWeek": [],
+            "daysOfWeek": [(); 0],
             "firstDayOfWeek": "sunday",
             "index": "first",
         })
     });
     let range = recurrence.range.as_ref().map(
         |RecurrenceRange { kind, start_date, end_date, number_of_occurrences, time_zone }| {
-            json!({
+            object!({
                 "type": kind.as_str(),
                 "numberOfOccurrences": number_of_occurrences,
                 "recurrenceTimeZone": time_zone,
@@ -181,15 +199,15 @@ pub fn render_recurrence(recurrence: &Recurrence) -> Value {
             })
         },
     );
-    json!({ "pattern": pattern, "range": range })
+    object!({ "pattern": pattern, "range": range })
 }
 
-fn render_stage_settings(stage: &StageSettings) -> Value {
+fn render_stage_settings(stage: &StageSettings) -> impl Serialize + use<'_> {
     let moves: Vec<&str> =
         stage.decisions_that_will_move_to_next_stage.iter().copied().map(MovingDecision::as_str).collect();
-    json!({
-        "stageId": stage.stage_id,
-        "dependsOn": stage.depends_on,
+    object!({
+        "stageId": &stage.stage_id,
+        "dependsOn": &stage.depends_on,
         "durationInDays": stage.duration_in_days,
         "recommendationsEnabled": stage.recommendations_enabled,
         "recommendationLookBackDuration": look_back(stage.recommendation_look_back_duration),
@@ -201,14 +219,14 @@ fn render_stage_settings(stage: &StageSettings) -> Value {
     })
 }
 
-fn render_recipient(recipient: &NotificationRecipient) -> Value {
-    json!({
+fn render_recipient(recipient: &NotificationRecipient) -> impl Serialize + use<'_> {
+    object!({
         "notificationTemplateType": COMPLETION_TEMPLATE,
-        "notificationRecipientScope": {
+        "notificationRecipientScope": object!({
             "@odata.type": "#microsoft.graph.accessReviewNotificationRecipientQueryScope",
-            "query": recipient.query,
-            "queryRoot": recipient.query_root,
+            "query": &recipient.query,
+            "queryRoot": &recipient.query_root,
             "queryType": MICROSOFT_GRAPH,
-        },
+        }),
     })
 }

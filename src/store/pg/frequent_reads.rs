@@ -1,8 +1,8 @@
-//! What is asked most often, each by one SQL function in one round trip. V0024, V0027
+//! What is asked most often, each by one SQL function in one round trip. V0024, V0033
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{Decode, PgConnection, Postgres, Row, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{
@@ -10,15 +10,19 @@ use super::{
     decisions::DecisionColumns,
     error::corrupt,
     filters,
-    items::{FactColumns, ItemColumns},
+    items::{FactColumns, ItemColumns, principal_kind},
 };
 use crate::{
     domain::{
-        ids::{DefinitionId, InstanceId, ItemPrefix, ObjectId, TenantId},
+        apply::{Applied, ApplyResult},
+        decision::{Decision, Verdict},
+        definition::Identity,
+        ids::{DefinitionId, InstanceId, ItemPrefix, ItemSeq, ObjectId, TenantId},
         instance::{Resource, ResourceDetail, ResourceKind, ReviewedInstance},
+        recommendation::Recommendation,
     },
     store::{
-        ItemCursor, ItemRow, Lane, Page, Slice, StoreError,
+        GrantedRole, ItemCursor, ItemRow, Lane, Page, Principal, Slice, StoreError,
         frequent_reads::{AskedItem, FoundInstance, FoundPage, FrequentReads, ShownItem},
     },
 };
@@ -52,41 +56,6 @@ struct ShownColumns {
     decided_by_user_principal_name: Option<String>,
     decided_at: Option<DateTime<Utc>>,
     moves_on: Option<bool>,
-}
-
-/// The columns of an item out of a row of either query, each of which has a type of its own.
-macro_rules! shown_columns {
-    ($row:ident) => {
-        ShownColumns {
-            seq: $row.seq,
-            cohort: $row.cohort,
-            principal_id: $row.principal_id,
-            principal_type: $row.principal_type,
-            principal_name: $row.principal_name,
-            principal_detail: $row.principal_detail,
-            app_role_id: $row.app_role_id,
-            app_role_name: $row.app_role_name,
-            recommendation_code: $row.recommendation_code,
-            sign_in_known: $row.sign_in_known,
-            last_sign_in_at: $row.last_sign_in_at,
-            application_sign_in_known: $row.application_sign_in_known,
-            application_sign_in_at: $row.application_sign_in_at,
-            outlier: $row.outlier,
-            apply_result: $row.apply_result,
-            apply_description: $row.apply_description,
-            applied_by_id: $row.applied_by_id,
-            applied_by_name: $row.applied_by_name,
-            applied_by_user_principal_name: $row.applied_by_user_principal_name,
-            applied_at: $row.applied_at,
-            decision: $row.decision,
-            justification: $row.justification,
-            decided_by_id: $row.decided_by_id,
-            decided_by_name: $row.decided_by_name,
-            decided_by_user_principal_name: $row.decided_by_user_principal_name,
-            decided_at: $row.decided_at,
-            moves_on: $row.moves_on,
-        }
-    };
 }
 
 impl ShownColumns {
@@ -177,6 +146,146 @@ impl TryFrom<FoundColumns> for FoundInstance {
     }
 }
 
+/// The type `found_instance`.
+#[derive(sqlx::Type)]
+#[sqlx(type_name = "found_instance")]
+struct InstanceColumns {
+    definition_id: Uuid,
+    start_at: DateTime<Utc>,
+    item_prefix: Uuid,
+    item_count: i32,
+    /// `None` before the first stage is made.
+    last_ordinal: Option<i16>,
+    resource_id: Uuid,
+    resource_type: String,
+    resource_name: String,
+    resource_detail_id: Option<Uuid>,
+    resource_detail_name: Option<String>,
+    role_assignable: bool,
+    /// Whether a page of its items follows.
+    has_page: bool,
+}
+
+impl InstanceColumns {
+    fn into_found(self, instance: InstanceId) -> Result<FoundInstance, StoreError> {
+        FoundColumns {
+            instance,
+            definition_id: self.definition_id,
+            start_at: self.start_at,
+            item_prefix: self.item_prefix,
+            item_count: self.item_count,
+            last_ordinal: self.last_ordinal,
+            resource_id: self.resource_id,
+            resource_type: self.resource_type,
+            resource_name: self.resource_name,
+            resource_detail_id: self.resource_detail_id,
+            resource_detail_name: self.resource_detail_name,
+            role_assignable: self.role_assignable,
+        }
+        .try_into()
+    }
+}
+
+/// The type `shown_result`.
+#[derive(sqlx::Type)]
+#[sqlx(type_name = "shown_result")]
+struct ResultColumns {
+    result: String,
+    description: Option<String>,
+    applied_by_id: Uuid,
+    applied_by_name: String,
+    applied_by_user_principal_name: String,
+    applied_at: DateTime<Utc>,
+}
+
+/// The columns of a row of a page one after the other, in the order of the type `page_row`. A page has a hundred rows: they are read
+/// straight into items, not by way of a type of their own.
+struct PageRow<'r> {
+    row: &'r PgRow,
+    next: usize,
+}
+
+impl<'r> PageRow<'r> {
+    fn of(row: &'r PgRow) -> Self {
+        Self { row, next: 0 }
+    }
+
+    fn column<T: Decode<'r, Postgres>>(&mut self) -> Result<T, sqlx::Error> {
+        let column = self.next;
+        self.next += 1;
+        self.row.try_get_unchecked(column)
+    }
+
+    /// What the first row says.
+    fn instance(mut self) -> Result<Option<InstanceColumns>, StoreError> {
+        Ok(self.column()?)
+    }
+
+    /// What every other row says.
+    fn item(mut self) -> Result<ItemRow, StoreError> {
+        self.next = 1;
+        let seq = self.column()?;
+        let cohort = self.column()?;
+        let principal = Principal {
+            id: ObjectId::new(self.column()?),
+            kind: principal_kind(self.column()?, seq)?,
+            display_name: self.column()?,
+            detail: self.column()?,
+        };
+        let (app_role, app_role_name): (Option<Uuid>, Option<String>) = (self.column()?, self.column()?);
+        let recommendation = Recommendation::from_code(self.column()?)
+            .ok_or_else(|| corrupt("decision_items", "recommendations", seq))?;
+        let facts = FactColumns {
+            sign_in_known: self.column::<Option<bool>>()?.unwrap_or(false),
+            last_sign_in_at: self.column()?,
+            application_sign_in_known: self.column::<Option<bool>>()?.unwrap_or(false),
+            application_sign_in_at: self.column()?,
+            outlier: self.column()?,
+        };
+        let applied = self.column::<Option<ResultColumns>>()?;
+        let decision = match self.column::<Option<&str>>()? {
+            None => None,
+            Some(verdict) => Some(Decision {
+                verdict: Verdict::parse(verdict).ok_or_else(|| corrupt("decisions", "decision", seq))?,
+                justification: self.column()?,
+                decided_by: Identity {
+                    id: ObjectId::new(self.column()?),
+                    display_name: self.column()?,
+                    user_principal_name: self.column()?,
+                },
+                decided_at: self.column()?,
+                moves_on: self.column()?,
+            }),
+        };
+        Ok(ItemRow {
+            seq,
+            cohort,
+            principal,
+            app_role: app_role
+                .map(|id| GrantedRole { id: ObjectId::new(id), display_name: app_role_name.unwrap_or_default() }),
+            recommendation,
+            decision,
+            applied: applied.map(|applied| applied.into_applied(seq)).transpose()?,
+            facts: facts.into(),
+        })
+    }
+}
+
+impl ResultColumns {
+    fn into_applied(self, seq: ItemSeq) -> Result<Applied, StoreError> {
+        Ok(Applied {
+            result: ApplyResult::parse(&self.result).ok_or_else(|| corrupt("apply_results", "result", seq))?,
+            description: self.description,
+            by: Identity {
+                id: ObjectId::new(self.applied_by_id),
+                display_name: self.applied_by_name,
+                user_principal_name: self.applied_by_user_principal_name,
+            },
+            at: self.applied_at,
+        })
+    }
+}
+
 impl PgStore {
     /// Runs one statement in a turn of this tenant, or of none.
     async fn at_once<T>(
@@ -239,7 +348,35 @@ impl FrequentReads for PgStore {
                 resource_detail_name: row.resource_detail_name,
                 role_assignable: row.role_assignable,
             };
-            let columns = shown_columns!(row);
+            let columns = ShownColumns {
+                seq: row.seq,
+                cohort: row.cohort,
+                principal_id: row.principal_id,
+                principal_type: row.principal_type,
+                principal_name: row.principal_name,
+                principal_detail: row.principal_detail,
+                app_role_id: row.app_role_id,
+                app_role_name: row.app_role_name,
+                recommendation_code: row.recommendation_code,
+                sign_in_known: row.sign_in_known,
+                last_sign_in_at: row.last_sign_in_at,
+                application_sign_in_known: row.application_sign_in_known,
+                application_sign_in_at: row.application_sign_in_at,
+                outlier: row.outlier,
+                apply_result: row.apply_result,
+                apply_description: row.apply_description,
+                applied_by_id: row.applied_by_id,
+                applied_by_name: row.applied_by_name,
+                applied_by_user_principal_name: row.applied_by_user_principal_name,
+                applied_at: row.applied_at,
+                decision: row.decision,
+                justification: row.justification,
+                decided_by_id: row.decided_by_id,
+                decided_by_name: row.decided_by_name,
+                decided_by_user_principal_name: row.decided_by_user_principal_name,
+                decided_at: row.decided_at,
+                moves_on: row.moves_on,
+            };
             found[position] = Some(ShownItem { instance: instance.try_into()?, row: columns.into_row()? });
         }
         Ok(found)
@@ -253,47 +390,23 @@ impl FrequentReads for PgStore {
         page: &Page<ItemCursor>,
     ) -> Result<Option<FoundPage>, StoreError> {
         let clamped = |number: i64| i32::try_from(number).unwrap_or(i32::MAX - 1);
-        let rows = sqlx::query!(
-            r#"
-            select place, definition_id, start_at, item_prefix, item_count, last_ordinal, resource_id, resource_type, resource_name,
-                   resource_detail_id, resource_detail_name, role_assignable, seq, cohort, principal_id, principal_type,
-                   principal_name, principal_detail, app_role_id, app_role_name, recommendation_code, sign_in_known,
-                   last_sign_in_at, application_sign_in_known, application_sign_in_at, outlier, apply_result,
-                   apply_description, applied_by_id, applied_by_name, applied_by_user_principal_name, applied_at, decision,
-                   justification, decided_by_id, decided_by_name, decided_by_user_principal_name, decided_at, moves_on
-              from decision_page($1, $2, $3, $4, $5, $6)
-            "#,
-            tenant.as_uuid(),
-            instance.as_uuid(),
-            reviewer.map(ObjectId::as_uuid),
-            page.after.as_ref().map_or(0, |after| after.seq),
-            clamped(page.skip),
-            clamped(page.limit + 1),
-        );
+        let rows = sqlx::query("select * from decision_page($1, $2, $3, $4, $5, $6)")
+            .bind(tenant.as_uuid())
+            .bind(instance.as_uuid())
+            .bind(reviewer.map(ObjectId::as_uuid))
+            .bind(page.after.as_ref().map_or(0, |after| after.seq))
+            .bind(clamped(page.skip))
+            .bind(clamped(page.limit + 1));
         let rows = self.at_once(Some(tenant), async |connection| rows.fetch_all(connection).await).await?;
-        let mut rows = rows.into_iter();
-        let Some(head) = rows.next() else { return Ok(None) };
-        let missing = |column| corrupt("instances", column, instance);
-        let found = FoundColumns {
-            instance,
-            definition_id: head.definition_id.ok_or_else(|| missing("definition_id"))?,
-            start_at: head.start_at.ok_or_else(|| missing("start_at"))?,
-            item_prefix: head.item_prefix.ok_or_else(|| missing("item_prefix"))?,
-            item_count: head.item_count.ok_or_else(|| missing("item_count"))?,
-            last_ordinal: head.last_ordinal,
-            resource_id: head.resource_id.ok_or_else(|| missing("resource_id"))?,
-            resource_type: head.resource_type.ok_or_else(|| missing("resource_type"))?,
-            resource_name: head.resource_name.ok_or_else(|| missing("resource_name"))?,
-            resource_detail_id: head.resource_detail_id,
-            resource_detail_name: head.resource_detail_name,
-            role_assignable: head.role_assignable.unwrap_or(false),
-        };
-        let found = FoundInstance::try_from(found)?;
-        if head.place != Some(1) {
+        let Some((head, items)) = rows.split_first() else { return Ok(None) };
+        let head = PageRow::of(head).instance()?;
+        let head = head.ok_or_else(|| corrupt("instances", "definition_id", instance))?;
+        let has_page = head.has_page;
+        let found = head.into_found(instance)?;
+        if !has_page {
             return Ok(Some(FoundPage { instance: found, items: None }));
         }
-        let rows = rows.map(|row| shown_columns!(row).into_row());
-        let rows: Vec<_> = rows.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        let rows = items.iter().map(|row| PageRow::of(row).item()).collect::<Result<Vec<_>, _>>()?;
         let (rows, next) =
             filters::slice(rows, page.limit, |row: &ItemRow| ItemCursor { keys: Vec::new(), seq: row.seq });
         Ok(Some(FoundPage { instance: found, items: Some(Slice { rows, next }) }))
