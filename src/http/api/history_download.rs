@@ -10,6 +10,7 @@ use actix_web::{
     web::{Bytes, Data, Path},
 };
 use futures_util::{Stream, stream};
+use tokio::task::JoinHandle;
 
 use super::{extract::run, history_link::SealedLink, schema::ErrorBody};
 use crate::{
@@ -57,18 +58,26 @@ pub(super) async fn download(
         .body(SizedStream::new(size, pieces(services, found))))
 }
 
-/// The text piece by piece, each read when the client has taken the one before. A report that is deleted meanwhile ends the
-/// connection, so that nobody takes a part for the whole.
+/// The text piece by piece; the next one is read while the client takes this one, and no further. A report that is deleted meanwhile
+/// ends the connection, so that nobody takes a part for the whole.
 fn pieces(services: Services, found: Download) -> impl Stream<Item = Result<Bytes, ApiError>> {
+    let count = found.report.pieces;
     let found = Arc::new(found);
-    stream::try_unfold(0, move |number| {
+    // In a task of its own: it is not cancelled half way when the client leaves, and it waits for nobody.
+    let read = move |number: i32| {
         let (services, found) = (services.clone(), Arc::clone(&found));
+        tokio::spawn(async move { read_piece(&services, &found, number).await })
+    };
+    stream::try_unfold((0, None), move |(number, reading): (i32, Option<JoinHandle<_>>)| {
+        let read = read.clone();
         async move {
-            if number >= found.report.pieces {
+            if number >= count {
                 return Ok(None);
             }
-            let piece = run(async move { read_piece(&services, &found, number).await }).await?;
-            Ok(Some((Bytes::from(piece), number + 1)))
+            let piece = reading.unwrap_or_else(|| read(number)).await.map_err(ApiError::internal)??;
+            let next = number + 1;
+            let ahead = (next < count).then(|| read(next));
+            Ok(Some((Bytes::from(piece), (next, ahead))))
         }
     })
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use sqlx::{Postgres, QueryBuilder, Row, postgres::PgRow};
+use chrono::{DateTime, Utc};
+use sqlx::{Postgres, QueryBuilder, Row, postgres::PgRow, types::Json};
 use uuid::Uuid;
 
 use super::{PgUnitOfWork, error::corrupt};
@@ -20,70 +21,78 @@ use crate::{
     store::{StoreError, history::ReportQuery},
 };
 
-/// Where in the select list the columns are; those before [`column::SEQ`] are the review's. By number, because looking for a name takes
-/// as long as reading the value.
+/// Where in the select list the columns are: [`column::REVIEW`] is set in the row of a review, which stands before its items and has
+/// nothing else; in theirs it is null. By number, because looking for a name takes as long as reading the value.
 mod column {
-    pub const INSTANCE_ID: usize = 0;
-    pub const SERIES_ID: usize = 1;
-    pub const RESOURCE_TYPE: usize = 2;
-    pub const RESOURCE_NAME: usize = 3;
-    pub const RESOURCE_ID: usize = 4;
-    pub const REVIEW_NAME: usize = 5;
-    pub const CREATED_AT: usize = 6;
-    pub const START_AT: usize = 7;
-    pub const END_AT: usize = 8;
-    pub const STATUS: usize = 9;
-    pub const OWNER_ID: usize = 10;
-    pub const OWNER_NAME: usize = 11;
-    pub const OWNER_USER_PRINCIPAL_NAME: usize = 12;
-    pub const SEQ: usize = 13;
-    pub const PRINCIPAL_ID: usize = 14;
-    pub const PRINCIPAL_NAME: usize = 15;
-    pub const PRINCIPAL_DETAIL: usize = 16;
-    pub const PRINCIPAL_TYPE: usize = 17;
-    pub const RECOMMENDATION: usize = 18;
-    pub const DECISION: usize = 19;
-    pub const JUSTIFICATION: usize = 20;
-    pub const DECIDED_BY_ID: usize = 21;
-    pub const DECIDED_BY_NAME: usize = 22;
-    pub const DECIDED_BY_USER_PRINCIPAL_NAME: usize = 23;
-    pub const DECIDED_BY_MAIL: usize = 24;
-    pub const DECIDED_AT: usize = 25;
-    pub const APPLIED_BY_ID: usize = 26;
-    pub const APPLIED_BY_NAME: usize = 27;
-    pub const APPLIED_BY_USER_PRINCIPAL_NAME: usize = 28;
-    pub const APPLIED_BY_MAIL: usize = 29;
-    pub const APPLIED_AT: usize = 30;
-    pub const APPLIED: usize = 31;
+    // The first one is the review's place in the report.
+    pub const SEQ: usize = 1;
+    pub const REVIEW: usize = 2;
+    pub const PRINCIPAL_ID: usize = 3;
+    pub const PRINCIPAL_NAME: usize = 4;
+    pub const PRINCIPAL_DETAIL: usize = 5;
+    pub const PRINCIPAL_TYPE: usize = 6;
+    pub const RECOMMENDATION: usize = 7;
+    pub const DECISION: usize = 8;
+    pub const JUSTIFICATION: usize = 9;
+    pub const DECIDED_BY_ID: usize = 10;
+    pub const DECIDED_BY_NAME: usize = 11;
+    pub const DECIDED_BY_USER_PRINCIPAL_NAME: usize = 12;
+    pub const DECIDED_BY_MAIL: usize = 13;
+    pub const DECIDED_AT: usize = 14;
+    pub const APPLIED_BY_ID: usize = 15;
+    pub const APPLIED_BY_NAME: usize = 16;
+    pub const APPLIED_BY_USER_PRINCIPAL_NAME: usize = 17;
+    pub const APPLIED_BY_MAIL: usize = 18;
+    pub const APPLIED_AT: usize = 19;
+    pub const APPLIED: usize = 20;
 }
 
-/// The review of the row, which is most often that of the row before.
-fn review_of(row: &PgRow, last: &mut Option<Arc<ReportedReview>>) -> Result<Arc<ReportedReview>, sqlx::Error> {
-    let instance_id = InstanceId::new(row.try_get(column::INSTANCE_ID)?);
-    if let Some(last) = last.as_ref().filter(|last| last.instance_id == instance_id) {
-        return Ok(Arc::clone(last));
-    }
-    let facts = ReviewFacts {
-        instance_id,
-        series_id: row.try_get::<Option<Uuid>, _>(column::SERIES_ID)?.map(DefinitionId::new),
-        resource_type: row.try_get(column::RESOURCE_TYPE)?,
-        resource_name: row.try_get(column::RESOURCE_NAME)?,
-        resource_id: ObjectId::new(row.try_get(column::RESOURCE_ID)?),
-        review_name: row.try_get(column::REVIEW_NAME)?,
-        created_at: row.try_get(column::CREATED_AT)?,
-        start_at: row.try_get(column::START_AT)?,
-        end_at: row.try_get(column::END_AT)?,
-        status: row.try_get(column::STATUS)?,
+/// What the row of a review says.
+#[derive(serde::Deserialize)]
+struct ReviewColumns {
+    instance_id: Uuid,
+    series_id: Option<Uuid>,
+    resource_type: String,
+    resource_name: String,
+    resource_id: Uuid,
+    review_name: String,
+    created_at: DateTime<Utc>,
+    start_at: DateTime<Utc>,
+    end_at: DateTime<Utc>,
+    status: String,
+    owner_id: Uuid,
+    owner_name: String,
+    owner_user_principal_name: String,
+}
+
+/// The review's own row.
+fn review_of(columns: ReviewColumns) -> ReportedReview {
+    ReviewFacts {
+        instance_id: InstanceId::new(columns.instance_id),
+        series_id: columns.series_id.map(DefinitionId::new),
+        resource_type: columns.resource_type,
+        resource_name: columns.resource_name,
+        resource_id: ObjectId::new(columns.resource_id),
+        review_name: columns.review_name,
+        created_at: columns.created_at,
+        start_at: columns.start_at,
+        end_at: columns.end_at,
+        status: columns.status,
         owner: Identity {
-            id: ObjectId::new(row.try_get(column::OWNER_ID)?),
-            display_name: row.try_get(column::OWNER_NAME)?,
-            user_principal_name: row.try_get(column::OWNER_USER_PRINCIPAL_NAME)?,
+            id: ObjectId::new(columns.owner_id),
+            display_name: columns.owner_name,
+            user_principal_name: columns.owner_user_principal_name,
         },
-    };
-    Ok(Arc::clone(last.insert(Arc::new(facts.into()))))
+    }
+    .into()
 }
 
-fn report_row(row: &PgRow, last: &mut Option<Arc<ReportedReview>>) -> Result<ReportRow, StoreError> {
+/// The row of an item; of a review there is none, but it is what the following ones are of.
+fn report_row(row: &PgRow, review: &mut Option<Arc<ReportedReview>>) -> Result<Option<ReportRow>, StoreError> {
+    if let Some(Json(columns)) = row.try_get::<Option<Json<ReviewColumns>>, _>(column::REVIEW)? {
+        *review = Some(Arc::new(review_of(columns)));
+        return Ok(None);
+    }
     let seq: i32 = row.try_get(column::SEQ)?;
     let text = |column: usize| row.try_get::<Option<String>, _>(column).map(Option::unwrap_or_default);
     let verdict: Option<&str> = row.try_get(column::DECISION)?;
@@ -117,8 +126,9 @@ fn report_row(row: &PgRow, last: &mut Option<Arc<ReportedReview>>) -> Result<Rep
         }),
         _ => None,
     };
-    Ok(ReportRow {
-        review: review_of(row, last)?,
+    let review = review.as_ref().ok_or_else(|| corrupt("instances", "instance_id", seq))?;
+    Ok(Some(ReportRow {
+        review: Arc::clone(review),
         principal_id: ObjectId::new(row.try_get(column::PRINCIPAL_ID)?),
         principal_name: row.try_get(column::PRINCIPAL_NAME)?,
         principal_detail: row.try_get(column::PRINCIPAL_DETAIL)?,
@@ -127,7 +137,7 @@ fn report_row(row: &PgRow, last: &mut Option<Arc<ReportedReview>>) -> Result<Rep
         recommendation: Recommendation::from_code(row.try_get(column::RECOMMENDATION)?)
             .ok_or_else(|| corrupt("decision_items", "recommendations", seq))?,
         application,
-    })
+    }))
 }
 
 impl PgUnitOfWork {
@@ -143,11 +153,18 @@ impl PgUnitOfWork {
     }
 
     pub(super) async fn read_report_cursor(&mut self, limit: u16) -> Result<Vec<ReportRow>, StoreError> {
-        let mut sql = QueryBuilder::<Postgres>::new("fetch forward ");
-        sql.push(limit).push(" from report");
-        let rows = sql.build().persistent(false).fetch_all(self.connection()?).await?;
-        let mut last = None;
-        rows.iter().map(|row| report_row(row, &mut last)).collect()
+        loop {
+            let mut sql = QueryBuilder::<Postgres>::new("fetch forward ");
+            sql.push(limit).push(" from report");
+            let rows = sql.build().persistent(false).fetch_all(self.connection()?).await?;
+            let review = &mut self.reported;
+            let items: Vec<_> =
+                rows.iter().filter_map(|row| report_row(row, review).transpose()).collect::<Result<_, _>>()?;
+            // No rows at all are the end; reviews alone are not.
+            if rows.is_empty() || !items.is_empty() {
+                return Ok(items);
+            }
+        }
     }
 }
 
@@ -160,14 +177,18 @@ fn push_report(sql: &mut QueryBuilder<Postgres>, tenant: Uuid, query: &ReportQue
     if told_matters {
         push_told(sql, tenant);
     }
+    // What all items of a review have in common comes once, in a row before them.
     sql.push(
-        " select s.instance_id, s.series_id, s.resource_type, s.resource_name, s.resource_id, s.review_name, s.created_at, \
-         s.start_at, s.end_at, s.status, s.owner_id, s.owner_name, s.owner_user_principal_name, i.seq, i.principal_id, \
-         i.principal_name, i.principal_detail, i.principal_type, \
-         coalesce(i.recommendations[s.highest_stage], 0::smallint) as recommendation, d.decision, d.justification, \
-         d.decided_by_id, d.decided_by_name, d.decided_by_user_principal_name, u.mail as decided_by_mail, d.decided_at, \
-         a.applied_by_id, a.applied_by_name, a.applied_by_user_principal_name, b.mail as applied_by_mail, a.applied_at, \
-         a.result = 'AppliedSuccessfully' as applied \
+        " select s.place, 0 as seq, to_jsonb(s) as review, null::uuid as principal_id, null as principal_name, \
+         null as principal_detail, null as principal_type, null::smallint as recommendation, null as decision, \
+         null as justification, null::uuid as decided_by_id, null as decided_by_name, \
+         null as decided_by_user_principal_name, null as decided_by_mail, null::timestamptz as decided_at, \
+         null::uuid as applied_by_id, null as applied_by_name, null as applied_by_user_principal_name, \
+         null as applied_by_mail, null::timestamptz as applied_at, null::boolean as applied from selected s union all \
+         select s.place, i.seq, null, i.principal_id, i.principal_name, i.principal_detail, i.principal_type, \
+         coalesce(i.recommendations[s.highest_stage], 0::smallint), d.decision, d.justification, d.decided_by_id, \
+         d.decided_by_name, d.decided_by_user_principal_name, u.mail, d.decided_at, a.applied_by_id, a.applied_by_name, \
+         a.applied_by_user_principal_name, b.mail, a.applied_at, a.result = 'AppliedSuccessfully' \
          from selected s join decision_items i on i.instance_id = s.instance_id and i.tenant_id = ",
     );
     sql.push_bind(tenant);
@@ -209,7 +230,7 @@ fn push_report(sql: &mut QueryBuilder<Postgres>, tenant: Uuid, query: &ReportQue
     }
     // What a review does not show any more is not in its report. LC-APPLY-15
     sql.push(") and not exists (select from removed_items k where k.tenant_id = ").push_bind(tenant);
-    sql.push(" and k.instance_id = i.instance_id and k.seq = i.seq) order by s.start_at, s.instance_id, i.seq");
+    sql.push(" and k.instance_id = i.instance_id and k.seq = i.seq) order by place, seq");
 }
 
 /// The instances in the report. LC-HIST-03, LC-HIST-04, A-39
@@ -217,7 +238,7 @@ fn push_selected(sql: &mut QueryBuilder<Postgres>, tenant: Uuid, query: &ReportQ
     let kinds: Vec<_> = query.readable_kinds.iter().map(|kind| kind.as_str()).collect();
     sql.push(
         "selected as materialized (\
-         select i.instance_id, case when jsonb_typeof(d.settings #> '{recurrence,pattern}') = 'object' \
+         select (row_number() over (order by i.start_at, i.instance_id))::integer as place, i.instance_id, case when jsonb_typeof(d.settings #> '{recurrence,pattern}') = 'object' \
          then d.definition_id end as series_id, i.resource_type, i.resource_name, i.resource_id, \
          d.display_name as review_name, d.created_at, i.start_at, i.end_at, i.status, d.created_by_id as owner_id, \
          d.created_by_name as owner_name, d.created_by_user_principal_name as owner_user_principal_name, \

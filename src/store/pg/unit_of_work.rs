@@ -1,12 +1,14 @@
 //! One transaction of one tenant over a pooled connection.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 use super::lanes::LentConnection;
 use crate::{
-    domain::ids::TenantId,
+    domain::{history::report::ReportedReview, ids::TenantId},
     store::{
         ContactedReviewerRepository, DecisionRepository, DefinitionRepository, DefinitionUpdateRepository,
         DirectoryRepository, EventRepository, InstanceRepository, ItemRepository, JobRepository, MailRepository,
@@ -27,6 +29,8 @@ pub struct PgUnitOfWork {
     transaction: OpenTransaction,
     pub(super) tenant: TenantId,
     pub(super) now: DateTime<Utc>,
+    /// The review whose items are read for a report.
+    pub(super) reported: Option<Arc<ReportedReview>>,
 }
 
 impl PgUnitOfWork {
@@ -42,7 +46,7 @@ impl PgUnitOfWork {
         );
         let row = sqlx::raw_sql(AssertSqlSafe(begin)).fetch_one(transaction.connection()?).await?;
         let now = row.try_get::<DateTime<Utc>, _>(0)?;
-        Ok(Self { transaction, tenant, now })
+        Ok(Self { transaction, tenant, now, reported: None })
     }
 
     /// The connection, inside the transaction.
