@@ -244,34 +244,64 @@ begin
             part_last := least(part_first::bigint + wanted - 1, highs[part]);
             continue when part_last < part_first;
             wanted := wanted - (part_last - part_first + 1);
-            return query
-            select null::found_instance,
-                   i.seq, i.cohort, i.principal_id, i.principal_type, i.principal_name, i.principal_detail, i.app_role_id,
-                   i.app_role_name, coalesce(i.recommendations[view_ordinal], 0::smallint),
-                   shows_sign_in and i.last_sign_in_at is not null,
-                   case when shows_sign_in and isfinite(i.last_sign_in_at) then i.last_sign_in_at end,
-                   shows_application_sign_in and i.application_sign_in_at is not null,
-                   case
-                       when shows_application_sign_in and isfinite(i.application_sign_in_at)
-                       then i.application_sign_in_at
-                   end,
-                   case when shows_affiliation then i.outlier end,
-                   null::shown_result,
-                   d.decision, d.justification, d.decided_by_id, d.decided_by_name, d.decided_by_user_principal_name,
-                   d.decided_at, d.moves_on
-              from decision_items i
-              left join (
-                       select distinct on (x.seq) x.*
-                         from decisions x
-                        where x.tenant_id = asked_tenant
-                          and x.instance_id = asked_instance
-                          and x.seq between part_first and part_last
-                          and x.ordinal = any(counting)
-                        order by x.seq, x.ordinal desc) as d on d.seq = i.seq
-             where i.tenant_id = asked_tenant
-               and i.instance_id = asked_instance
-               and i.seq between part_first and part_last
-             order by i.seq;
+            if cardinality(counting) = 2 then
+                -- An item has one decision among those of one stage and the default one: that is made where there is no other.
+                return query
+                select null::found_instance,
+                       i.seq, i.cohort, i.principal_id, i.principal_type, i.principal_name, i.principal_detail, i.app_role_id,
+                       i.app_role_name, coalesce(i.recommendations[view_ordinal], 0::smallint),
+                       shows_sign_in and i.last_sign_in_at is not null,
+                       case when shows_sign_in and isfinite(i.last_sign_in_at) then i.last_sign_in_at end,
+                       shows_application_sign_in and i.application_sign_in_at is not null,
+                       case
+                           when shows_application_sign_in and isfinite(i.application_sign_in_at)
+                           then i.application_sign_in_at
+                       end,
+                       case when shows_affiliation then i.outlier end,
+                       null::shown_result,
+                       d.decision, d.justification, d.decided_by_id, d.decided_by_name, d.decided_by_user_principal_name,
+                       d.decided_at, d.moves_on
+                  from decision_items i
+                  left join decisions d
+                    on d.tenant_id = asked_tenant
+                   and d.instance_id = asked_instance
+                   and d.seq = i.seq
+                   and d.seq between part_first and part_last
+                   and d.ordinal = any(counting)
+                 where i.tenant_id = asked_tenant
+                   and i.instance_id = asked_instance
+                   and i.seq between part_first and part_last
+                 order by i.seq;
+            else
+                return query
+                select null::found_instance,
+                       i.seq, i.cohort, i.principal_id, i.principal_type, i.principal_name, i.principal_detail, i.app_role_id,
+                       i.app_role_name, coalesce(i.recommendations[view_ordinal], 0::smallint),
+                       shows_sign_in and i.last_sign_in_at is not null,
+                       case when shows_sign_in and isfinite(i.last_sign_in_at) then i.last_sign_in_at end,
+                       shows_application_sign_in and i.application_sign_in_at is not null,
+                       case
+                           when shows_application_sign_in and isfinite(i.application_sign_in_at)
+                           then i.application_sign_in_at
+                       end,
+                       case when shows_affiliation then i.outlier end,
+                       null::shown_result,
+                       d.decision, d.justification, d.decided_by_id, d.decided_by_name, d.decided_by_user_principal_name,
+                       d.decided_at, d.moves_on
+                  from decision_items i
+                  left join (
+                           select distinct on (x.seq) x.*
+                             from decisions x
+                            where x.tenant_id = asked_tenant
+                              and x.instance_id = asked_instance
+                              and x.seq between part_first and part_last
+                              and x.ordinal = any(counting)
+                            order by x.seq, x.ordinal desc) as d on d.seq = i.seq
+                 where i.tenant_id = asked_tenant
+                   and i.instance_id = asked_instance
+                   and i.seq between part_first and part_last
+                 order by i.seq;
+            end if;
             exit when wanted <= 0;
         end loop;
         return;
