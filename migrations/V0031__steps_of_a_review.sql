@@ -84,3 +84,6 @@ begin
                         limit 1) as latest);
 end
 $$;
+
+-- Which groups are members of a group was looked for among all its members; carrying decisions out asks that of every step.
+create index group_members_that_are_groups on group_members (tenant_id, group_id, member_id) where member_type = 'group';

@@ -51,6 +51,17 @@ impl PgUnitOfWork {
         Ok(Self { transaction, tenant, now, plans })
     }
 
+    /// Has plans kept from here on, and whether they were not before: for statements of which PostgreSQL thinks too badly when it
+    /// knows how many keys they name.
+    pub(super) async fn keep_plans(&mut self) -> Result<bool, StoreError> {
+        if self.plans == Plans::Kept {
+            return Ok(false);
+        }
+        sqlx::raw_sql("set local plan_cache_mode = force_generic_plan").execute(self.connection()?).await?;
+        self.plans = Plans::Kept;
+        Ok(true)
+    }
+
     /// The connection, inside the transaction.
     pub(super) fn connection(&mut self) -> Result<&mut PgConnection, StoreError> {
         self.transaction.connection()
