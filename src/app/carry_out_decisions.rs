@@ -23,6 +23,7 @@ use crate::{
     store::{
         Actor, ClaimedJob, Job, NewJob, Outcome, PrincipalKind, StoreError, UnitOfWork,
         apply::{ApplyRun, BlockedAccount, ItemResult, SettledVerdict, StepSize, StepToApply},
+        review_steps::{AskedStage, LockedReview},
     },
 };
 
@@ -88,14 +89,9 @@ async fn step(
 ) -> Result<Step, Refused> {
     let actor = Actor::system();
     let mut uow = services.begin_bulk(job.tenant).await?;
-    let loaded = match uow.instances().definition_of(id).await? {
-        Some(definition) => match uow.definitions().lock(definition).await? {
-            Some(definition) => uow.instances().lock(id).await?.map(|instance| (definition, instance)),
-            None => None,
-        },
-        None => None,
-    };
-    let Some((definition, mut instance)) = loaded.filter(|(_, instance)| instance.status == Status::Applying) else {
+    let found = uow.review_steps().lock(id, AskedStage::None).await?;
+    let running = found.filter(|found| found.instance.status == Status::Applying);
+    let Some(LockedReview { definition, mut instance, progress_of_others, .. }) = running else {
         uow.jobs().finish(job, Outcome::Obsolete).await?;
         uow.commit().await?;
         return Ok(Step::Done);
@@ -129,9 +125,11 @@ async fn step(
             return Ok(Step::Done);
         }
         (Work::Apply | Work::DeleteUsers, None) => {
-            let mut review = ReviewRun::new(&mut *uow, &actor);
+            let mut review = ReviewRun::beside(&mut *uow, &actor, progress_of_others);
             review.finish_applying(&mut instance, &run.by).await?;
-            review.finish(&definition).await?;
+            review.finish_with(&definition, job).await?;
+            uow.commit().await?;
+            return Ok(Step::Done);
         }
     }
     uow.jobs().finish(job, Outcome::Done).await?;

@@ -3,7 +3,10 @@
 use super::{Refused, Services, open_occurrence::fail_occurrence, run_review::ReviewRun};
 use crate::{
     domain::{ids::InstanceId, status::Status},
-    store::{Actor, ClaimedJob, Job, Outcome, StoreError},
+    store::{
+        Actor, ClaimedJob, Job, Outcome, StoreError,
+        review_steps::{AskedStage, LockedReview},
+    },
 };
 
 /// After so many tries, which take about a day, a step that fails at no fault of its surroundings is given up. A failed review
@@ -66,15 +69,8 @@ async fn fail_instance(
 ) -> Result<bool, Refused> {
     let actor = Actor::system();
     let mut uow = services.begin(job.tenant).await?;
-    let loaded = match uow.instances().definition_of(id).await? {
-        Some(definition) => match uow.definitions().lock(definition).await? {
-            Some(definition) => uow.instances().lock(id).await?.map(|instance| (definition, instance)),
-            None => None,
-        },
-        None => None,
-    };
-    let outcome = match loaded {
-        Some((definition, mut instance)) if moved_from.contains(&instance.status) => {
+    let outcome = match uow.review_steps().lock(id, AskedStage::None).await? {
+        Some(LockedReview { definition, mut instance, .. }) if moved_from.contains(&instance.status) => {
             let mut run = ReviewRun::new(&mut *uow, &actor);
             run.give_up(&definition, &mut instance).await?;
             run.finish(&definition).await?;

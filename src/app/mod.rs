@@ -85,7 +85,7 @@ use crate::{
         violation::Violation,
     },
     mail::Mailer,
-    store::{Actor, ActorKind, JobQueue, Lane, Store, StoreError, UnitOfWork},
+    store::{Actor, ActorKind, JobQueue, Lane, Plans, Store, StoreError, UnitOfWork},
 };
 
 /// What every use case works with.
@@ -155,7 +155,12 @@ impl Services {
 
     /// Begins a unit of work of the caller's tenant.
     async fn begin(&self, tenant: TenantId) -> Result<Box<dyn UnitOfWork>, Refused> {
-        Ok(self.store.begin(tenant, self.lane).await?)
+        self.begin_with(tenant, Plans::Anew).await
+    }
+
+    /// The same, with plans as they are asked for.
+    async fn begin_with(&self, tenant: TenantId, plans: Plans) -> Result<Box<dyn UnitOfWork>, Refused> {
+        Ok(self.store.begin_with(tenant, self.lane, plans).await?)
     }
 
     /// The same for work that may take long and that somebody asked for: it must not keep those waiting who ask for little.

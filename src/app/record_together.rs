@@ -23,7 +23,7 @@ use crate::{
         ids::{DefinitionId, InstanceId, ItemSeq, TenantId},
         stage::{Stage, StageOrdinal},
     },
-    store::{AskedAnswer, DecisionRecord, Lane, Store, StoreError, UnitOfWork},
+    store::{AskedAnswer, DecisionRecord, Lane, Plans, Store, StoreError, UnitOfWork},
 };
 
 /// While one transaction waits for its commit to become durable, another may run.
@@ -79,8 +79,7 @@ async fn record(
     (tenant, definition, instance): (TenantId, DefinitionId, InstanceId),
     questions: &[AskedDecision],
 ) -> Result<Vec<bool>, Refused> {
-    let mut uow = store.begin(tenant, Lane::Interactive).await?;
-    uow.keep_plans().await?;
+    let mut uow = store.begin_with(tenant, Lane::Interactive, Plans::Kept).await?;
     let instance = uow.instances().find(definition, instance).await?.ok_or(Refused::NotFound)?;
     let kind = kind_of_instance(&mut *uow, &instance).await?;
     let stages = uow.stages().list(instance.id).await?;

@@ -26,7 +26,10 @@ use crate::{
         status::Status,
     },
     mail::MailError,
-    store::{Actor, ClaimedJob, Job, Lane, Outcome, StageEntry, StoreError},
+    store::{
+        Actor, ClaimedJob, Job, Lane, Outcome, Plans,
+        review_steps::{AskedStage, LockedReview},
+    },
 };
 
 /// How a run of a job ended.
@@ -128,11 +131,11 @@ async fn open_instance(services: &Services, job: &ClaimedJob, id: InstanceId) ->
     let actor = Actor::system();
     loop {
         let mut uow = services.begin(job.tenant).await?;
-        let Some((definition, mut instance, first)) = load(&mut *uow, id, None).await? else {
+        let found = uow.review_steps().lock(id, AskedStage::First).await?;
+        let Some(LockedReview { definition, mut instance, stage: Some(mut first), .. }) = found else {
             uow.jobs().finish(job, Outcome::Obsolete).await?;
             return Ok(uow.commit().await?);
         };
-        let mut first = first;
         let turn = match instance.status {
             Status::NotStarted if uow.now() < instance.start_at => {
                 uow.jobs().postpone(job, instance.start_at).await?;
@@ -154,17 +157,16 @@ async fn open_instance(services: &Services, job: &ClaimedJob, id: InstanceId) ->
         match turn {
             Turn::Begin => {
                 let gathers = run.begin_gathering(&definition, &mut instance, &mut first).await?;
-                run.finish(&definition).await?;
                 if !gathers {
-                    uow.jobs().finish(job, Outcome::Done).await?;
+                    run.finish_with(&definition, job).await?;
                     return Ok(uow.commit().await?);
                 }
+                run.finish(&definition).await?;
                 uow.commit().await?;
             }
             Turn::Gather => {
                 run.open(&definition, &mut instance, first, &services.limits).await?;
-                run.finish(&definition).await?;
-                uow.jobs().finish(job, Outcome::Done).await?;
+                run.finish_with(&definition, job).await?;
                 return Ok(uow.commit().await?);
             }
             Turn::Over => {
@@ -179,8 +181,9 @@ async fn open_instance(services: &Services, job: &ClaimedJob, id: InstanceId) ->
 /// LC-CONC-04
 async fn close_stage(services: &Services, job: &ClaimedJob, id: InstanceId, stage: StageId) -> Result<(), Refused> {
     let actor = Actor::system();
-    let mut uow = services.begin(job.tenant).await?;
-    let Some((definition, mut instance, entry)) = load(&mut *uow, id, Some(stage)).await? else {
+    let mut uow = services.begin_with(job.tenant, Plans::Kept).await?;
+    let found = uow.review_steps().lock(id, AskedStage::Of(stage)).await?;
+    let Some(LockedReview { definition, mut instance, stage: Some(entry), progress_of_others }) = found else {
         uow.jobs().finish(job, Outcome::Obsolete).await?;
         return Ok(uow.commit().await?);
     };
@@ -188,31 +191,10 @@ async fn close_stage(services: &Services, job: &ClaimedJob, id: InstanceId, stag
         Err(_) => uow.jobs().finish(job, Outcome::Obsolete).await?,
         Ok(None) => uow.jobs().postpone(job, entry.stage.end_at).await?,
         Ok(Some(next)) => {
-            let mut run = ReviewRun::new(&mut *uow, &actor);
+            let mut run = ReviewRun::beside(&mut *uow, &actor, progress_of_others);
             run.close_stage(&definition, &mut instance, entry, next, &services.limits).await?;
-            run.finish(&definition).await?;
-            uow.jobs().finish(job, Outcome::Done).await?;
+            run.finish_with(&definition, job).await?;
         }
     }
     Ok(uow.commit().await?)
-}
-
-/// Locks definition, instance and stage, in this order; without `stage` the first one. `None` when something is gone.
-async fn load(
-    uow: &mut dyn crate::store::UnitOfWork,
-    id: InstanceId,
-    stage: Option<StageId>,
-) -> Result<Option<(crate::domain::definition::Definition, crate::domain::instance::Instance, StageEntry)>, StoreError>
-{
-    let Some(definition) = uow.instances().definition_of(id).await? else { return Ok(None) };
-    let Some(definition) = uow.definitions().lock(definition).await? else { return Ok(None) };
-    let Some(instance) = uow.instances().lock(id).await? else { return Ok(None) };
-    let wanted = |entry: &StageEntry| match stage {
-        Some(stage) => entry.stage.id == stage,
-        None => entry.stage.ordinal == 1,
-    };
-    let Some(mut entry) = uow.stages().list(id).await?.into_iter().find(wanted) else { return Ok(None) };
-    let Some(locked) = uow.stages().lock(id, entry.stage.id).await? else { return Ok(None) };
-    entry.stage = locked;
-    Ok(Some((definition, instance, entry)))
 }

@@ -19,7 +19,7 @@ use crate::{
         event::{Activity, Event},
         ids::{InstanceId, ReviewerListId},
         instance::{Instance, InstanceError, Resource},
-        lifecycle::{self, Begun, Entry, Next, Start},
+        lifecycle::{self, Begun, Entry, InstanceProgress, Next, Start},
         limits::ReviewLimits,
         mail::MailKind,
         recommendation::{RecommendationRule, rules_of_instance},
@@ -29,7 +29,10 @@ use crate::{
         stage::{PlannedStage, Stage, StageOrdinal},
         status::Status,
     },
-    store::{Actor, Gathering, Job, NewJob, Resolution, StageEntry, StoreError, UnitOfWork},
+    store::{
+        Actor, ClaimedJob, Gathering, Job, NewJob, Outcome, Resolution, StageEntry, StoreError, UnitOfWork,
+        review_steps::ReviewStep,
+    },
 };
 
 /// The class of the error of an instance that fails because an item would have more reviewers than are allowed. LC-REV-13
@@ -45,24 +48,70 @@ pub(super) struct ReviewRun<'a> {
     events: Vec<Event>,
     jobs: Vec<NewJob>,
     rescheduled: Vec<NewJob>,
+    /// Changed, and not written yet: with everything else in the end.
+    instance: Option<Instance>,
+    stage: Option<Stage>,
+    /// How far the definition's other instances are, while no other has been made.
+    progress_of_others: Option<Vec<InstanceProgress>>,
+    /// The claimed job that ends with this.
+    job: Option<&'a ClaimedJob>,
 }
 
 impl<'a> ReviewRun<'a> {
     pub(super) fn new(uow: &'a mut dyn UnitOfWork, actor: &'a Actor) -> Self {
-        Self { uow, actor, events: Vec::new(), jobs: Vec::new(), rescheduled: Vec::new() }
+        Self {
+            uow,
+            actor,
+            events: Vec::new(),
+            jobs: Vec::new(),
+            rescheduled: Vec::new(),
+            instance: None,
+            stage: None,
+            progress_of_others: None,
+            job: None,
+        }
     }
 
-    /// Writes the collected events and jobs and the definition's derived status. LC-DEF-11
+    /// The same for a review of which is known how far the definition's other instances are.
+    pub(super) fn beside(
+        uow: &'a mut dyn UnitOfWork,
+        actor: &'a Actor,
+        progress_of_others: Vec<InstanceProgress>,
+    ) -> Self {
+        Self { progress_of_others: Some(progress_of_others), ..Self::new(uow, actor) }
+    }
+
+    /// Writes what was changed and the collected events and jobs, and the definition's derived status. LC-DEF-11
     pub(super) async fn finish(mut self, definition: &Definition) -> Result<(), StoreError> {
         let status = self.status_of(definition).await?;
-        self.uow.definitions().set_status(definition.id, status).await?;
         self.uow.jobs().enqueue(&self.jobs).await?;
         self.uow.jobs().reschedule(&self.rescheduled).await?;
-        self.uow.events().append(self.actor, &self.events).await
+        let step = ReviewStep {
+            definition: definition.id,
+            status,
+            instance: self.instance.as_ref(),
+            stage: self.stage.as_ref(),
+            job: self.job.map(|job| (job, Outcome::Done)),
+            actor: self.actor,
+            events: &self.events,
+        };
+        self.uow.review_steps().save(&step).await
+    }
+
+    /// The same, and ends the claimed job that made the step. [`StoreError::LeaseLost`] when somebody else has it by now.
+    pub(super) async fn finish_with(mut self, definition: &Definition, job: &'a ClaimedJob) -> Result<(), StoreError> {
+        self.job = Some(job);
+        self.finish(definition).await
     }
 
     async fn status_of(&mut self, definition: &Definition) -> Result<Status, StoreError> {
-        let progress = self.uow.instances().progress(definition.id).await?;
+        // What is not written yet is not asked for.
+        let changed = self.instance.as_ref().map(|instance| (instance.id, instance.occurrence, instance.status));
+        let mut progress = match (self.progress_of_others.take(), changed) {
+            (Some(of_others), Some(_)) => of_others,
+            _ => self.uow.instances().progress(definition.id, changed.map(|(id, ..)| id)).await?,
+        };
+        progress.extend(changed.map(|(_, occurrence, status)| InstanceProgress { occurrence, status }));
         let next = progress.iter().map(|instance| instance.occurrence).max().map_or(0, |last| last + 1);
         if definition.draft.scope.form.enumerates().is_none() {
             let more_to_come = definition.occurrence_start(next).is_some();
@@ -111,6 +160,7 @@ impl<'a> ReviewRun<'a> {
             self.enqueue(Job::OpenOccurrence { definition: definition.id, occurrence, start_at }, start_at);
             return Ok(());
         };
+        self.progress_of_others = None;
         let known = self.uow.directory().resource(&draft.scope.form).await?;
         let kind = draft.scope.form.resource_kind();
         // it may be gone since the definition was made
@@ -369,12 +419,14 @@ impl<'a> ReviewRun<'a> {
     ) -> Result<(), Refused> {
         self.move_stage(instance, &mut closing.stage, Status::Completing)?;
         self.move_stage(instance, &mut closing.stage, Status::Completed)?;
+        if next == Next::Completion {
+            self.stage = Some(closing.stage);
+            return Ok(self.complete(definition, instance).await?);
+        }
         self.uow.stages().update(&mut closing.stage).await?;
-        // Behind the last one nothing is planned.
-        let planned = match next {
-            Next::Stage { .. } => self.uow.stages().planned(instance.id).await?,
-            Next::Completion => Vec::new(),
-        };
+        let planned = self.uow.stages().planned(instance.id).await?;
+        // Whose items and reviewers the next stage has is asked of all of them at once.
+        self.uow.plan_anew().await?;
         let mut previous = closing;
         let mut next = next;
         loop {
@@ -439,7 +491,7 @@ impl<'a> ReviewRun<'a> {
                 _ => {}
             }
         }
-        self.uow.instances().update(instance).await?;
+        self.instance = Some(instance.clone());
         Ok(())
     }
 
@@ -447,7 +499,8 @@ impl<'a> ReviewRun<'a> {
     pub(super) async fn begin_applying(&mut self, instance: &mut Instance, by: &Identity) -> Result<(), StoreError> {
         self.move_instance(instance, Status::Applying)?;
         self.begin_run(instance, by).await?;
-        self.uow.instances().update(instance).await
+        self.instance = Some(instance.clone());
+        Ok(())
     }
 
     async fn begin_run(&mut self, instance: &Instance, by: &Identity) -> Result<(), StoreError> {
@@ -467,7 +520,8 @@ impl<'a> ReviewRun<'a> {
             ..about(Activity::ApplyReview, instance)
         });
         self.move_instance(instance, Status::Applied)?;
-        self.uow.instances().update(instance).await
+        self.instance = Some(instance.clone());
+        Ok(())
     }
 
     /// N-6 to the creator, N-7 to the additional recipients. A recipient that cannot be read is passed over, and the event says so.
@@ -493,6 +547,7 @@ impl<'a> ReviewRun<'a> {
                     continue;
                 }
             };
+            self.uow.plan_anew().await?;
             for person in self.uow.directory().people(&scope.form, None).await? {
                 self.enqueue(mail(MailKind::CompletedAdditional, person), now);
             }
@@ -508,6 +563,7 @@ impl<'a> ReviewRun<'a> {
             DefaultDecision::Deny => Some(Verdict::Deny),
             DefaultDecision::Recommendation => None,
         };
+        self.uow.plan_anew().await?;
         let count = self.uow.decisions().record_defaults(instance.id, verdict, &Identity::system()).await?;
         self.events.push(Event {
             after: Some(json!({
@@ -516,11 +572,14 @@ impl<'a> ReviewRun<'a> {
             })),
             ..about(Activity::AutoReview, instance)
         });
-        if let Some(last) = self.uow.stages().list(instance.id).await?.pop() {
-            let mut stage = last.stage;
+        let last = match self.stage.take() {
+            Some(closed) => Some(closed),
+            None => self.uow.stages().list(instance.id).await?.pop().map(|last| last.stage),
+        };
+        if let Some(mut stage) = last {
             self.move_stage(instance, &mut stage, Status::AutoReviewing)?;
             self.move_stage(instance, &mut stage, Status::AutoReviewed)?;
-            self.uow.stages().update(&mut stage).await?;
+            self.stage = Some(stage);
         }
         Ok(())
     }

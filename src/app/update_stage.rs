@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::{authorization::Operation, stage_update::StageUpdateRequest},
-    store::StoreError,
+    store::{Plans, StoreError},
 };
 
 /// Updates a stage's reviewer lists: all of it or nothing. LC-SUPD-01 to LC-SUPD-31
@@ -48,8 +48,7 @@ async fn attempt(
     request: &StageUpdateRequest,
     instance_locked: bool,
 ) -> Result<Option<StageView>, Refused> {
-    let mut uow = services.begin(call.tenant()).await?;
-    uow.keep_plans().await?;
+    let mut uow = services.begin_with(call.tenant(), Plans::Kept).await?;
     if instance_locked {
         uow.instances().lock(path.instance).await?.ok_or(Refused::NotFound)?;
     }

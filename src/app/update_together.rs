@@ -25,7 +25,7 @@ use crate::{
         limits::ReviewLimits,
         stage_update::{StageUpdatePlan, StageUpdateRequest},
     },
-    store::{Actor, Lane, Store, UnitOfWork},
+    store::{Actor, Lane, Plans, Store, UnitOfWork},
 };
 
 /// Two would only wait for each other's lock.
@@ -85,8 +85,7 @@ impl UpdateRound {
         questions: &[AskedUpdate],
     ) -> Result<Vec<Result<StageView, Refused>>, Refused> {
         let Some(limits) = questions.first().map(|question| question.limits) else { return Ok(Vec::new()) };
-        let mut uow = self.store.begin(tenant, Lane::Interactive).await?;
-        uow.keep_plans().await?;
+        let mut uow = self.store.begin_with(tenant, Lane::Interactive, Plans::Kept).await?;
         let list = ReviewerListId::of_stage(path.stage);
         let Some((access, allowed)) = let_in(&mut *uow, path, questions).await? else {
             // Nobody may; each hears it for himself.

@@ -20,7 +20,7 @@ use crate::{
     domain::ids::{InstanceId, JobId, ObjectId},
     mail::NoMailer,
     store::{
-        Backlog, ItemCursor, Job, JobQueue, Lane, Page, Readiness, Store, UnitOfWork,
+        Backlog, ItemCursor, Job, JobQueue, Lane, Page, Plans, Readiness, Store, UnitOfWork,
         frequent_reads::{AskedItem, FoundPage, FrequentReads, ShownItem},
         issuers::StoredIssuer,
     },
@@ -148,7 +148,7 @@ impl FrequentReads for Stage {
 
 #[async_trait]
 impl Store for Stage {
-    async fn begin(&self, _: TenantId, _: Lane) -> Result<Box<dyn UnitOfWork>, StoreError> {
+    async fn begin_with(&self, _: TenantId, _: Lane, _: Plans) -> Result<Box<dyn UnitOfWork>, StoreError> {
         self.begun.notify_one();
         match self.begin {
             Begin::Fails => Err(unreachable()),

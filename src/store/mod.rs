@@ -19,6 +19,7 @@ pub mod occurrences;
 pub mod pg;
 pub mod reminders;
 pub mod review_settings;
+pub mod review_steps;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -46,7 +47,6 @@ use crate::domain::{
     reviewer_scope::{ReviewerForm, ReviewerLists},
     scope::ScopeForm,
     stage::{PlannedStage, Stage, StageOrdinal},
-    status::Status,
 };
 
 /// What the database driver said.
@@ -114,9 +114,9 @@ pub trait UnitOfWork: Send {
     fn tenant(&self) -> TenantId;
     /// The instant that everything in here sees as now, read when the unit began. UTC.
     fn now(&self) -> DateTime<Utc>;
-    /// To be said by a unit whose statements each touch few rows: from here on their plans are kept, instead of made for every
-    /// question, which takes longer than answering it.
-    async fn keep_plans(&mut self) -> Result<(), StoreError>;
+    /// Has plans made for every question again, if this unit began with [`Plans::Kept`]: to be said before a statement that may
+    /// touch many rows.
+    async fn plan_anew(&mut self) -> Result<(), StoreError>;
     fn definitions(&mut self) -> &mut dyn DefinitionRepository;
     fn instances(&mut self) -> &mut dyn InstanceRepository;
     fn stages(&mut self) -> &mut dyn StageRepository;
@@ -138,10 +138,21 @@ pub trait UnitOfWork: Send {
     fn definition_updates(&mut self) -> &mut dyn DefinitionUpdateRepository;
     fn reminders(&mut self) -> &mut dyn ReminderRepository;
     fn contacted_reviewers(&mut self) -> &mut dyn ContactedReviewerRepository;
+    fn review_steps(&mut self) -> &mut dyn review_steps::ReviewStepRepository;
     fn review_settings(&mut self) -> &mut dyn review_settings::ReviewSettingsRepository;
     fn mail(&mut self) -> &mut dyn MailRepository;
     /// Makes everything permanent at once. [`StoreError::Unknown`] when the answer got lost.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
+}
+
+/// How a unit of work comes by the plans of its statements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plans {
+    /// Made for every question, unless the database finds that it makes no difference.
+    Anew,
+    /// Made once on a connection and kept, which is for units whose statements each touch few rows: there planning takes longer
+    /// than answering.
+    Kept,
 }
 
 /// Where units of work come from.
@@ -151,7 +162,11 @@ pub trait Store: frequent_reads::FrequentReads {
     ///
     /// While all connections of the lane are in use, tenants take turns. [`StoreError::Busy`] when too many units of this
     /// tenant wait already.
-    async fn begin(&self, tenant: TenantId, lane: Lane) -> Result<Box<dyn UnitOfWork>, StoreError>;
+    async fn begin(&self, tenant: TenantId, lane: Lane) -> Result<Box<dyn UnitOfWork>, StoreError> {
+        self.begin_with(tenant, lane, Plans::Anew).await
+    }
+    /// The same, with plans as they are asked for.
+    async fn begin_with(&self, tenant: TenantId, lane: Lane, plans: Plans) -> Result<Box<dyn UnitOfWork>, StoreError>;
     /// The secret that seals this tenant's continuation tokens.
     async fn page_key(&self, tenant: TenantId) -> Result<Option<Vec<u8>>, StoreError>;
     /// Everybody's registrations of the issuer of this exact name, the built-in ones included.
@@ -205,8 +220,6 @@ pub trait DefinitionRepository: Send {
     /// Removes the definition with its settings, instances, stages, items, decisions and reviewer lists; events stay. `false`
     /// when there was none. LC-DEF-30, LC-DEF-32
     async fn delete(&mut self, id: DefinitionId) -> Result<bool, StoreError>;
-    /// Stores the derived status. LC-DEF-11
-    async fn set_status(&mut self, id: DefinitionId, status: Status) -> Result<(), StoreError>;
     /// Newest first unless ordered otherwise, id last.
     async fn page(
         &mut self,
@@ -248,7 +261,12 @@ pub trait InstanceRepository: Send {
     /// Stores status, dates, item count and errors, and counts the version up.
     async fn update(&mut self, instance: &mut Instance) -> Result<(), StoreError>;
     /// What a definition's status follows from: for every status that an instance of it has, the latest occurrence with one.
-    async fn progress(&mut self, definition: DefinitionId) -> Result<Vec<InstanceProgress>, StoreError>;
+    /// With `besides`, of the other instances.
+    async fn progress(
+        &mut self,
+        definition: DefinitionId,
+        besides: Option<InstanceId>,
+    ) -> Result<Vec<InstanceProgress>, StoreError>;
     /// By start unless ordered otherwise, id last.
     async fn page(
         &mut self,

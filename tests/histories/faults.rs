@@ -12,8 +12,9 @@ use attestry::{
     store::{
         Backlog, ClaimedJob, ContactedReviewerRepository, DecisionRepository, DefinitionRepository,
         DefinitionUpdateRepository, DirectoryRepository, EventRepository, InstanceRepository, ItemCursor,
-        ItemRepository, JobKinds, JobQueue, JobRepository, Lane, MailRepository, Page, Readiness, ReminderRepository,
-        ReviewerListRepository, ReviewerRepository, StageRepository, Store, StoreError, TenantRepository, UnitOfWork,
+        ItemRepository, JobKinds, JobQueue, JobRepository, Lane, MailRepository, Page, Plans, Readiness,
+        ReminderRepository, ReviewerListRepository, ReviewerRepository, StageRepository, Store, StoreError,
+        TenantRepository, UnitOfWork,
         apply::ApplyRepository,
         bulk::BulkDecisionRepository,
         first_answers::FirstAnswerRepository,
@@ -23,6 +24,7 @@ use attestry::{
         occurrences::OccurrenceRepository,
         pg::PgStore,
         review_settings::ReviewSettingsRepository,
+        review_steps::ReviewStepRepository,
     },
 };
 use chrono::{DateTime, Utc};
@@ -112,8 +114,8 @@ impl FrequentReads for FaultyStore {
 
 #[async_trait]
 impl Store for FaultyStore {
-    async fn begin(&self, tenant: TenantId, lane: Lane) -> Result<Box<dyn UnitOfWork>, StoreError> {
-        let unit = self.store.begin(tenant, lane).await?;
+    async fn begin_with(&self, tenant: TenantId, lane: Lane, plans: Plans) -> Result<Box<dyn UnitOfWork>, StoreError> {
+        let unit = self.store.begin_with(tenant, lane, plans).await?;
         Ok(Box::new(FaultyUnit { unit, faults: self.faults.clone() }))
     }
 
@@ -154,8 +156,8 @@ impl UnitOfWork for FaultyUnit {
         self.unit.now()
     }
 
-    async fn keep_plans(&mut self) -> Result<(), StoreError> {
-        self.unit.keep_plans().await
+    async fn plan_anew(&mut self) -> Result<(), StoreError> {
+        self.unit.plan_anew().await
     }
 
     repositories! {
@@ -181,6 +183,7 @@ impl UnitOfWork for FaultyUnit {
         reminders: ReminderRepository,
         contacted_reviewers: ContactedReviewerRepository,
         review_settings: ReviewSettingsRepository,
+        review_steps: ReviewStepRepository,
         mail: MailRepository,
     }
 

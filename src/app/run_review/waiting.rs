@@ -52,7 +52,7 @@ impl ReviewRun<'_> {
             return Ok(());
         }
         // Each next occurrence is visible as soon as the one before has completed. LC-INST-07
-        let progress = self.uow.instances().progress(definition.id).await?;
+        let progress = self.uow.instances().progress(definition.id, None).await?;
         if progress.iter().all(|instance| lifecycle::shows_the_next(instance.status)) {
             let next = progress.iter().map(|instance| instance.occurrence).max().map_or(0, |last| last + 1);
             self.materialise(definition, next).await?;

@@ -9,6 +9,7 @@ use super::{
     PgUnitOfWork,
     error::corrupt,
     filters::{self, Column},
+    reviewer_lists::{ReviewerScopeRow, lists_from_rows},
 };
 use crate::{
     domain::{
@@ -19,8 +20,8 @@ use crate::{
         ids::{DefinitionId, ObjectId, ReviewerListId},
         instance::ResourceKind,
         recurrence::Anchor,
+        reviewer_scope::ReviewerLists,
         scope::{ReviewScope, SentScope},
-        status::Status,
     },
     store::{
         CursorKeys, DefinitionCursor, DefinitionFilter, DefinitionRepository, Page, ReviewerListRepository, Slice,
@@ -28,8 +29,8 @@ use crate::{
     },
 };
 
-#[derive(sqlx::FromRow)]
-struct DefinitionRow {
+#[derive(sqlx::FromRow, serde::Deserialize)]
+pub(super) struct DefinitionRow {
     definition_id: Uuid,
     display_name: String,
     description_for_admins: Option<String>,
@@ -53,7 +54,8 @@ struct DefinitionRow {
 type Recipients = Json<Vec<NotificationRecipient>>;
 type Insights = Json<Vec<InsightSetting>>;
 
-struct StageSettingsRow {
+#[derive(serde::Deserialize)]
+pub(super) struct StageSettingsRow {
     definition_id: Uuid,
     ordinal: i16,
     stage_id: String,
@@ -92,6 +94,100 @@ pub(super) fn moves_to_row(moves: &[MovingDecision]) -> Vec<String> {
     moves.iter().map(|decision| decision.as_str().to_owned()).collect()
 }
 
+/// Whose lists complete these rows: first those of the definitions, then those of their stages, in the order of the rows.
+fn list_ids(rows: &[DefinitionRow], stages: &[StageSettingsRow]) -> Vec<ReviewerListId> {
+    let own = rows.iter().map(|row| ReviewerListId::of_definition(DefinitionId::new(row.definition_id)));
+    let of_stages = stages
+        .iter()
+        .map(|stage| ReviewerListId::of_stage_settings(DefinitionId::new(stage.definition_id), stage.ordinal));
+    own.chain(of_stages).collect()
+}
+
+/// Rows with their stage settings, in the order of the stages, and the lists of [`list_ids`].
+fn definitions_from_rows(
+    rows: Vec<DefinitionRow>,
+    stages: Vec<StageSettingsRow>,
+    lists: Vec<ReviewerLists>,
+) -> Result<Vec<Definition>, StoreError> {
+    let mut lists = lists.into_iter();
+    let own_lists: Vec<_> = lists.by_ref().take(rows.len()).collect();
+    let stages = stages.into_iter().zip(lists);
+
+    let mut stages_of = std::collections::HashMap::<Uuid, Vec<StageSettings>>::new();
+    for (stage, reviewer_lists) in stages {
+        let id = stage.definition_id;
+        stages_of.entry(id).or_default().push(StageSettings {
+            depends_on: Vec::new(),
+            stage_id: stage.stage_id,
+            duration_in_days: stage.duration_in_days,
+            recommendations_enabled: stage.recommendations_enabled,
+            recommendation_look_back_duration: stage
+                .recommendation_look_back_duration
+                .map(|text| text.parse())
+                .transpose()
+                .map_err(|_| corrupt("stage_settings", "recommendation_look_back_duration", id))?,
+            recommendation_insight_settings: stage.recommendation_insight_settings.0,
+            decisions_that_will_move_to_next_stage: moves_from_row(
+                "stage_settings",
+                id,
+                &stage.decisions_that_will_move_to_next_stage,
+            )?,
+            reviewer_lists,
+        });
+    }
+    rows.into_iter()
+        .zip(own_lists)
+        .map(|(row, reviewer_lists)| {
+            let id = row.definition_id;
+            let mut stages = stages_of.remove(&id).unwrap_or_default();
+            // The chain is linear by LC-DEF-06, so the order of the rows tells it.
+            for position in 1..stages.len() {
+                stages[position].depends_on = vec![stages[position - 1].stage_id.clone()];
+            }
+            Ok(Definition {
+                id: DefinitionId::new(id),
+                created_at: row.created_at,
+                modified_at: row.modified_at,
+                created_by: Identity {
+                    id: ObjectId::new(row.created_by_id),
+                    display_name: row.created_by_name,
+                    user_principal_name: row.created_by_user_principal_name,
+                },
+                status: row.status.parse().map_err(|_| corrupt("definitions", "status", id))?,
+                schedule: Schedule {
+                    counted_from: row
+                        .counted_from_occurrence
+                        .zip(row.counted_from_at)
+                        .map(|(occurrence, start_at)| Anchor { occurrence, start_at }),
+                    stopped_at: row.stopped_at,
+                },
+                draft: DefinitionDraft {
+                    display_name: row.display_name,
+                    description_for_admins: row.description_for_admins,
+                    description_for_reviewers: row.description_for_reviewers,
+                    scope: scope_from_row("definitions", id, row.scope.0, row.instance_enumeration_scope.as_deref())?,
+                    instance_enumeration_scope: row.instance_enumeration_scope,
+                    reviewer_lists,
+                    settings: row.settings.0,
+                    stages,
+                    additional_notification_recipients: row.additional_notification_recipients.0,
+                },
+            })
+        })
+        .collect()
+}
+
+/// One row with its stage settings, in the order of the stages, and the scopes of all its lists.
+pub(super) fn definition_from_rows(
+    row: DefinitionRow,
+    stages: Vec<StageSettingsRow>,
+    scopes: Vec<ReviewerScopeRow>,
+) -> Result<Option<Definition>, StoreError> {
+    let rows = vec![row];
+    let lists = lists_from_rows(scopes, &list_ids(&rows, &stages))?;
+    Ok(definitions_from_rows(rows, stages, lists)?.pop())
+}
+
 impl PgUnitOfWork {
     /// Completes rows with their stage settings and lists: two statements, whatever the number of rows.
     async fn complete(&mut self, rows: Vec<DefinitionRow>) -> Result<Vec<Definition>, StoreError> {
@@ -114,84 +210,9 @@ impl PgUnitOfWork {
         )
         .fetch_all(self.connection()?)
         .await?;
-        let list_ids: Vec<_> =
-            ids.iter()
-                .map(|id| ReviewerListId::of_definition(DefinitionId::new(*id)))
-                .chain(stages.iter().map(|stage| {
-                    ReviewerListId::of_stage_settings(DefinitionId::new(stage.definition_id), stage.ordinal)
-                }))
-                .collect();
-        let mut lists = self.find_all(&list_ids).await?.into_iter();
-        let own_lists: Vec<_> = lists.by_ref().take(rows.len()).collect();
-        let stages = stages.into_iter().zip(lists);
-
-        let mut stages_of = std::collections::HashMap::<Uuid, Vec<StageSettings>>::new();
-        for (stage, reviewer_lists) in stages {
-            let id = stage.definition_id;
-            stages_of.entry(id).or_default().push(StageSettings {
-                depends_on: Vec::new(),
-                stage_id: stage.stage_id,
-                duration_in_days: stage.duration_in_days,
-                recommendations_enabled: stage.recommendations_enabled,
-                recommendation_look_back_duration: stage
-                    .recommendation_look_back_duration
-                    .map(|text| text.parse())
-                    .transpose()
-                    .map_err(|_| corrupt("stage_settings", "recommendation_look_back_duration", id))?,
-                recommendation_insight_settings: stage.recommendation_insight_settings.0,
-                decisions_that_will_move_to_next_stage: moves_from_row(
-                    "stage_settings",
-                    id,
-                    &stage.decisions_that_will_move_to_next_stage,
-                )?,
-                reviewer_lists,
-            });
-        }
-        rows.into_iter()
-            .zip(own_lists)
-            .map(|(row, reviewer_lists)| {
-                let id = row.definition_id;
-                let mut stages = stages_of.remove(&id).unwrap_or_default();
-                // The chain is linear by LC-DEF-06, so the order of the rows tells it.
-                for position in 1..stages.len() {
-                    stages[position].depends_on = vec![stages[position - 1].stage_id.clone()];
-                }
-                Ok(Definition {
-                    id: DefinitionId::new(id),
-                    created_at: row.created_at,
-                    modified_at: row.modified_at,
-                    created_by: Identity {
-                        id: ObjectId::new(row.created_by_id),
-                        display_name: row.created_by_name,
-                        user_principal_name: row.created_by_user_principal_name,
-                    },
-                    status: row.status.parse().map_err(|_| corrupt("definitions", "status", id))?,
-                    schedule: Schedule {
-                        counted_from: row
-                            .counted_from_occurrence
-                            .zip(row.counted_from_at)
-                            .map(|(occurrence, start_at)| Anchor { occurrence, start_at }),
-                        stopped_at: row.stopped_at,
-                    },
-                    draft: DefinitionDraft {
-                        display_name: row.display_name,
-                        description_for_admins: row.description_for_admins,
-                        description_for_reviewers: row.description_for_reviewers,
-                        scope: scope_from_row(
-                            "definitions",
-                            id,
-                            row.scope.0,
-                            row.instance_enumeration_scope.as_deref(),
-                        )?,
-                        instance_enumeration_scope: row.instance_enumeration_scope,
-                        reviewer_lists,
-                        settings: row.settings.0,
-                        stages,
-                        additional_notification_recipients: row.additional_notification_recipients.0,
-                    },
-                })
-            })
-            .collect()
+        let list_ids = list_ids(&rows, &stages);
+        let lists = self.find_all(&list_ids).await?;
+        definitions_from_rows(rows, stages, lists)
     }
 
     /// Stores the stage settings of a definition that has none.
@@ -305,9 +326,15 @@ impl DefinitionRepository for PgUnitOfWork {
 
     async fn lock(&mut self, id: DefinitionId) -> Result<Option<Definition>, StoreError> {
         let tenant = self.tenant.as_uuid();
-        sqlx::query!(
+        let row = sqlx::query_as!(
+            DefinitionRow,
             r#"
-            select 1 as "one!"
+            select definition_id, display_name, description_for_admins, description_for_reviewers, status, created_at,
+                   modified_at, created_by_id, created_by_name, created_by_user_principal_name,
+                   scope as "scope: Json<SentScope>", instance_enumeration_scope,
+                   settings as "settings: Json<Settings>",
+                   additional_notification_recipients as "additional_notification_recipients: Recipients",
+                   counted_from_occurrence, counted_from_at, stopped_at
               from definitions
              where tenant_id = $1
                and definition_id = $2
@@ -318,7 +345,7 @@ impl DefinitionRepository for PgUnitOfWork {
         )
         .fetch_optional(self.connection()?)
         .await?;
-        DefinitionRepository::find(self, id).await
+        Ok(self.complete(row.into_iter().collect()).await?.pop())
     }
 
     async fn delete(&mut self, id: DefinitionId) -> Result<bool, StoreError> {
@@ -409,25 +436,6 @@ impl DefinitionRepository for PgUnitOfWork {
             .execute(self.connection()?)
             .await?;
         Ok(true)
-    }
-
-    async fn set_status(&mut self, id: DefinitionId, status: Status) -> Result<(), StoreError> {
-        let tenant = self.tenant.as_uuid();
-        sqlx::query!(
-            r#"
-            update definitions
-               set status = $3
-             where tenant_id = $1
-               and definition_id = $2
-               and status <> $3
-            "#,
-            tenant,
-            id.as_uuid(),
-            status.as_str(),
-        )
-        .execute(self.connection()?)
-        .await?;
-        Ok(())
     }
 
     async fn page(

@@ -27,7 +27,7 @@ use crate::{
     },
 };
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx::FromRow, serde::Deserialize)]
 pub(super) struct InstanceRow {
     pub(super) instance_id: Uuid,
     pub(super) definition_id: Uuid,
@@ -239,7 +239,11 @@ impl InstanceRepository for PgUnitOfWork {
         Ok(())
     }
 
-    async fn progress(&mut self, definition: DefinitionId) -> Result<Vec<InstanceProgress>, StoreError> {
+    async fn progress(
+        &mut self,
+        definition: DefinitionId,
+        besides: Option<InstanceId>,
+    ) -> Result<Vec<InstanceProgress>, StoreError> {
         let tenant = self.tenant.as_uuid();
         let statuses = Status::ALL.map(|status| status.as_str().to_owned());
         sqlx::query!(
@@ -252,12 +256,14 @@ impl InstanceRepository for PgUnitOfWork {
                         where tenant_id = $1
                           and definition_id = $2
                           and status = s.status
+                          and ($4::uuid is null or instance_id <> $4)
                         order by occurrence desc
                         limit 1) as latest
             "#,
             tenant,
             definition.as_uuid(),
             &statuses,
+            besides.map(InstanceId::as_uuid),
         )
         .fetch_all(self.connection()?)
         .await?

@@ -165,9 +165,16 @@ impl PgStore {
         self.begin_scheduling("begin; set local role attestry_worker").await
     }
 
+    /// The same for claiming. Nobody waits until the disk has a claim: one that the database loses when it fails was not made, what
+    /// was begun under it cannot end, and what ends is made durable with every claim before it.
+    async fn begin_claiming(&self) -> Result<OpenTransaction, StoreError> {
+        self.begin_scheduling("begin; set local role attestry_worker; set local synchronous_commit = off").await
+    }
+
     /// The same for looking for work of everybody, which is done all the time: with a plan that is kept.
-    async fn begin_as_worker_of_all(&self) -> Result<OpenTransaction, StoreError> {
-        const BEGIN: &str = "begin; set local role attestry_worker; set local plan_cache_mode = force_generic_plan";
+    async fn begin_claiming_of_all(&self) -> Result<OpenTransaction, StoreError> {
+        const BEGIN: &str = "begin; set local role attestry_worker; set local synchronous_commit = off; \
+                             set local plan_cache_mode = force_generic_plan";
         self.begin_scheduling(BEGIN).await
     }
 
@@ -264,8 +271,8 @@ impl JobQueue for PgStore {
         lease_seconds: i32,
     ) -> Result<Vec<ClaimedJob>, StoreError> {
         let mut transaction = match tenant {
-            Some(_) => self.begin_as_worker().await?,
-            None => self.begin_as_worker_of_all().await?,
+            Some(_) => self.begin_claiming().await?,
+            None => self.begin_claiming_of_all().await?,
         };
         let (connection, tenant) = (transaction.connection()?, tenant.map(TenantId::as_uuid));
         // The kinds are literals: only so the index that leaves mail out can be chosen.
@@ -285,7 +292,7 @@ impl JobQueue for PgStore {
     }
 
     async fn claim_resting(&self, tenant: TenantId, lease_seconds: i32) -> Result<Option<ClaimedJob>, StoreError> {
-        let mut transaction = self.begin_as_worker().await?;
+        let mut transaction = self.begin_claiming().await?;
         let row = sqlx::query_as!(
             ClaimedRow,
             r#"

@@ -29,6 +29,7 @@ pub mod migrate;
 mod occurrences;
 mod reminders;
 mod review_settings;
+mod review_steps;
 mod reviewer_lists;
 mod reviewers;
 mod stages;
@@ -42,7 +43,7 @@ use tokio_util::context::TokioContext;
 
 use crate::{
     domain::ids::TenantId,
-    store::{Lane, LaneSizes, Readiness, Store, StoreError, UnitOfWork, issuers::StoredIssuer},
+    store::{Lane, LaneSizes, Plans, Readiness, Store, StoreError, UnitOfWork, issuers::StoredIssuer},
 };
 
 use self::lanes::{Lanes, LentConnection};
@@ -96,9 +97,10 @@ impl PgStore {
 
 #[async_trait]
 impl Store for PgStore {
-    async fn begin(&self, tenant: TenantId, lane: Lane) -> Result<Box<dyn UnitOfWork>, StoreError> {
-        let begun =
-            self.at_home(async { PgUnitOfWork::begin(self.lend(lane, Some(tenant)).await?, tenant).await }).await?;
+    async fn begin_with(&self, tenant: TenantId, lane: Lane, plans: Plans) -> Result<Box<dyn UnitOfWork>, StoreError> {
+        let begun = self
+            .at_home(async { PgUnitOfWork::begin(self.lend(lane, Some(tenant)).await?, tenant, plans).await })
+            .await?;
         Ok(Box::new(begun))
     }
 

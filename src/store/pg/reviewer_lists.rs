@@ -14,6 +14,61 @@ use crate::{
     store::{ReviewerListRepository, StoreError},
 };
 
+#[derive(serde::Deserialize)]
+pub(super) struct ReviewerScopeRow {
+    reviewer_list_id: Uuid,
+    role: String,
+    query: String,
+    query_type: String,
+    query_root: Option<String>,
+    form: String,
+    object_id: Option<Uuid>,
+    owner_user_type: Option<String>,
+    owner_country: Option<String>,
+    scope_type: Option<String>,
+    reviewer_id: Option<String>,
+    query_sent: bool,
+}
+
+/// The lists of these owners, in their order, out of the scopes of all, which come in the order of their lists.
+pub(super) fn lists_from_rows(
+    rows: Vec<ReviewerScopeRow>,
+    wanted: &[ReviewerListId],
+) -> Result<Vec<ReviewerLists>, StoreError> {
+    let mut found = HashMap::<Uuid, ReviewerLists>::new();
+    for row in rows {
+        let form = ReviewerForm::from_parts(
+            &row.form,
+            row.object_id.map(ObjectId::new),
+            row.owner_user_type,
+            row.owner_country,
+        )
+        .ok_or_else(|| corrupt("reviewer_scopes", "form", row.reviewer_list_id))?;
+        let typed = row.scope_type.map(|text| {
+            let scope_type = ReviewerScopeType::parse(&text)
+                .ok_or_else(|| corrupt("reviewer_scopes", "scope_type", row.reviewer_list_id))?;
+            Ok::<_, StoreError>(TypedReviewer {
+                scope_type,
+                reviewer_id: row.reviewer_id,
+                beside_query: row.query_sent,
+            })
+        });
+        let scope = ReviewerScope {
+            query: row.query,
+            query_type: row.query_type,
+            query_root: row.query_root,
+            form,
+            typed: typed.transpose()?,
+        };
+        let lists = found.entry(row.reviewer_list_id).or_default();
+        match row.role.as_str() {
+            "primary" => lists.reviewers.push(scope),
+            _ => lists.fallback_reviewers.push(scope),
+        }
+    }
+    Ok(wanted.iter().map(|id| found.get(&id.as_uuid()).cloned().unwrap_or_default()).collect())
+}
+
 #[async_trait]
 impl ReviewerListRepository for PgUnitOfWork {
     async fn find(&mut self, id: ReviewerListId) -> Result<ReviewerLists, StoreError> {
@@ -23,7 +78,8 @@ impl ReviewerListRepository for PgUnitOfWork {
     async fn find_all(&mut self, ids: &[ReviewerListId]) -> Result<Vec<ReviewerLists>, StoreError> {
         let tenant = self.tenant.as_uuid();
         let wanted: Vec<_> = ids.iter().map(|id| id.as_uuid()).collect();
-        let rows = sqlx::query!(
+        let rows = sqlx::query_as!(
+            ReviewerScopeRow,
             r#"
             select reviewer_list_id, role, query, query_type, query_root, form, object_id, owner_user_type, owner_country,
                    scope_type, reviewer_id, query_sent
@@ -37,38 +93,7 @@ impl ReviewerListRepository for PgUnitOfWork {
         )
         .fetch_all(self.connection()?)
         .await?;
-        let mut found = HashMap::<Uuid, ReviewerLists>::new();
-        for row in rows {
-            let form = ReviewerForm::from_parts(
-                &row.form,
-                row.object_id.map(ObjectId::new),
-                row.owner_user_type,
-                row.owner_country,
-            )
-            .ok_or_else(|| corrupt("reviewer_scopes", "form", row.reviewer_list_id))?;
-            let typed = row.scope_type.map(|text| {
-                let scope_type = ReviewerScopeType::parse(&text)
-                    .ok_or_else(|| corrupt("reviewer_scopes", "scope_type", row.reviewer_list_id))?;
-                Ok::<_, StoreError>(TypedReviewer {
-                    scope_type,
-                    reviewer_id: row.reviewer_id,
-                    beside_query: row.query_sent,
-                })
-            });
-            let scope = ReviewerScope {
-                query: row.query,
-                query_type: row.query_type,
-                query_root: row.query_root,
-                form,
-                typed: typed.transpose()?,
-            };
-            let lists = found.entry(row.reviewer_list_id).or_default();
-            match row.role.as_str() {
-                "primary" => lists.reviewers.push(scope),
-                _ => lists.fallback_reviewers.push(scope),
-            }
-        }
-        Ok(wanted.iter().map(|id| found.get(id).cloned().unwrap_or_default()).collect())
+        lists_from_rows(rows, ids)
     }
 
     async fn replace(&mut self, id: ReviewerListId, lists: &ReviewerLists) -> Result<(), StoreError> {

@@ -20,7 +20,8 @@ use crate::{
     store::{ReviewerListRepository, StageEntry, StageRepository, StoreError},
 };
 
-struct StageRow {
+#[derive(serde::Deserialize)]
+pub(super) struct StageRow {
     stage_id: Uuid,
     instance_id: Uuid,
     definition_id: Uuid,

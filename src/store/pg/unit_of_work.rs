@@ -11,7 +11,7 @@ use crate::{
     domain::{history::report::ReportedReview, ids::TenantId},
     store::{
         ContactedReviewerRepository, DecisionRepository, DefinitionRepository, DefinitionUpdateRepository,
-        DirectoryRepository, EventRepository, InstanceRepository, ItemRepository, JobRepository, MailRepository,
+        DirectoryRepository, EventRepository, InstanceRepository, ItemRepository, JobRepository, MailRepository, Plans,
         ReminderRepository, ReviewerListRepository, ReviewerRepository, StageRepository, StoreError, TenantRepository,
         UnitOfWork,
         apply::ApplyRepository,
@@ -21,6 +21,7 @@ use crate::{
         issuers::{CallerRepository, IssuerRepository},
         occurrences::OccurrenceRepository,
         review_settings::ReviewSettingsRepository,
+        review_steps::ReviewStepRepository,
     },
 };
 
@@ -29,6 +30,7 @@ pub struct PgUnitOfWork {
     transaction: OpenTransaction,
     pub(super) tenant: TenantId,
     pub(super) now: DateTime<Utc>,
+    plans: Plans,
     /// The review whose items are read for a report.
     pub(super) reported: Option<Arc<ReportedReview>>,
 }
@@ -38,15 +40,30 @@ impl PgUnitOfWork {
     ///
     /// The tenant is a literal because `set_config()` does not reach the workers of a distributed engine; a UUID prints no
     /// quote. A tenant that does not exist is an error, so a unit without a tenant cannot come to be.
-    pub(super) async fn begin(connection: LentConnection, tenant: TenantId) -> Result<Self, StoreError> {
+    pub(super) async fn begin(connection: LentConnection, tenant: TenantId, plans: Plans) -> Result<Self, StoreError> {
         let mut transaction = OpenTransaction { connection: Some(connection) };
+        let keep = match plans {
+            Plans::Anew => "",
+            Plans::Kept => "set local plan_cache_mode = force_generic_plan; ",
+        };
         let begin = format!(
-            "begin; set local attestry.tenant = '{tenant}'; \
+            "begin; set local attestry.tenant = '{tenant}'; {keep}\
              select now() + clock_offset from tenants where tenant_id = '{tenant}'"
         );
         let row = sqlx::raw_sql(AssertSqlSafe(begin)).fetch_one(transaction.connection()?).await?;
         let now = row.try_get::<DateTime<Utc>, _>(0)?;
-        Ok(Self { transaction, tenant, now, reported: None })
+        Ok(Self { transaction, tenant, now, plans, reported: None })
+    }
+
+    /// Has plans kept from here on, and whether they were not before: for statements of which PostgreSQL thinks too badly when it
+    /// knows how many keys they name.
+    pub(super) async fn keep_plans(&mut self) -> Result<bool, StoreError> {
+        if self.plans == Plans::Kept {
+            return Ok(false);
+        }
+        sqlx::raw_sql("set local plan_cache_mode = force_generic_plan").execute(self.connection()?).await?;
+        self.plans = Plans::Kept;
+        Ok(true)
     }
 
     /// The connection, inside the transaction.
@@ -116,8 +133,11 @@ impl UnitOfWork for PgUnitOfWork {
         self.now
     }
 
-    async fn keep_plans(&mut self) -> Result<(), StoreError> {
-        sqlx::raw_sql("set local plan_cache_mode = force_generic_plan").execute(self.connection()?).await?;
+    async fn plan_anew(&mut self) -> Result<(), StoreError> {
+        if self.plans == Plans::Kept {
+            sqlx::raw_sql("set local plan_cache_mode = auto").execute(self.connection()?).await?;
+            self.plans = Plans::Anew;
+        }
         Ok(())
     }
 
@@ -202,6 +222,10 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn contacted_reviewers(&mut self) -> &mut dyn ContactedReviewerRepository {
+        self
+    }
+
+    fn review_steps(&mut self) -> &mut dyn ReviewStepRepository {
         self
     }
 

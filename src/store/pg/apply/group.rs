@@ -9,7 +9,7 @@ use crate::{
         apply::{Access, Obstacle, Through},
         ids::ObjectId,
     },
-    store::{StoreError, pg::PgUnitOfWork},
+    store::{StoreError, UnitOfWork, pg::PgUnitOfWork},
 };
 
 impl PgUnitOfWork {
@@ -20,6 +20,8 @@ impl PgUnitOfWork {
         principals: &[Uuid],
     ) -> Result<HashMap<Uuid, Access>, StoreError> {
         let tenant = self.tenant.as_uuid();
+        // Each principal is asked for by an index: planned for so many of them, and without `limit 1`, all members of the group are read.
+        let keep = self.keep_plans().await?;
         let rows = sqlx::query!(
             r#"
             with recursive nested (group_id) as (
@@ -40,13 +42,13 @@ impl PgUnitOfWork {
                    'DynamicMembership' = any(g.group_types) as "dynamic!",
                    g.on_premises_sync_enabled as "on_premises!",
                    g.mail_enabled and 'Unified' <> all(g.group_types) as "mail_enabled!",
-                   exists (
-                       select
-                         from group_members m
-                        where m.tenant_id = $1
-                          and m.group_id = $2
-                          and m.member_id = p.principal_id) as "direct!",
-                   exists (
+                   (select true
+                      from group_members m
+                     where m.tenant_id = $1
+                       and m.group_id = $2
+                       and m.member_id = p.principal_id
+                     limit 1) is true as "direct!",
+                   exists (select from nested) and exists (
                        select
                          from nested n
                          join group_members m
@@ -62,6 +64,9 @@ impl PgUnitOfWork {
         )
         .fetch_all(self.connection()?)
         .await?;
+        if keep {
+            self.plan_anew().await?;
+        }
         Ok(rows
             .into_iter()
             .map(|row| {
@@ -83,7 +88,8 @@ impl PgUnitOfWork {
         principals: &[Uuid],
     ) -> Result<Vec<Uuid>, StoreError> {
         let tenant = self.tenant.as_uuid();
-        Ok(sqlx::query_scalar!(
+        let keep = self.keep_plans().await?;
+        let removed = sqlx::query_scalar!(
             r#"
             with held as materialized (
                 select member_id
@@ -106,6 +112,10 @@ impl PgUnitOfWork {
             principals,
         )
         .fetch_all(self.connection()?)
-        .await?)
+        .await?;
+        if keep {
+            self.plan_anew().await?;
+        }
+        Ok(removed)
     }
 }
