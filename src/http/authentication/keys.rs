@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::{
-    http::authentication::Refusal,
+    http::authentication::{Refusal, signature},
     openid::{FetchError, KeyAddress, KeySource},
     telemetry,
 };
@@ -78,6 +78,11 @@ impl ReadyKey {
         };
         Some(Self { id: jwk.common.key_id.clone()?, key: DecodingKey::from_jwk(jwk).ok()?, algorithms })
     }
+
+    /// Whether it made the signature, which is told as it stands in a token. What cannot be a signature is none.
+    pub(super) fn signed(&self, text: &str, signature: &str, algorithm: Algorithm) -> bool {
+        signature::is_of(&self.key, text.as_bytes(), signature, algorithm)
+    }
 }
 
 /// The keys of a JSON Web Key Set that can verify; a key of a kind that is not known here is passed over.
@@ -95,11 +100,11 @@ fn has(keys: &[ReadyKey], kid: &str) -> bool {
 }
 
 /// The key that `kid` names, for this algorithm.
-pub(super) fn choose<'a>(keys: &'a [ReadyKey], algorithm: Algorithm, kid: &str) -> Result<&'a DecodingKey, Refusal> {
+pub(super) fn choose<'a>(keys: &'a [ReadyKey], algorithm: Algorithm, kid: &str) -> Result<&'a ReadyKey, Refusal> {
     // key ids need not be unique across key types: RFC 7517, section 4.5
     let mut named = keys.iter().filter(|key| key.id == kid).peekable();
     named.peek().ok_or(Refusal::UnknownKey)?;
-    named.find(|key| key.algorithms.contains(&algorithm)).map(|key| &key.key).ok_or(Refusal::KeyNotForAlgorithm)
+    named.find(|key| key.algorithms.contains(&algorithm)).ok_or(Refusal::KeyNotForAlgorithm)
 }
 
 /// How often a provider is asked, and how long its last answer counts.

@@ -10,6 +10,7 @@ pub(in crate::http) mod generations;
 mod issuers;
 mod keys;
 mod refusal;
+mod signature;
 mod verifier;
 
 #[cfg(test)]
