@@ -31,7 +31,7 @@ pub(super) type ReadyKeys = Arc<[ReadyKey]>;
 
 /// A public key made ready for verifying.
 pub(super) struct ReadyKey {
-    id: String,
+    id: Arc<str>,
     key: DecodingKey,
     algorithms: Vec<Algorithm>,
 }
@@ -76,7 +76,12 @@ impl ReadyKey {
                 suits.iter().copied().filter(|algorithm| *algorithm == only).collect()
             }
         };
-        Some(Self { id: jwk.common.key_id.clone()?, key: DecodingKey::from_jwk(jwk).ok()?, algorithms })
+        Some(Self { id: jwk.common.key_id.as_deref()?.into(), key: DecodingKey::from_jwk(jwk).ok()?, algorithms })
+    }
+
+    /// Its id, to be kept with what it verified.
+    pub(super) fn id(&self) -> &Arc<str> {
+        &self.id
     }
 
     /// Whether it made the signature, which is told as it stands in a token. What cannot be a signature is none.
@@ -96,13 +101,13 @@ pub(super) fn ready_keys(jwks: &Value) -> ReadyKeys {
 
 /// Whether a key of this id is among them.
 fn has(keys: &[ReadyKey], kid: &str) -> bool {
-    keys.iter().any(|key| key.id == kid)
+    keys.iter().any(|key| *key.id == *kid)
 }
 
 /// The key that `kid` names, for this algorithm.
 pub(super) fn choose<'a>(keys: &'a [ReadyKey], algorithm: Algorithm, kid: &str) -> Result<&'a ReadyKey, Refusal> {
     // key ids need not be unique across key types: RFC 7517, section 4.5
-    let mut named = keys.iter().filter(|key| key.id == kid).peekable();
+    let mut named = keys.iter().filter(|key| *key.id == *kid).peekable();
     named.peek().ok_or(Refusal::UnknownKey)?;
     named.find(|key| key.algorithms.contains(&algorithm)).ok_or(Refusal::KeyNotForAlgorithm)
 }

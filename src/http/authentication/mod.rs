@@ -18,4 +18,4 @@ mod tests;
 
 pub use issuers::{FixedKeys, IssuerSource, SourceUnavailable, TrustedIssuer};
 pub use refusal::{AuthenticationError, ERROR_CODE, Refusal};
-pub use verifier::{MAXIMUM_TOKEN_BYTES, TokenVerifier};
+pub use verifier::{MAXIMUM_TOKEN_BYTES, TokenVerifier, VerifiedToken};
