@@ -365,7 +365,8 @@ impl Drop for Seat {
 pub(super) struct KeyRings {
     source: Arc<dyn KeySource>,
     pace: Pace,
-    rings: Mutex<HashMap<KeyAddress, Arc<KeyRing>>>,
+    /// By the issuer's name.
+    rings: Mutex<HashMap<String, Vec<Arc<KeyRing>>>>,
 }
 
 impl KeyRings {
@@ -376,22 +377,29 @@ impl KeyRings {
     /// The ring of an address. Two registrations of one issuer that say the same address share it.
     pub(super) fn ring(&self, address: KeyAddress) -> Arc<KeyRing> {
         let mut rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
-        let ring = rings
-            .entry(address.clone())
-            .or_insert_with(|| Arc::new(KeyRing::new(address, Arc::clone(&self.source), self.pace)));
-        Arc::clone(ring)
+        let of_issuer = rings.entry(address.issuer.clone()).or_default();
+        if let Some(ring) = of_issuer.iter().find(|ring| ring.address == address) {
+            return Arc::clone(ring);
+        }
+        let ring = Arc::new(KeyRing::new(address, Arc::clone(&self.source), self.pace));
+        of_issuer.push(Arc::clone(&ring));
+        ring
     }
 
     /// Forgets the rings of an issuer but these: what is not registered is not kept.
     pub(super) fn keep_only(&self, issuer: &str, used: &[&KeyAddress]) {
         let mut rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
-        rings.retain(|address, _| address.issuer != issuer || used.contains(&address));
+        let Some(of_issuer) = rings.get_mut(issuer) else { return };
+        of_issuer.retain(|ring| used.contains(&&ring.address));
+        if of_issuer.is_empty() {
+            rings.remove(issuer);
+        }
     }
 
     /// The age of the oldest keys in use.
     pub(super) fn oldest(&self) -> Option<Duration> {
         let rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
-        rings.values().filter_map(|ring| ring.age()).max()
+        rings.values().flatten().filter_map(|ring| ring.age()).max()
     }
 }
 
