@@ -17,6 +17,7 @@ use attestry::{
     store::{Lane, pg::PgStore},
     telemetry,
 };
+use metrics_exporter_prometheus::PrometheusHandle;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{
     net::{TcpSocket, lookup_host},
@@ -63,6 +64,18 @@ async fn give_memory_back() {
     }
 }
 
+/// How often what was measured is put together.
+const GATHERED_EVERY: Duration = Duration::from_secs(5);
+
+/// Every duration is remembered by itself until it is counted in its bucket, which otherwise only happens when somebody asks for
+/// the metrics: a service that nobody asks would grow by each request.
+async fn gather(metrics: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(GATHERED_EVERY).await;
+        metrics.run_upkeep();
+    }
+}
+
 /// What a service that listens is reached by.
 pub struct Listening {
     pub services: Services,
@@ -99,6 +112,7 @@ pub async fn serve(
         .with_quotas(quotas)
         .with_allowed_origins(config.allowed_origins.clone());
     let edge = Data::new(edge);
+    tokio::spawn(gather(metrics.clone()));
     let probes = Arc::new(Probes::new({
         let (store, edge) = (store.clone(), edge.clone());
         move || {

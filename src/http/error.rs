@@ -9,14 +9,14 @@ use actix_web::{
         header::{ACCEPT_ENCODING, ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
     },
 };
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 
 use crate::{
     domain::{
         status::WrongState,
         violation::{Violation, ViolationCode},
     },
-    http::odata::{ODataError, path::PathError, render},
+    http::odata::{ODataError, path::PathError},
 };
 
 /// What clients decide on, next to the status.
@@ -102,9 +102,8 @@ impl ErrorCode {
 
 /// A refusal on its way to the client.
 ///
-/// The response made from it carries it along, so that the outermost middleware can complete the body with the ids and
-/// the
-/// instant of the request, and log the cause under them.
+/// The response made from it has no body, but carries it along: the outermost middleware writes the body with the ids and the
+/// instant of the request, and logs the cause under them.
 #[derive(Clone, Debug)]
 pub struct ApiError {
     code: ErrorCode,
@@ -116,12 +115,37 @@ pub struct ApiError {
 }
 
 /// What `innerError` says about the request. Sections 7 and 8 of the OData digest
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct InnerError<'a> {
     /// The instant of the answer's `Date`, UTC without zone: `2026-03-01T10:11:12`.
     pub date: &'a str,
     pub request_id: &'a str,
     pub client_request_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error: ErrorMember<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorMember<'a> {
+    code: &'static str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    details: Vec<Detail<'a>>,
+    #[serde(rename = "innerError")]
+    inner: InnerError<'a>,
+}
+
+#[derive(Serialize)]
+struct Detail<'a> {
+    code: &'static str,
+    target: &'a str,
+    message: &'a str,
 }
 
 impl ApiError {
@@ -312,35 +336,25 @@ impl ApiError {
         self.cause.as_deref()
     }
 
-    /// The body: `{"error":{"code","message","target"?,"details"?,"innerError"?}}`.
-    pub fn body(&self, inner: Option<InnerError<'_>>) -> Value {
-        let mut error = Map::new();
-        error.insert("code".to_owned(), self.code.as_str().into());
-        error.insert("message".to_owned(), self.message.as_str().into());
-        if let Some(target) = &self.target {
-            error.insert("target".to_owned(), target.as_str().into());
-        }
-        if !self.details.is_empty() {
-            let details = self.details.iter().map(|Violation { path, reason, code }| {
-                let code = match code {
-                    ViolationCode::InvalidValue => "InvalidValue",
-                    ViolationCode::UnsupportedQuery => ErrorCode::UnsupportedQuery.as_str(),
-                };
-                json!({ "code": code, "target": path, "message": reason })
-            });
-            error.insert("details".to_owned(), details.collect());
-        }
-        if let Some(inner) = inner {
-            error.insert(
-                "innerError".to_owned(),
-                json!({
-                    "date": inner.date,
-                    "request-id": inner.request_id,
-                    "client-request-id": inner.client_request_id,
-                }),
-            );
-        }
-        json!({ "error": error })
+    /// The body: `{"error":{"code","message","target"?,"details"?,"innerError"}}`.
+    pub fn body(&self, inner: InnerError<'_>) -> String {
+        let details = self.details.iter().map(|Violation { path, reason, code }| Detail {
+            code: match code {
+                ViolationCode::InvalidValue => "InvalidValue",
+                ViolationCode::UnsupportedQuery => ErrorCode::UnsupportedQuery.as_str(),
+            },
+            target: path,
+            message: reason,
+        });
+        let error = ErrorMember {
+            code: self.code.as_str(),
+            message: &self.message,
+            target: self.target.as_deref(),
+            details: details.collect(),
+            inner,
+        };
+        // Texts only: nothing of it cannot be written.
+        serde_json::to_string(&ErrorBody { error }).unwrap_or_default()
     }
 
     fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -373,7 +387,7 @@ impl ResponseError for ApiError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut response = render::json_response(self.code.status(), &self.body(None));
+        let mut response = HttpResponse::new(self.code.status());
         for (name, value) in &self.headers {
             response.headers_mut().insert(name.clone(), value.clone());
         }
@@ -411,6 +425,8 @@ impl From<ODataError> for ApiError {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     const INNER: InnerError<'static> =
@@ -456,7 +472,7 @@ mod tests {
             Violation::new("displayName", "must not be empty"),
         ]);
         assert_eq!(
-            error.body(Some(INNER)),
+            serde_json::from_str::<Value>(&error.body(INNER)).expect("JSON"),
             json!({ "error": {
                 "code": "BadRequest",
                 "message": "stageSettings[1].dependsOn: must name stage '1'",
@@ -477,7 +493,7 @@ mod tests {
     #[test]
     fn what_failed_inside_is_not_in_the_body() {
         let error = ApiError::internal("relation \"stages\" does not exist");
-        assert!(!error.body(Some(INNER)).to_string().contains("stages"));
+        assert!(!error.body(INNER).contains("stages"));
         assert!(error.cause().expect("kept for the log").to_string().contains("stages"));
     }
 

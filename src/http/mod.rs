@@ -148,7 +148,7 @@ fn trusted(stored: StoredIssuer) -> Result<TrustedIssuer, SourceUnavailable> {
                 audiences,
                 discovery_url: None,
                 algorithms,
-                tenant_claim: Some(TenantClaim { name: ClaimName::new("tid"), value: tenant.to_string() }),
+                tenant_claim: Some(TenantClaim { name: ClaimName::known("tid"), value: tenant.to_string() }),
                 claims: ClaimMapping::entra(),
                 grants: Vec::new(),
             };

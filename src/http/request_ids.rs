@@ -5,7 +5,7 @@
 //! Only
 //! compression may be wrapped around it.
 
-use std::{error::Error as StdError, panic::AssertUnwindSafe, time::SystemTime};
+use std::{cell::RefCell, error::Error as StdError, panic::AssertUnwindSafe, rc::Rc, time::SystemTime};
 
 use actix_web::{
     Error, HttpMessage, HttpResponse, Resource,
@@ -124,24 +124,54 @@ fn real_time() -> DateTime<Utc> {
     SystemTime::now().into()
 }
 
+/// A second, spelled.
+#[derive(Clone)]
+struct Spelled {
+    timestamp: i64,
+    /// As in the `Date` header.
+    header: HeaderValue,
+    /// As in an error's body.
+    body: Rc<str>,
+}
+
+thread_local! {
+    /// Thousands of answers share a second, and spelling it costs more than all other headers.
+    static SECOND: RefCell<Option<Spelled>> = const { RefCell::new(None) };
+}
+
+fn spelled(now: DateTime<Utc>) -> Spelled {
+    SECOND.with_borrow_mut(|second| match second {
+        Some(spelled) if spelled.timestamp == now.timestamp() => spelled.clone(),
+        _ => {
+            let header = HeaderValue::try_from(now.format("%a, %d %b %Y %H:%M:%S GMT").to_string());
+            let spelled = Spelled {
+                timestamp: now.timestamp(),
+                header: header.unwrap_or(HeaderValue::from_static("")),
+                body: now.format("%Y-%m-%dT%H:%M:%S").to_string().into(),
+            };
+            second.insert(spelled).clone()
+        }
+    })
+}
+
 fn finish(response: HttpResponse, ids: &RequestIds) -> HttpResponse {
-    let now = real_time();
+    let second = spelled(real_time());
+    let request_id = ids.request_id.to_string();
     let mut response = match error_of(&response) {
-        Some(error) => complete(response, &error, ids, now),
+        Some(error) => complete(response, &error, ids, &request_id, &second),
         None => response,
     };
     let is_json = content_type(&response).is_some_and(|content_type| content_type.starts_with("application/json"));
     let headers = response.headers_mut();
-    let mut insert = |name: HeaderName, value: String| {
-        if let Ok(value) = HeaderValue::try_from(value) {
+    headers.insert(DATE, second.header);
+    let client_request_id = HeaderValue::try_from(&ids.client_request_id);
+    for (name, value) in [(REQUEST_ID, HeaderValue::try_from(request_id)), (CLIENT_REQUEST_ID, client_request_id)] {
+        if let Ok(value) = value {
             headers.insert(name, value);
         }
-    };
-    insert(DATE, now.format("%a, %d %b %Y %H:%M:%S GMT").to_string());
-    insert(REQUEST_ID, ids.request_id.to_string());
-    insert(CLIENT_REQUEST_ID, ids.client_request_id.clone());
+    }
     if is_json {
-        insert(ODATA_VERSION, "4.0".to_owned());
+        headers.insert(ODATA_VERSION, HeaderValue::from_static("4.0"));
     }
     if !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -185,15 +215,19 @@ fn content_type(response: &HttpResponse) -> Option<&str> {
     response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok())
 }
 
-fn complete(response: HttpResponse, error: &ApiError, ids: &RequestIds, now: DateTime<Utc>) -> HttpResponse {
+fn complete(
+    response: HttpResponse,
+    error: &ApiError,
+    ids: &RequestIds,
+    request_id: &str,
+    second: &Spelled,
+) -> HttpResponse {
     if error.code() == ErrorCode::InternalServerError {
         let cause = error.cause().map(chain).unwrap_or_default();
         tracing::error!(request.id = %ids.request_id, cause, "a request failed for a reason of ours");
     }
-    let date = now.format("%Y-%m-%dT%H:%M:%S").to_string();
-    let request_id = ids.request_id.to_string();
-    let inner = InnerError { date: &date, request_id: &request_id, client_request_id: &ids.client_request_id };
-    let mut response = response.set_body(BoxBody::new(error.body(Some(inner)).to_string()));
+    let inner = InnerError { date: &second.body, request_id, client_request_id: &ids.client_request_id };
+    let mut response = response.set_body(BoxBody::new(error.body(inner)));
     *response.status_mut() = error.code().status();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON_CONTENT_TYPE));
     response

@@ -28,8 +28,8 @@ pub struct DevelopmentIssuer {
     pub tenant: TenantId,
     pub issuer: String,
     pub audiences: Vec<String>,
-    /// A JSON Web Key Set.
-    pub jwks: serde_json::Value,
+    /// A JSON Web Key Set, as text.
+    pub jwks: String,
     /// Names of the algorithms accepted from it.
     pub algorithms: Vec<String>,
 }

@@ -7,7 +7,7 @@ pub mod assertion;
 mod check;
 mod preset;
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -125,12 +125,17 @@ pub struct TenantClaim {
 /// The name of a claim; one that begins with `/` is a JSON pointer into nested claims, as `/realm_access/roles`. RFC 6901
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct ClaimName(String);
+pub struct ClaimName(Cow<'static, str>);
 
 impl ClaimName {
     /// A name as written.
     pub fn new(name: impl Into<String>) -> Self {
-        Self(name.into())
+        Self(Cow::Owned(name.into()))
+    }
+
+    /// A name that everybody knows, which takes no memory of its own.
+    pub const fn known(name: &'static str) -> Self {
+        Self(Cow::Borrowed(name))
     }
 
     /// As written.
@@ -141,7 +146,7 @@ impl ClaimName {
     /// The claim; `None` when absent or null.
     pub fn of<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
         let found = match self.0.strip_prefix('/') {
-            None => claims.get(&self.0),
+            None => claims.get(self.as_str()),
             Some(path) => {
                 let (first, rest) = path.split_once('/').map_or((path, None), |(first, rest)| (first, Some(rest)));
                 let inner = claims.get(&first.replace("~1", "/").replace("~0", "~"));

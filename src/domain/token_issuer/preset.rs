@@ -21,13 +21,13 @@ impl ClaimMapping {
     /// Entra's access tokens, version 1 and 2: `oid`, `idtyp`, `scp`, `roles`, `wids`.
     pub fn entra() -> Self {
         Self {
-            user: UserClaim { claim: ClaimName::new("oid"), matches: UserMatch::Id },
-            application: ApplicationClaim { claim: ClaimName::new("oid"), matches: ApplicationMatch::Id },
+            user: UserClaim { claim: ClaimName::known("oid"), matches: UserMatch::Id },
+            application: ApplicationClaim { claim: ClaimName::known("oid"), matches: ApplicationMatch::Id },
             application_when: ApplicationRule::Entra,
-            scopes: Some(ClaimName::new("scp")),
-            roles: Some(ClaimName::new("roles")),
-            directory_roles: Some(ClaimName::new("wids")),
-            display_name: Some(ClaimName::new("name")),
+            scopes: Some(ClaimName::known("scp")),
+            roles: Some(ClaimName::known("roles")),
+            directory_roles: Some(ClaimName::known("wids")),
+            display_name: Some(ClaimName::known("name")),
         }
     }
 
@@ -36,12 +36,12 @@ impl ClaimMapping {
     pub fn openid(user: UserClaim) -> Self {
         Self {
             user,
-            application: ApplicationClaim { claim: ClaimName::new("client_id"), matches: ApplicationMatch::AppId },
+            application: ApplicationClaim { claim: ClaimName::known("client_id"), matches: ApplicationMatch::AppId },
             application_when: ApplicationRule::SubjectIsClient,
-            scopes: Some(ClaimName::new("scope")),
+            scopes: Some(ClaimName::known("scope")),
             roles: None,
             directory_roles: None,
-            display_name: Some(ClaimName::new("name")),
+            display_name: Some(ClaimName::known("name")),
         }
     }
 
@@ -54,7 +54,7 @@ impl ClaimMapping {
 impl TenantClaim {
     /// The tenant that Entra's issuers carry in their name.
     pub fn of_issuer(issuer: &str) -> Option<Self> {
-        entra_tenant(issuer).map(|tenant| Self { name: ClaimName::new("tid"), value: tenant.to_string() })
+        entra_tenant(issuer).map(|tenant| Self { name: ClaimName::known("tid"), value: tenant.to_string() })
     }
 }
 

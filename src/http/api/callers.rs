@@ -47,11 +47,7 @@ struct Known {
 
 impl Callers {
     /// The caller whom a verified token names.
-    pub(super) async fn caller(
-        &self,
-        services: &Services,
-        asserted: &Arc<AssertedCaller>,
-    ) -> Result<Arc<Caller>, ApiError> {
+    pub(super) async fn caller(&self, services: &Services, asserted: &AssertedCaller) -> Result<Arc<Caller>, ApiError> {
         let key = (asserted.tenant_id, asserted.subject.clone());
         let remembered = self
             .known

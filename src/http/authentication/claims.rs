@@ -14,7 +14,8 @@ const LEEWAY: f64 = 60.0;
 /// From when until when a token counts, in seconds since 1970. Fractions are allowed by RFC 7519.
 #[derive(Clone, Copy)]
 pub(super) struct Validity {
-    not_before: Option<f64>,
+    /// Before all times when the token says nothing.
+    not_before: f64,
     expires: f64,
 }
 
@@ -23,7 +24,7 @@ impl Validity {
     pub(super) fn of(claims: &Claims) -> Result<Self, Refusal> {
         let expires = seconds(claims, "exp")?.ok_or(Refusal::ExpiryMissing)?;
         let not_before = [seconds(claims, "nbf")?, seconds(claims, "iat")?].into_iter().flatten().reduce(f64::max);
-        Ok(Self { not_before, expires })
+        Ok(Self { not_before: not_before.unwrap_or(f64::NEG_INFINITY), expires })
     }
 
     /// Refuses a token before and after its time.
@@ -35,7 +36,7 @@ impl Validity {
         if now >= self.expires + LEEWAY {
             return Err(Refusal::Expired);
         }
-        if self.not_before.is_some_and(|not_before| now < not_before - LEEWAY) {
+        if now < self.not_before - LEEWAY {
             return Err(Refusal::NotYetValid);
         }
         Ok(())

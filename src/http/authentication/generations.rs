@@ -25,6 +25,15 @@ impl<K: Eq + Hash, V> Generations<K, V> {
         self.young.get(key).or_else(|| self.old.get(key))
     }
 
+    /// The key as it is remembered, which may know more than what it is found by.
+    pub(in crate::http) fn get_key<Q>(&self, key: &Q) -> Option<&K>
+    where
+        K: std::borrow::Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        self.young.get_key_value(key).or_else(|| self.old.get_key_value(key)).map(|(key, _)| key)
+    }
+
     /// Remembers the value in place of an earlier one.
     pub(in crate::http) fn insert(&mut self, key: K, value: V) {
         if self.young.len() >= self.limit && !self.young.contains_key(&key) {
@@ -44,7 +53,7 @@ impl<K: Eq + Hash, V> Generations<K, V> {
     }
 
     #[cfg(test)]
-    fn len(&self) -> usize {
+    pub(in crate::http) fn len(&self) -> usize {
         self.young.len() + self.old.len()
     }
 }

@@ -1,7 +1,6 @@
 //! Issuers that speak for a tenant, and a short memory of them.
 
 use std::{
-    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
@@ -9,7 +8,6 @@ use std::{
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::Algorithm;
-use serde_json::Value;
 
 use crate::{
     domain::{
@@ -30,6 +28,10 @@ const KNOWN_FOR: TimeDelta = TimeDelta::seconds(1);
 /// How long an issuer not found is not asked for again. Short: it may be registered any moment.
 const UNKNOWN_FOR: TimeDelta = TimeDelta::seconds(5);
 
+/// Names remembered at a time, in each of two generations. One that is forgotten costs no question that would not be asked a
+/// second later, but its keys are made ready once more. One takes about 1 500 bytes.
+const KNOWN_LIMIT: usize = 8_192;
+
 /// Unknown issuers remembered at a time, in each of two generations. Anybody can name as many as he likes.
 const UNKNOWN_LIMIT: usize = 512;
 
@@ -49,8 +51,8 @@ pub struct TrustedIssuer {
 /// Keys that stand beside the issuer instead of being fetched.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FixedKeys {
-    /// A JSON Web Key Set.
-    pub jwks: Value,
+    /// A JSON Web Key Set, as text: there may be one for each tenant, and it is only read to make the keys ready.
+    pub jwks: String,
     /// The built-in issuer for development and tests.
     pub development: bool,
 }
@@ -82,9 +84,24 @@ pub(super) fn library_algorithm(algorithm: SigningAlgorithm) -> Algorithm {
     }
 }
 
+/// Which registration, and of what issuer: what tokens that were verified by it have in common.
+pub(super) struct Registration {
+    pub(super) issuer: Box<str>,
+    id: IssuerId,
+    revision: i64,
+}
+
+impl Registration {
+    /// Whether nothing was changed between the two.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        (self.id, self.revision) == (other.id, other.revision)
+    }
+}
+
 /// An issuer with its keys at hand.
 pub(super) struct ReadyIssuer {
     pub(super) trusted: TrustedIssuer,
+    pub(super) registration: Arc<Registration>,
     keys: Keys,
 }
 
@@ -117,7 +134,7 @@ type Registrations = Arc<[Arc<ReadyIssuer>]>;
 pub(super) struct IssuerCache<S> {
     source: S,
     rings: KeyRings,
-    known: Mutex<HashMap<String, Arc<Slot>>>,
+    known: Mutex<Generations<Box<str>, Arc<Slot>>>,
     unknown: Mutex<Generations<String, DateTime<Utc>>>,
 }
 
@@ -154,7 +171,12 @@ struct Told {
 
 impl<S: IssuerSource> IssuerCache<S> {
     pub(super) fn new(source: S, rings: KeyRings) -> Self {
-        Self { source, rings, known: Mutex::default(), unknown: Mutex::new(Generations::new(UNKNOWN_LIMIT)) }
+        Self {
+            source,
+            rings,
+            known: Mutex::new(Generations::new(KNOWN_LIMIT)),
+            unknown: Mutex::new(Generations::new(UNKNOWN_LIMIT)),
+        }
     }
 
     /// The registrations of a name, from memory or from the source.
@@ -206,10 +228,12 @@ impl<S: IssuerSource> IssuerCache<S> {
 
     fn slot(&self, issuer: &str) -> Arc<Slot> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        match known.get(issuer) {
-            Some(slot) => Arc::clone(slot),
-            None => Arc::clone(known.entry(issuer.to_owned()).or_default()),
+        if let Some(slot) = known.get(issuer) {
+            return Arc::clone(slot);
         }
+        let slot = Arc::<Slot>::default();
+        known.insert(issuer.into(), Arc::clone(&slot));
+        slot
     }
 
     /// Whether the slot was there still.
@@ -228,11 +252,16 @@ impl<S: IssuerSource> IssuerCache<S> {
             return Arc::clone(same);
         }
         let keys = match (&found.fixed_keys, address_of(&found)) {
-            (Some(fixed), _) => Keys::Fixed(ready_keys(&fixed.jwks)),
+            (Some(fixed), _) => Keys::Fixed(ready_keys(&serde_json::from_str(&fixed.jwks).unwrap_or_default())),
             (None, Some(address)) => Keys::Fetched(self.rings.ring(address)),
             (None, None) => Keys::Fixed(Arc::from([])),
         };
-        Arc::new(ReadyIssuer { trusted: found, keys })
+        let registration = Arc::new(Registration {
+            issuer: found.settings.issuer.as_str().into(),
+            id: found.id,
+            revision: found.revision,
+        });
+        Arc::new(ReadyIssuer { trusted: found, registration, keys })
     }
 
     /// Forgets what is known of a name: it was registered, changed or removed.

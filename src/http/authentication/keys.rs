@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::{
-    http::authentication::Refusal,
+    http::authentication::{Refusal, signature},
     openid::{FetchError, KeyAddress, KeySource},
     telemetry,
 };
@@ -31,7 +31,7 @@ pub(super) type ReadyKeys = Arc<[ReadyKey]>;
 
 /// A public key made ready for verifying.
 pub(super) struct ReadyKey {
-    id: String,
+    id: Arc<str>,
     key: DecodingKey,
     algorithms: Vec<Algorithm>,
 }
@@ -76,7 +76,17 @@ impl ReadyKey {
                 suits.iter().copied().filter(|algorithm| *algorithm == only).collect()
             }
         };
-        Some(Self { id: jwk.common.key_id.clone()?, key: DecodingKey::from_jwk(jwk).ok()?, algorithms })
+        Some(Self { id: jwk.common.key_id.as_deref()?.into(), key: DecodingKey::from_jwk(jwk).ok()?, algorithms })
+    }
+
+    /// Its id, to be kept with what it verified.
+    pub(super) fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    /// Whether it made the signature, which is told as it stands in a token. What cannot be a signature is none.
+    pub(super) fn signed(&self, text: &str, signature: &str, algorithm: Algorithm) -> bool {
+        signature::is_of(&self.key, text.as_bytes(), signature, algorithm)
     }
 }
 
@@ -91,15 +101,15 @@ pub(super) fn ready_keys(jwks: &Value) -> ReadyKeys {
 
 /// Whether a key of this id is among them.
 fn has(keys: &[ReadyKey], kid: &str) -> bool {
-    keys.iter().any(|key| key.id == kid)
+    keys.iter().any(|key| *key.id == *kid)
 }
 
 /// The key that `kid` names, for this algorithm.
-pub(super) fn choose<'a>(keys: &'a [ReadyKey], algorithm: Algorithm, kid: &str) -> Result<&'a DecodingKey, Refusal> {
+pub(super) fn choose<'a>(keys: &'a [ReadyKey], algorithm: Algorithm, kid: &str) -> Result<&'a ReadyKey, Refusal> {
     // key ids need not be unique across key types: RFC 7517, section 4.5
-    let mut named = keys.iter().filter(|key| key.id == kid).peekable();
+    let mut named = keys.iter().filter(|key| *key.id == *kid).peekable();
     named.peek().ok_or(Refusal::UnknownKey)?;
-    named.find(|key| key.algorithms.contains(&algorithm)).map(|key| &key.key).ok_or(Refusal::KeyNotForAlgorithm)
+    named.find(|key| key.algorithms.contains(&algorithm)).ok_or(Refusal::KeyNotForAlgorithm)
 }
 
 /// How often a provider is asked, and how long its last answer counts.
@@ -355,7 +365,8 @@ impl Drop for Seat {
 pub(super) struct KeyRings {
     source: Arc<dyn KeySource>,
     pace: Pace,
-    rings: Mutex<HashMap<KeyAddress, Arc<KeyRing>>>,
+    /// By the issuer's name.
+    rings: Mutex<HashMap<String, Vec<Arc<KeyRing>>>>,
 }
 
 impl KeyRings {
@@ -366,22 +377,29 @@ impl KeyRings {
     /// The ring of an address. Two registrations of one issuer that say the same address share it.
     pub(super) fn ring(&self, address: KeyAddress) -> Arc<KeyRing> {
         let mut rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
-        let ring = rings
-            .entry(address.clone())
-            .or_insert_with(|| Arc::new(KeyRing::new(address, Arc::clone(&self.source), self.pace)));
-        Arc::clone(ring)
+        let of_issuer = rings.entry(address.issuer.clone()).or_default();
+        if let Some(ring) = of_issuer.iter().find(|ring| ring.address == address) {
+            return Arc::clone(ring);
+        }
+        let ring = Arc::new(KeyRing::new(address, Arc::clone(&self.source), self.pace));
+        of_issuer.push(Arc::clone(&ring));
+        ring
     }
 
     /// Forgets the rings of an issuer but these: what is not registered is not kept.
     pub(super) fn keep_only(&self, issuer: &str, used: &[&KeyAddress]) {
         let mut rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
-        rings.retain(|address, _| address.issuer != issuer || used.contains(&address));
+        let Some(of_issuer) = rings.get_mut(issuer) else { return };
+        of_issuer.retain(|ring| used.contains(&&ring.address));
+        if of_issuer.is_empty() {
+            rings.remove(issuer);
+        }
     }
 
     /// The age of the oldest keys in use.
     pub(super) fn oldest(&self) -> Option<Duration> {
         let rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
-        rings.values().filter_map(|ring| ring.age()).max()
+        rings.values().flatten().filter_map(|ring| ring.age()).max()
     }
 }
 

@@ -10,6 +10,7 @@ pub(in crate::http) mod generations;
 mod issuers;
 mod keys;
 mod refusal;
+mod signature;
 mod verifier;
 
 #[cfg(test)]
@@ -17,4 +18,4 @@ mod tests;
 
 pub use issuers::{FixedKeys, IssuerSource, SourceUnavailable, TrustedIssuer};
 pub use refusal::{AuthenticationError, ERROR_CODE, Refusal};
-pub use verifier::{MAXIMUM_TOKEN_BYTES, TokenVerifier};
+pub use verifier::{MAXIMUM_TOKEN_BYTES, TokenVerifier, VerifiedToken};

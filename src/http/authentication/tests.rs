@@ -160,7 +160,7 @@ fn issuer_with(keys: &[&Pair], algorithms: &[SigningAlgorithm]) -> TrustedIssuer
             claims: ClaimMapping::entra(),
             grants: Vec::new(),
         },
-        fixed_keys: Some(FixedKeys { jwks: key_set(keys), development: false }),
+        fixed_keys: Some(FixedKeys { jwks: key_set(keys).to_string(), development: false }),
     }
 }
 
@@ -214,9 +214,9 @@ fn authenticate_at(issuer: TrustedIssuer, token: &str, at: DateTime<Utc>) -> Res
     outcome(run(verifier.authenticate(Some(&format!("Bearer {token}")), at)))
 }
 
-fn outcome(result: Result<Arc<AssertedCaller>, AuthenticationError>) -> Result<AssertedCaller, Refusal> {
+fn outcome(result: Result<VerifiedToken, AuthenticationError>) -> Result<AssertedCaller, Refusal> {
     match result {
-        Ok(caller) => Ok(Arc::unwrap_or_clone(caller)),
+        Ok(caller) => Ok(AssertedCaller::clone(&caller)),
         Err(AuthenticationError::Refused(refusal)) => Err(refusal),
         Err(error) => panic!("{error}"),
     }
@@ -520,7 +520,7 @@ fn development_token(request: &development_tokens::TokenRequest) -> (TrustedIssu
     let token = development_tokens::sign(&made.key, request, now()).expect("the token can be signed");
     let mut issuer = issuer();
     issuer.settings.issuer = development_tokens::issuer(tenant());
-    issuer.fixed_keys = Some(FixedKeys { jwks: made.jwks, development: true });
+    issuer.fixed_keys = Some(FixedKeys { jwks: made.jwks.to_string(), development: true });
     (issuer, token)
 }
 

@@ -1,29 +1,28 @@
 //! From the header to whom the token names, with a short memory of tokens that were verified.
 
 use std::{
+    borrow::Borrow,
+    hash::{Hash, Hasher},
+    ops::Deref,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
-use jsonwebtoken::crypto;
 use serde::{Deserialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    domain::{
-        ids::IssuerId,
-        token_issuer::{
-            ClaimName, SigningAlgorithm, TenantClaim,
-            assertion::{ApplicationKey, AssertedCaller, ClaimFault, StatedIdentity, Subject, UserKey, assert_caller},
-        },
+    domain::token_issuer::{
+        ClaimName, SigningAlgorithm, TenantClaim,
+        assertion::{ApplicationKey, AssertedCaller, ClaimFault, StatedIdentity, Subject, UserKey, assert_caller},
     },
     http::authentication::{
         AuthenticationError, IssuerSource, Refusal,
         claims::{self, Claims, Validity},
         generations::Generations,
-        issuers::{IssuerCache, ReadyIssuer, library_algorithm},
+        issuers::{IssuerCache, ReadyIssuer, Registration, library_algorithm},
         keys::{KeyRings, Pace, choose},
     },
     openid::KeySource,
@@ -32,8 +31,10 @@ use crate::{
 /// The longest token that is looked at. A token of a user in many groups is a few thousand bytes long.
 pub const MAXIMUM_TOKEN_BYTES: usize = 16 * 1_024;
 
-/// Verified tokens remembered at a time, in each of two generations.
-const VERIFIED_LIMIT: usize = 4_096;
+/// Verified tokens remembered at a time, in each of two generations. One takes 200 to 300 bytes.
+const VERIFIED_LIMIT: usize = 16_384;
+
+type TokenDigest = [u8; 32];
 
 /// Verifies bearer tokens against the issuers that tenants have registered.
 ///
@@ -43,17 +44,50 @@ const VERIFIED_LIMIT: usize = 4_096;
 pub struct TokenVerifier<S> {
     issuers: IssuerCache<S>,
     accept_development_issuers: bool,
-    /// By SHA-256 of the token, so that the memory holds nothing that could be used to call.
-    verified: Mutex<Generations<[u8; 32], Arc<Verified>>>,
+    verified: Mutex<Generations<VerifiedToken, ()>>,
 }
 
+/// A token that was verified, and whom it names. There are many: what tokens have in common is shared.
+#[derive(Clone)]
+pub struct VerifiedToken(Arc<Verified>);
+
 struct Verified {
-    issuer: String,
-    registration: (IssuerId, i64),
-    key_id: String,
+    /// SHA-256 of the token, so that the memory holds nothing that could be used to call.
+    digest: TokenDigest,
+    registration: Arc<Registration>,
+    key_id: Arc<str>,
     validity: Validity,
-    caller: Arc<AssertedCaller>,
+    caller: AssertedCaller,
 }
+
+impl Deref for VerifiedToken {
+    type Target = AssertedCaller;
+
+    fn deref(&self) -> &AssertedCaller {
+        &self.0.caller
+    }
+}
+
+/// Found by its digest.
+impl Borrow<TokenDigest> for VerifiedToken {
+    fn borrow(&self) -> &TokenDigest {
+        &self.0.digest
+    }
+}
+
+impl Hash for VerifiedToken {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.digest.hash(state);
+    }
+}
+
+impl PartialEq for VerifiedToken {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.digest == other.0.digest
+    }
+}
+
+impl Eq for VerifiedToken {}
 
 /// The header's members that count. `jku`, `jwk`, `x5u` and `x5c` are not read: keys come from the issuer only.
 #[derive(Deserialize)]
@@ -94,19 +128,21 @@ impl<S: IssuerSource> TokenVerifier<S> {
         &self,
         authorization: Option<&str>,
         now: DateTime<Utc>,
-    ) -> Result<Arc<AssertedCaller>, AuthenticationError> {
+    ) -> Result<VerifiedToken, AuthenticationError> {
         let token = bearer(authorization)?;
-        let digest: [u8; 32] = Sha256::digest(token).into();
-        let known = self.verified.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned();
+        let digest: TokenDigest = Sha256::digest(token).into();
+        let known = self.verified.lock().unwrap_or_else(PoisonError::into_inner).get_key(&digest).cloned();
         if let Some(known) = known
-            && let Some(caller) = self.still_good(&known, now).await?
+            && self.is_still_good(&known.0, now).await?
         {
-            return Ok(caller);
+            return Ok(known);
         }
-        let verified = self.verify(token, now).await?;
-        let caller = Arc::clone(&verified.caller);
-        self.verified.lock().unwrap_or_else(PoisonError::into_inner).insert(digest, Arc::new(verified));
-        Ok(caller)
+        let verified = VerifiedToken(Arc::new(self.verify(token, digest, now).await?));
+        let mut remembered = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        // An equal key would stay what it was.
+        remembered.remove(&digest);
+        remembered.insert(verified.clone(), ());
+        Ok(verified)
     }
 
     /// Forgets what is known of an issuer: it was registered, changed or removed.
@@ -119,22 +155,22 @@ impl<S: IssuerSource> TokenVerifier<S> {
         self.issuers.rings().oldest()
     }
 
-    /// The caller of a token that was verified, unless its registration has changed or its key is gone since.
-    async fn still_good(
-        &self,
-        known: &Verified,
-        now: DateTime<Utc>,
-    ) -> Result<Option<Arc<AssertedCaller>>, AuthenticationError> {
-        let registrations = self.issuers.registrations(&known.issuer, now).await?;
-        let same =
-            registrations.iter().find(|issuer| (issuer.trusted.id, issuer.trusted.revision) == known.registration);
-        let Some(issuer) = same else { return Ok(None) };
+    /// Whether a token that was verified counts still; it does not when its registration has changed or its key is gone since.
+    async fn is_still_good(&self, known: &Verified, now: DateTime<Utc>) -> Result<bool, AuthenticationError> {
+        let registrations = self.issuers.registrations(&known.registration.issuer, now).await?;
+        let same = registrations.iter().find(|issuer| issuer.registration.is_same(&known.registration));
+        let Some(issuer) = same else { return Ok(false) };
         known.validity.check(now)?;
         issuer.keys_with(&known.key_id).await?;
-        Ok(Some(Arc::clone(&known.caller)))
+        Ok(true)
     }
 
-    async fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Verified, AuthenticationError> {
+    async fn verify(
+        &self,
+        token: &str,
+        digest: TokenDigest,
+        now: DateTime<Utc>,
+    ) -> Result<Verified, AuthenticationError> {
         let mut parts = token.split('.');
         let (Some(header), Some(payload), Some(signature), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
@@ -161,7 +197,7 @@ impl<S: IssuerSource> TokenVerifier<S> {
         let keys = issuer.keys_with(&key_id).await?;
         let key = choose(&keys, algorithm, &key_id)?;
         // What is false and what cannot be a signature are the same to us.
-        if !crypto::verify(signature, signed.as_bytes(), key, algorithm).unwrap_or(false) {
+        if !key.signed(signed, signature, algorithm) {
             return Err(Refusal::BadSignature.into());
         }
 
@@ -173,11 +209,11 @@ impl<S: IssuerSource> TokenVerifier<S> {
             caller.subject = stated(caller.subject, &claims)?;
         }
         Ok(Verified {
-            issuer: iss,
-            registration: (issuer.trusted.id, issuer.trusted.revision),
-            key_id,
+            digest,
+            registration: Arc::clone(&issuer.registration),
+            key_id: Arc::clone(key.id()),
             validity,
-            caller: Arc::new(caller),
+            caller,
         })
     }
 

@@ -83,11 +83,13 @@ mod tests {
     };
 
     use super::*;
+    use crate::http::request_ids::request_ids;
 
     async fn answer(uri: &str) -> (StatusCode, String) {
         let app = init_service(
             App::new()
                 .wrap(from_fn(canonicalize))
+                .wrap(from_fn(request_ids))
                 .route(
                     "/v1.0/identityGovernance/accessReviews/definitions/filterByCurrentUser(on='reviewer')",
                     web::get().to(async || "mine"),

@@ -30,7 +30,7 @@ struct IssuerRow {
     tenant_value: String,
     claims: Option<Value>,
     grants: Value,
-    jwks: Option<Value>,
+    jwks: Option<String>,
     revision: i64,
     created_at: DateTime<Utc>,
     modified_at: DateTime<Utc>,
@@ -116,7 +116,7 @@ impl PgStore {
             IssuerRow,
             r#"
             select tenant_id, issuer_id, issuer, display_name, audiences, discovery_url, algorithms, tenant_claim, tenant_value,
-                   claims, grants, jwks, revision, created_at, modified_at
+                   claims, grants, jwks::text as jwks, revision, created_at, modified_at
               from tenant_issuers
              where issuer = $1
             "#,
@@ -137,7 +137,7 @@ impl IssuerRepository for PgUnitOfWork {
             IssuerRow,
             r#"
             select tenant_id, issuer_id, issuer, display_name, audiences, discovery_url, algorithms, tenant_claim, tenant_value,
-                   claims, grants, jwks, revision, created_at, modified_at
+                   claims, grants, jwks::text as jwks, revision, created_at, modified_at
               from tenant_issuers
              where tenant_id = $1
                and not development
@@ -156,7 +156,7 @@ impl IssuerRepository for PgUnitOfWork {
             IssuerRow,
             r#"
             select tenant_id, issuer_id, issuer, display_name, audiences, discovery_url, algorithms, tenant_claim, tenant_value,
-                   claims, grants, jwks, revision, created_at, modified_at
+                   claims, grants, jwks::text as jwks, revision, created_at, modified_at
               from tenant_issuers
              where tenant_id = $1
                and issuer_id = $2
@@ -176,7 +176,7 @@ impl IssuerRepository for PgUnitOfWork {
             IssuerRow,
             r#"
             select tenant_id, issuer_id, issuer, display_name, audiences, discovery_url, algorithms, tenant_claim, tenant_value,
-                   claims, grants, jwks, revision, created_at, modified_at
+                   claims, grants, jwks::text as jwks, revision, created_at, modified_at
               from tenant_issuers
              where tenant_id = $1
                and issuer_id = $2

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use self::{
     connections::Connections,
-    fair_queue::Places,
+    fair_queue::{Key, Places},
     permits::{Asked, FairPermits, Permit, TooManyWaiting},
 };
 use crate::{
@@ -32,11 +32,23 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How many units of one tenant wait in a lane; more are told to come back.
 const MOST_WAITING_OF_ONE_TENANT: usize = 1_000;
 
+/// The least that a tenant may hold of the interactive lane beside others.
+const LEAST_INTERACTIVE_SHARE: usize = 2;
+/// For each connection of a lane, so many units are remembered to tell which tenants are there: those that asked lately are about
+/// to ask again.
+const UNITS_REMEMBERED: usize = 4;
+
 /// How often somebody who waits for the end looks again.
 const GLANCE: Duration = Duration::from_millis(10);
 
 /// Whose turn it is: a tenant's, or that of what belongs to none, such as claiming jobs.
 type Turn = Option<TenantId>;
+
+impl Key for Turn {
+    fn shares(&self) -> bool {
+        self.is_some()
+    }
+}
 
 /// What the sessions of a lane are set to. PostgreSQL's spelling
 struct Timeouts {
@@ -59,7 +71,7 @@ impl Timeouts {
     }
 }
 
-/// How many connections of a lane one tenant, or the scheduler for itself, may hold at the same time.
+/// How many connections of a lane one tenant may hold at the same time when no other is there, or the scheduler for itself.
 ///
 /// The last ones are kept for others: a tenant whose units all wait for one lock keeps nobody else out. In the scheduler's
 /// lane this also means that leases can be kept whatever runs.
@@ -70,6 +82,19 @@ fn most_of_one_tenant(lane: Lane, size: usize) -> usize {
         Lane::Interactive | Lane::Bulk | Lane::Scheduler => 0,
     };
     size - kept
+}
+
+/// How many it may hold however many others are there.
+///
+/// Short units are divided among tenants: a database that does the work of one tenant on every connection has little time for
+/// another's, even when a connection is free. Two, so that a slow statement of a tenant does not hold up all else of it. Long units
+/// come seldom and are worth a connection that is free, and of jobs only so many run at a time that one which waited for its
+/// tenant's share would take the place of another tenant's: there all but the last ones are for whoever comes.
+fn least_share(lane: Lane, size: usize) -> usize {
+    match lane {
+        Lane::Interactive => LEAST_INTERACTIVE_SHARE,
+        Lane::Bulk | Lane::Scheduler => most_of_one_tenant(lane, size),
+    }
 }
 
 /// Every lane's connections.
@@ -135,6 +160,8 @@ impl LaneConnections {
         let permits = FairPermits::new(Places {
             all,
             most_of_one_key: most_of_one_tenant(lane, all),
+            least_share: least_share(lane, all),
+            grants_remembered: all.saturating_mul(UNITS_REMEMBERED),
             most_waiting_of_one_key: MOST_WAITING_OF_ONE_TENANT,
         });
         Self { connections, permits }

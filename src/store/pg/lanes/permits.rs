@@ -4,13 +4,13 @@
 //! queue; a permit is given back when it is dropped, wherever that happens.
 
 use std::{
-    hash::Hash,
+    iter,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::sync::oneshot;
 
-use super::fair_queue::{Answer, FairQueue, Places, Ticket};
+use super::fair_queue::{Answer, FairQueue, Key, Places, Ticket};
 
 /// Too many of the same key wait already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,11 +19,11 @@ pub struct TooManyWaiting;
 
 /// Permits for so many at a time, handed out in turns.
 #[derive(Debug)]
-pub struct FairPermits<K: Copy + Eq + Hash> {
+pub struct FairPermits<K: Key> {
     queue: Arc<Mutex<FairQueue<K, oneshot::Sender<Permit<K>>>>>,
 }
 
-impl<K: Copy + Eq + Hash> Clone for FairPermits<K> {
+impl<K: Key> Clone for FairPermits<K> {
     fn clone(&self) -> Self {
         Self { queue: Arc::clone(&self.queue) }
     }
@@ -31,7 +31,7 @@ impl<K: Copy + Eq + Hash> Clone for FairPermits<K> {
 
 /// The right to one of the places, until it is dropped.
 #[derive(Debug)]
-pub struct Permit<K: Copy + Eq + Hash> {
+pub struct Permit<K: Key> {
     permits: FairPermits<K>,
     key: K,
     /// Whoever gives it back by hand says so here.
@@ -40,7 +40,7 @@ pub struct Permit<K: Copy + Eq + Hash> {
 
 /// What asking comes to.
 #[derive(Debug)]
-pub enum Asked<K: Copy + Eq + Hash> {
+pub enum Asked<K: Key> {
     /// A place was free.
     Permit(Permit<K>),
     /// To be awaited.
@@ -49,14 +49,14 @@ pub enum Asked<K: Copy + Eq + Hash> {
 
 /// A place in the queue, until it is dropped.
 #[derive(Debug)]
-pub struct Waiting<K: Copy + Eq + Hash> {
+pub struct Waiting<K: Key> {
     permits: FairPermits<K>,
     key: K,
     ticket: Ticket,
     turn: oneshot::Receiver<Permit<K>>,
 }
 
-impl<K: Copy + Eq + Hash> FairPermits<K> {
+impl<K: Key> FairPermits<K> {
     /// All permits free.
     pub fn new(places: Places) -> Self {
         Self { queue: Arc::new(Mutex::new(FairQueue::new(places))) }
@@ -68,10 +68,12 @@ impl<K: Copy + Eq + Hash> FairPermits<K> {
     /// When as many of this key wait as may.
     pub fn ask(&self, key: K) -> Result<Asked<K>, TooManyWaiting> {
         let mut turn = None;
-        let answer = self.lock().ask(key, || {
-            let (sender, receiver) = oneshot::channel();
-            turn = Some(receiver);
-            sender
+        let answer = self.change(|queue| {
+            queue.ask(key, || {
+                let (sender, receiver) = oneshot::channel();
+                turn = Some(receiver);
+                sender
+            })
         });
         match (answer, turn) {
             (Answer::Enter, _) => Ok(Asked::Permit(self.permit(key))),
@@ -86,6 +88,23 @@ impl<K: Copy + Eq + Hash> FairPermits<K> {
         (queue.in_use(), queue.waiting())
     }
 
+    /// Changes the queue and tells everybody for whom that makes room. The lock is never held while somebody is told.
+    fn change<T>(&self, change: impl FnOnce(&mut FairQueue<K, oneshot::Sender<Permit<K>>>) -> T) -> T {
+        let mut queue = self.lock();
+        let changed = change(&mut queue);
+        let mut served: Vec<_> = iter::from_fn(|| queue.serve()).collect();
+        drop(queue);
+        // Whoever is next may be going away at this moment; then somebody else is.
+        while let Some((key, sender)) = served.pop() {
+            let Err(mut unwanted) = sender.send(self.permit(key)) else { continue };
+            unwanted.returned = true;
+            let mut queue = self.lock();
+            queue.leave(key);
+            served.extend(iter::from_fn(|| queue.serve()));
+        }
+        changed
+    }
+
     fn permit(&self, key: K) -> Permit<K> {
         Permit { permits: self.clone(), key, returned: false }
     }
@@ -96,7 +115,7 @@ impl<K: Copy + Eq + Hash> FairPermits<K> {
     }
 }
 
-impl<K: Copy + Eq + Hash> Waiting<K> {
+impl<K: Key> Waiting<K> {
     /// Waits for the turn. Dropping the future leaves the queue.
     ///
     /// # Errors
@@ -106,28 +125,20 @@ impl<K: Copy + Eq + Hash> Waiting<K> {
     }
 }
 
-impl<K: Copy + Eq + Hash> Drop for Waiting<K> {
+impl<K: Key> Drop for Waiting<K> {
     fn drop(&mut self) {
         // After its turn nothing is found; a permit nobody took is dropped with the channel.
-        let waiter = self.permits.lock().withdraw(self.key, self.ticket);
+        let waiter = self.permits.change(|queue| queue.withdraw(self.key, self.ticket));
         drop(waiter);
     }
 }
 
-impl<K: Copy + Eq + Hash> Drop for Permit<K> {
+impl<K: Key> Drop for Permit<K> {
     fn drop(&mut self) {
         if self.returned {
             return;
         }
-        let mut left = self.key;
-        // In a loop, for whoever is next may be going away at this moment; the lock is never held while somebody is told.
-        loop {
-            let next = self.permits.lock().leave(left);
-            let Some((key, sender)) = next else { return };
-            let Err(mut unwanted) = sender.send(self.permits.permit(key)) else { return };
-            unwanted.returned = true;
-            left = key;
-        }
+        self.permits.change(|queue| queue.leave(self.key));
     }
 }
 
@@ -142,7 +153,13 @@ mod tests {
     use super::*;
 
     fn permits(all: usize, most_waiting_of_one_key: usize) -> FairPermits<char> {
-        FairPermits::new(Places { all, most_of_one_key: all, most_waiting_of_one_key })
+        FairPermits::new(Places {
+            all,
+            most_of_one_key: all,
+            least_share: all,
+            grants_remembered: 0,
+            most_waiting_of_one_key,
+        })
     }
 
     fn at_once(permits: &FairPermits<char>, key: char) -> Permit<char> {
