@@ -23,6 +23,7 @@ use attestry::{
         occurrences::OccurrenceRepository,
         pg::PgStore,
         review_settings::ReviewSettingsRepository,
+        stage_updates::StageUpdateRepository,
     },
 };
 use chrono::{DateTime, Utc};
@@ -162,6 +163,7 @@ impl UnitOfWork for FaultyUnit {
         definitions: DefinitionRepository,
         instances: InstanceRepository,
         stages: StageRepository,
+        stage_updates: StageUpdateRepository,
         reviewer_lists: ReviewerListRepository,
         reviewers: ReviewerRepository,
         items: ItemRepository,

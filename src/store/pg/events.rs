@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::PgUnitOfWork;
 use crate::{
-    domain::event::Event,
+    domain::{event::Event, ids::ItemSeq},
     store::{Actor, ActorKind, EventRepository, StoreError},
 };
 
@@ -33,6 +33,39 @@ impl EventRepository for PgUnitOfWork {
     }
 }
 
+/// Events with their authors, column by column.
+pub(super) struct EventColumns {
+    pub(super) kinds: Vec<String>,
+    pub(super) actors: Vec<Uuid>,
+    pub(super) names: Vec<String>,
+    pub(super) requests: Vec<Option<Uuid>>,
+    pub(super) activities: Vec<String>,
+    pub(super) definitions: Vec<Option<Uuid>>,
+    pub(super) instances: Vec<Option<Uuid>>,
+    pub(super) stages: Vec<Option<Uuid>>,
+    pub(super) items: Vec<Option<ItemSeq>>,
+    pub(super) before: Vec<Option<Value>>,
+    pub(super) after: Vec<Option<Value>>,
+}
+
+impl EventColumns {
+    pub(super) fn of<'a>(events: impl Iterator<Item = (&'a Actor, &'a Event)> + Clone) -> Self {
+        Self {
+            kinds: events.clone().map(|(actor, _)| actor.kind.as_str().to_owned()).collect(),
+            actors: events.clone().map(|(actor, _)| actor.id.as_uuid()).collect(),
+            names: events.clone().map(|(actor, _)| actor.name.clone()).collect(),
+            requests: events.clone().map(|(actor, _)| actor.request_id).collect(),
+            activities: events.clone().map(|(_, event)| event.activity.as_str().to_owned()).collect(),
+            definitions: events.clone().map(|(_, event)| event.definition_id.map(|id| id.as_uuid())).collect(),
+            instances: events.clone().map(|(_, event)| event.instance_id.map(|id| id.as_uuid())).collect(),
+            stages: events.clone().map(|(_, event)| event.stage_id.map(|id| id.as_uuid())).collect(),
+            items: events.clone().map(|(_, event)| event.item_seq).collect(),
+            before: events.clone().map(|(_, event)| event.before.clone()).collect(),
+            after: events.map(|(_, event)| event.after.clone()).collect(),
+        }
+    }
+}
+
 impl PgUnitOfWork {
     async fn append_rows(&mut self, events: &[(&Actor, &Event)]) -> Result<(), StoreError> {
         if events.is_empty() {
@@ -40,17 +73,7 @@ impl PgUnitOfWork {
         }
         let tenant = self.tenant.as_uuid();
         let now = self.now;
-        let kinds: Vec<_> = events.iter().map(|(actor, _)| actor.kind.as_str().to_owned()).collect();
-        let actors: Vec<_> = events.iter().map(|(actor, _)| actor.id.as_uuid()).collect();
-        let names: Vec<_> = events.iter().map(|(actor, _)| actor.name.clone()).collect();
-        let requests: Vec<_> = events.iter().map(|(actor, _)| actor.request_id).collect();
-        let activities: Vec<_> = events.iter().map(|(_, event)| event.activity.as_str().to_owned()).collect();
-        let definitions: Vec<_> = events.iter().map(|(_, event)| event.definition_id.map(|id| id.as_uuid())).collect();
-        let instances: Vec<_> = events.iter().map(|(_, event)| event.instance_id.map(|id| id.as_uuid())).collect();
-        let stages: Vec<_> = events.iter().map(|(_, event)| event.stage_id.map(|id| id.as_uuid())).collect();
-        let items: Vec<_> = events.iter().map(|(_, event)| event.item_seq).collect();
-        let before: Vec<_> = events.iter().map(|(_, event)| event.before.clone()).collect();
-        let after: Vec<_> = events.iter().map(|(_, event)| event.after.clone()).collect();
+        let columns = EventColumns::of(events.iter().copied());
         sqlx::query!(
             r#"
             insert into events
@@ -67,17 +90,17 @@ impl PgUnitOfWork {
             "#,
             tenant,
             now,
-            &kinds,
-            &actors,
-            &names,
-            &requests as &[Option<Uuid>],
-            &activities,
-            &definitions as &[Option<Uuid>],
-            &instances as &[Option<Uuid>],
-            &stages as &[Option<Uuid>],
-            &items as &[Option<i32>],
-            &before as &[Option<Value>],
-            &after as &[Option<Value>],
+            &columns.kinds,
+            &columns.actors,
+            &columns.names,
+            &columns.requests as &[Option<Uuid>],
+            &columns.activities,
+            &columns.definitions as &[Option<Uuid>],
+            &columns.instances as &[Option<Uuid>],
+            &columns.stages as &[Option<Uuid>],
+            &columns.items as &[Option<i32>],
+            &columns.before as &[Option<Value>],
+            &columns.after as &[Option<Value>],
         )
         .execute(self.connection()?)
         .await?;

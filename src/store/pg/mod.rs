@@ -31,6 +31,7 @@ mod reminders;
 mod review_settings;
 mod reviewer_lists;
 mod reviewers;
+mod stage_updates;
 mod stages;
 pub mod tenants;
 mod unit_of_work;

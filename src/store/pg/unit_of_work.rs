@@ -19,6 +19,7 @@ use crate::{
         issuers::{CallerRepository, IssuerRepository},
         occurrences::OccurrenceRepository,
         review_settings::ReviewSettingsRepository,
+        stage_updates::StageUpdateRepository,
     },
 };
 
@@ -126,6 +127,10 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn stages(&mut self) -> &mut dyn StageRepository {
+        self
+    }
+
+    fn stage_updates(&mut self) -> &mut dyn StageUpdateRepository {
         self
     }
 
