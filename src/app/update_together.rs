@@ -149,7 +149,10 @@ impl UpdateRound {
             }
         }
         uow.commit().await?;
-        self.work.notify_waiters();
+        // Workers who are told look for due work at once, which costs as much as the update.
+        if resolve_now && mail_of(&instance).is_some() {
+            self.work.notify_waiters();
+        }
         Ok(answers)
     }
 }
