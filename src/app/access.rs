@@ -140,7 +140,7 @@ pub struct StagePath {
     pub stage: StageId,
 }
 
-/// A stage, its instance, and what the caller reviews in the instance.
+/// A stage, its instance, and what the caller reviews in the instance, where it matters.
 pub(super) struct StageAccess {
     pub instance: Instance,
     pub stage: Stage,
@@ -164,9 +164,11 @@ pub(super) async fn stage(
     let stage = stages.iter().find(|entry| entry.stage.id == path.stage).ok_or(Refused::NotFound)?.stage.clone();
     let kind = kind_of_instance(uow, &instance).await?;
     let mut relation = relation(uow, &call.caller, kind, path.definition, Some(path.instance)).await?;
+    // Of who reads or manages the review anyway it is asked only for his own work.
+    let matters = operation == Operation::StageDecisionMine || call.caller.gains_by_relation(kind);
     let reaches = match call.caller.kind {
-        CallerKind::User => uow.reviewers().reaches(path.instance, call.caller.identity.id).await?,
-        CallerKind::Application => Vec::new(),
+        CallerKind::User if matters => uow.reviewers().reaches(path.instance, call.caller.identity.id).await?,
+        CallerKind::User | CallerKind::Application => Vec::new(),
     };
     relation.reviews_stage = reaches.iter().any(|part| part.ordinal == stage.ordinal);
     relation.reads_stage_history = instance.settings.decision_histories_for_reviewers_enabled

@@ -15,7 +15,7 @@ use crate::{
         instance::{Instance, ResourceKind},
         limits::ReviewLimits,
         mail::MailKind,
-        reviewer_scope::ReviewerLists,
+        reviewer_scope::{ReviewerForm, ReviewerLists},
         stage::Stage,
         stage_update::{
             StageUpdatePlan, StageUpdateRefusal, StageUpdateRequest, added_forms, check_instance, plan_stage_update,
@@ -93,9 +93,13 @@ pub(super) async fn resolve_anew(
             return Err(Refused::Invalid(vec![Violation::new("reviewers", limits.too_many_reviewers(found))]));
         }
     };
-    let mail = instance.settings.mail_notifications_enabled.then_some(MailKind::ReviewerAdded);
-    uow.reviewers().contact_newcomers(instance.id, entry.stage.ordinal, mail).await?;
+    uow.reviewers().contact_newcomers(instance.id, entry.stage.ordinal, mail_of(instance)).await?;
     Ok(items_without_reviewer)
+}
+
+/// The mail that newcomers to a running stage get. LC-SUPD-22
+pub(super) fn mail_of(instance: &Instance) -> Option<MailKind> {
+    instance.settings.mail_notifications_enabled.then_some(MailKind::ReviewerAdded)
 }
 
 /// The scopes of each request that name nothing and are not stored, as faults of its body. In one statement. LC-SUPD-12
@@ -105,20 +109,16 @@ pub(super) async fn missing_of(
     requests: &[&StageUpdateRequest],
 ) -> Result<Vec<Vec<Violation>>, Refused> {
     let added: Vec<_> = requests.iter().map(|request| added_forms(stored, request)).collect();
-    let all: Vec<_> =
-        (0..).zip(&added).flat_map(|(request, added)| added.iter().map(move |one| (request, one))).collect();
-    let forms: Vec<_> = all.iter().map(|(_, (_, form))| form.clone()).collect();
-    let mut missing = vec![Vec::new(); requests.len()];
-    if forms.is_empty() {
-        return Ok(missing);
-    }
-    for position in uow.directory().missing(&forms).await? {
-        if let Some((request, (path, form))) = all.get(position) {
-            let request: usize = *request;
-            missing[request].push(Violation::new(path.clone(), missing_text(form)));
-        }
-    }
-    Ok(missing)
+    let forms: Vec<_> = added.iter().flatten().map(|(_, form)| form.clone()).collect();
+    let missing = uow.directory().missing(&forms).await?;
+    let missing: Vec<_> = missing.into_iter().filter_map(|position| forms.get(position).cloned()).collect();
+    Ok(added.iter().map(|added| violations_of(added, &missing)).collect())
+}
+
+/// The faults of scopes that an update adds, each with its path, when these forms name nothing. LC-SUPD-12
+pub(super) fn violations_of(added: &[(String, ReviewerForm)], missing: &[ReviewerForm]) -> Vec<Violation> {
+    let faulty = added.iter().filter(|(_, form)| missing.contains(form));
+    faulty.map(|(path, form)| Violation::new(path.clone(), missing_text(form))).collect()
 }
 
 /// Judges a request against the locked stage and its lists. `missing` are the scopes of it that name nothing.

@@ -4,14 +4,14 @@
 //!
 //! Who was named and dropped again within one round was never a reviewer for anybody else to see: he is neither resolved nor told.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 
 use super::{
     Call, Refused, Services,
-    access::{self, StageAccess, StagePath},
-    change_reviewers::{event_of, judge, missing_of, resolve_anew},
+    access::{self, StageAccess, StagePath, authorize},
+    change_reviewers::{event_of, judge, mail_of, missing_of, resolve_anew, violations_of},
     entity_tags,
     get_stage::StageView,
     reviewer_rules::sizes,
@@ -19,13 +19,19 @@ use super::{
 };
 use crate::{
     domain::{
-        authorization::{Caller, Operation},
+        authorization::{Caller, Operation, Relation, ReviewKind},
         event::Event,
         ids::{ReviewerListId, TenantId},
+        instance::Instance,
         limits::ReviewLimits,
-        stage_update::{StageUpdatePlan, StageUpdateRequest},
+        reviewer_scope::ReviewerLists,
+        stage_update::{StageUpdatePlan, StageUpdateRequest, added_forms},
+        violation::Violation,
     },
-    store::{Actor, Lane, Plans, Store, UnitOfWork},
+    store::{
+        Actor, Lane, Plans, StageEntry, Store, UnitOfWork,
+        stage_updates::{SameReviewers, StageChange, StageToUpdate},
+    },
 };
 
 /// Two would only wait for each other's lock.
@@ -87,21 +93,18 @@ impl UpdateRound {
         let Some(limits) = questions.first().map(|question| question.limits) else { return Ok(Vec::new()) };
         let mut uow = self.store.begin_with(tenant, Lane::Interactive, Plans::Kept).await?;
         let list = ReviewerListId::of_stage(path.stage);
-        let Some((access, allowed)) = let_in(&mut *uow, path, questions).await? else {
-            // Nobody may; each hears it for himself.
-            return Err(Refused::NotFound);
+        // Nobody locks what he may not change: who manages reviews of every kind may before anything is read.
+        let at_once = questions.iter().all(|question| question.call.caller.manages_every_kind());
+        let locked = match at_once {
+            true => lock_at_once(&mut *uow, path, questions).await?,
+            false => lock_after_reading(&mut *uow, path, questions).await?,
         };
-        let StageAccess { instance, stages, .. } = access;
-        let mut entry = stages.into_iter().find(|entry| entry.stage.id == path.stage).ok_or(Refused::NotFound)?;
-        entry.stage = uow.stages().lock(path.instance, path.stage).await?.ok_or(Refused::NotFound)?;
-        let before = uow.reviewer_lists().find(list).await?;
+        let Locked { instance, mut entry, lists: before, allowed, missing } = locked;
 
         let mut lists = before.clone();
         let mut answers = Vec::with_capacity(questions.len());
         let mut events: Vec<(Actor, Event)> = Vec::new();
         let mut resolve_now = false;
-        let requests: Vec<_> = questions.iter().map(|question| &question.request).collect();
-        let missing = missing_of(&mut *uow, &before, &requests).await?;
         for ((question, allowed), missing) in questions.iter().zip(allowed).zip(&missing) {
             let judged = match allowed.and_then(|()| {
                 question.call.precondition.check(&entity_tags::of_stage(&entry.stage)).map_err(Refused::from)
@@ -127,22 +130,28 @@ impl UpdateRound {
             return Ok(answers);
         }
 
-        uow.reviewer_lists().replace(list, &lists).await?;
+        let reviewers = (resolve_now && lists.name_the_same_for_every_item()).then(|| SameReviewers {
+            resource: instance.resource.id,
+            most: limits.reviewers_per_item,
+            mail: mail_of(&instance),
+        });
+        let change = StageChange { stage: &entry.stage, lists: &lists, events: &events, reviewers };
+        let settled = uow.stage_updates().save(change).await?;
         let resource = Some(instance.resource.id);
         if !sizes(&mut *uow, resource, &[(String::new(), &lists, list)], &limits).await?.is_empty() {
             return Err(together_too_much());
         }
-        uow.definition_updates().keep_lists(instance.id, entry.stage.ordinal).await?;
-        uow.stages().count_changes(&entry.stage).await?;
-        if resolve_now {
+        if resolve_now && !settled {
             // Each hears for himself of what is too large, and a warning takes the instance's lock.
             if resolve_anew(&mut *uow, &instance, &entry, &limits).await? > 0 {
                 return Err(together_too_much());
             }
         }
-        uow.events().append_each(&events).await?;
         uow.commit().await?;
-        self.work.notify_waiters();
+        // Workers who are told look for due work at once, which costs as much as the update.
+        if resolve_now && mail_of(&instance).is_some() {
+            self.work.notify_waiters();
+        }
         Ok(answers)
     }
 }
@@ -150,6 +159,54 @@ impl UpdateRound {
 /// Ends a round in which something has to be said to one of them.
 fn together_too_much() -> Refused {
     Refused::Conflict("each update of this round is to be looked at alone".to_owned())
+}
+
+/// A locked stage, what updates of it are judged by, and of each request whether its caller may and which of its scopes name nothing.
+struct Locked {
+    instance: Instance,
+    entry: StageEntry,
+    lists: ReviewerLists,
+    allowed: Vec<Result<(), Refused>>,
+    missing: Vec<Vec<Violation>>,
+}
+
+/// In one round trip, for those who may whatever the instance reviews and whatever they are to it.
+async fn lock_at_once(uow: &mut dyn UnitOfWork, path: StagePath, questions: &[AskedUpdate]) -> Result<Locked, Refused> {
+    let scopes = questions.iter().flat_map(|AskedUpdate { request, .. }| {
+        request.reviewers.iter().chain(&request.fallback_reviewers).flatten().map(|scope| &scope.form)
+    });
+    let named: Vec<_> = scopes.collect::<BTreeSet<_>>().into_iter().cloned().collect();
+    let found = uow.stage_updates().lock(path.definition, path.instance, path.stage, &named).await?;
+    let StageToUpdate { instance, role_assignable, entry, lists, missing } =
+        found.filter(|found| found.instance.multi_stage).ok_or(Refused::NotFound)?;
+    let kind = ReviewKind::of_resource(instance.resource.kind, role_assignable);
+    let may = |AskedUpdate { call, .. }: &AskedUpdate| {
+        authorize(&call.caller, Operation::StageUpdate, kind, &Relation::default()).map(|_| ())
+    };
+    let faults = |AskedUpdate { request, .. }: &AskedUpdate| violations_of(&added_forms(&lists, request), &missing);
+    Ok(Locked {
+        allowed: questions.iter().map(may).collect(),
+        missing: questions.iter().map(faults).collect(),
+        instance,
+        entry,
+        lists,
+    })
+}
+
+/// First what each caller may, then the lock. An error also when nobody may anything: each hears it for himself.
+async fn lock_after_reading(
+    uow: &mut dyn UnitOfWork,
+    path: StagePath,
+    questions: &[AskedUpdate],
+) -> Result<Locked, Refused> {
+    let (access, allowed) = let_in(uow, path, questions).await?.ok_or(Refused::NotFound)?;
+    let StageAccess { instance, stages, .. } = access;
+    let mut entry = stages.into_iter().find(|entry| entry.stage.id == path.stage).ok_or(Refused::NotFound)?;
+    entry.stage = uow.stages().lock(path.instance, path.stage).await?.ok_or(Refused::NotFound)?;
+    let lists = uow.reviewer_lists().find(ReviewerListId::of_stage(path.stage)).await?;
+    let requests: Vec<_> = questions.iter().map(|question| &question.request).collect();
+    let missing = missing_of(uow, &lists, &requests).await?;
+    Ok(Locked { instance, entry, lists, allowed, missing })
 }
 
 /// What each of them may, in their order, and what the stage is; `None` when nobody may anything.

@@ -188,6 +188,12 @@ impl ReviewerLists {
         })
     }
 
+    /// Whether the same people are named for every item: nobody is asked because of who an item's principal is.
+    pub fn name_the_same_for_every_item(&self) -> bool {
+        let mut scopes = self.reviewers.iter().chain(&self.fallback_reviewers);
+        !self.is_self_review() && !scopes.any(|scope| scope.form.is_per_item())
+    }
+
     /// Whether each principal reviews himself.
     pub fn is_self_review(&self) -> bool {
         self.reviewers.iter().all(|scope| scope.form == ReviewerForm::OneSelf)
@@ -467,6 +473,8 @@ fn encode(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use proptest::prelude::*;
     use uuid::Uuid;
 
@@ -480,6 +488,24 @@ mod tests {
 
     fn form(query: &str) -> Result<ReviewerForm, ReviewerScopeError> {
         ReviewerScope::parse(query, None, None).map(|scope| scope.form)
+    }
+
+    #[test]
+    fn lists_name_the_same_for_every_item_unless_its_principal_says_who() {
+        let lists = |reviewers: &[ReviewerForm], fallbacks: &[ReviewerForm]| {
+            let scopes = |forms: &[ReviewerForm]| forms.iter().cloned().map(ReviewerScope::from_form).collect();
+            ReviewerLists { reviewers: scopes(reviewers), fallback_reviewers: scopes(fallbacks) }
+        };
+        let user = ReviewerForm::User(id());
+        let same = |reviewers: &[ReviewerForm], fallbacks: &[ReviewerForm]| {
+            lists(reviewers, fallbacks).name_the_same_for_every_item()
+        };
+        assert!(same(&[user.clone(), ReviewerForm::ResourceOwners], &[ReviewerForm::GroupMembers(id())]));
+        assert!(!same(&[], slice::from_ref(&user)), "a self-review");
+        for by_item in [ReviewerForm::Manager, ReviewerForm::Sponsor, ReviewerForm::ManagerOrSponsor] {
+            assert!(!same(&[user.clone(), by_item.clone()], &[]), "{by_item:?}");
+            assert!(!same(slice::from_ref(&user), slice::from_ref(&by_item)), "{by_item:?}");
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod pg;
 pub mod reminders;
 pub mod review_settings;
 pub mod review_steps;
+pub mod stage_updates;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -120,6 +121,7 @@ pub trait UnitOfWork: Send {
     fn definitions(&mut self) -> &mut dyn DefinitionRepository;
     fn instances(&mut self) -> &mut dyn InstanceRepository;
     fn stages(&mut self) -> &mut dyn StageRepository;
+    fn stage_updates(&mut self) -> &mut dyn stage_updates::StageUpdateRepository;
     fn reviewer_lists(&mut self) -> &mut dyn ReviewerListRepository;
     fn reviewers(&mut self) -> &mut dyn ReviewerRepository;
     fn items(&mut self) -> &mut dyn ItemRepository;

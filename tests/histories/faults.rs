@@ -25,6 +25,7 @@ use attestry::{
         pg::PgStore,
         review_settings::ReviewSettingsRepository,
         review_steps::ReviewStepRepository,
+        stage_updates::StageUpdateRepository,
     },
 };
 use chrono::{DateTime, Utc};
@@ -164,6 +165,7 @@ impl UnitOfWork for FaultyUnit {
         definitions: DefinitionRepository,
         instances: InstanceRepository,
         stages: StageRepository,
+        stage_updates: StageUpdateRepository,
         reviewer_lists: ReviewerListRepository,
         reviewers: ReviewerRepository,
         items: ItemRepository,

@@ -711,6 +711,35 @@ async fn only_who_manages_reviews_may_update_a_stage() {
     assert_eq!(t.events_of("Reviewers changed").await[0]["actor_kind"], "application");
 }
 
+/// LC-AUTH-01, LC-SUPD-20: who manages every kind of review is let in before anything is read, others by what is reviewed.
+#[tokio::test]
+async fn who_manages_some_kinds_of_reviews_changes_what_one_who_manages_them_all_does() {
+    let t = Tenant::with_finance().await;
+    let stages = [stage(1, 3, &[manager()], &[user("sam")], &[]), stage(2, 4, &[user("noor")], &[], &[])];
+    let review = t.review().stages(&stages).running().await;
+    let path = review.stage_path(1).await;
+    let mut left = Vec::new();
+    for role in ["Identity Governance Administrator", "User Administrator"] {
+        let client = t.as_user_with_roles("carla", &[role]);
+        for reviewers in [json!([user("noor"), user("mia")]), json!([manager()])] {
+            client.patch(&path, &json!({ "reviewers": reviewers })).await.is(200);
+            for table in ["stage_reviewers", "stage_fallbacks", "stage_unassigned_cohorts", "reviewer_scopes"] {
+                left.push((table, t.table(table).await));
+            }
+        }
+        let missing = json!({ "reviewers": [user("noor"), user("nobody")] });
+        let refused = client.patch(&path, &missing).await.refused(400, "BadRequest");
+        assert_eq!(refused.body["error"]["details"][0]["target"], "reviewers[1].query", "{:#}", refused.body);
+    }
+    assert_eq!(left[..8], left[8..]);
+    let cohorts = |(_, rows): &(&str, Vec<Value>)| -> Vec<i64> {
+        rows.iter().map(|row| row["cohort"].as_i64().unwrap()).collect()
+    };
+    // By name everything is everybody's; by manager each of the two has his own, and those without one are the fallback's.
+    assert_eq!(left[..3].iter().map(cohorts).collect::<Vec<_>>(), [vec![0, 0], vec![0], vec![]]);
+    assert_eq!(left[4..7].iter().map(|rows| cohorts(rows).len()).collect::<Vec<_>>(), [2, 1, 1]);
+}
+
 /// LC-STAGE-10, LC-SUPD-24
 #[tokio::test]
 async fn somebody_who_lost_his_manager_does_not_bring_in_a_fallback_where_a_named_reviewer_covers_everything() {

@@ -1,6 +1,6 @@
 //! Who may read and change how the tenant handles reviews: they concern reviews of every kind.
 
-use super::{Caller, Permission, Reason, ReviewKind, require_permission};
+use super::{Caller, Permission, Reason, require_permission};
 
 /// Decides whether `caller` may read the tenant's review settings: whoever reads some kind of review.
 ///
@@ -22,7 +22,7 @@ pub fn may_change_review_settings(caller: &Caller) -> Result<(), Reason> {
     if require_permission(caller)? != Permission::ReadWrite {
         return Err(Reason::ReadOnlyPermission);
     }
-    match ReviewKind::ALL.into_iter().all(|kind| caller.manages(kind)) {
+    match caller.manages_every_kind() {
         true => Ok(()),
         false => Err(Reason::SettingsRoleMissing),
     }

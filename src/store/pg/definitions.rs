@@ -9,7 +9,7 @@ use super::{
     PgUnitOfWork,
     error::corrupt,
     filters::{self, Column},
-    reviewer_lists::{ReviewerScopeRow, lists_from_rows},
+    reviewer_lists::{ScopeRow, lists_from_rows},
 };
 use crate::{
     domain::{
@@ -181,7 +181,7 @@ fn definitions_from_rows(
 pub(super) fn definition_from_rows(
     row: DefinitionRow,
     stages: Vec<StageSettingsRow>,
-    scopes: Vec<ReviewerScopeRow>,
+    scopes: Vec<ScopeRow>,
 ) -> Result<Option<Definition>, StoreError> {
     let rows = vec![row];
     let lists = lists_from_rows(scopes, &list_ids(&rows, &stages))?;

@@ -32,6 +32,7 @@ mod review_settings;
 mod review_steps;
 mod reviewer_lists;
 mod reviewers;
+mod stage_updates;
 mod stages;
 pub mod tenants;
 mod unit_of_work;

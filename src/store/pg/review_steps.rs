@@ -11,7 +11,7 @@ use super::{
     error::corrupt,
     events::EventColumns,
     instances::InstanceRow,
-    reviewer_lists::ReviewerScopeRow,
+    reviewer_lists::ScopeRow,
     stages::StageRow,
 };
 use crate::{
@@ -31,7 +31,7 @@ struct ProgressRow {
 struct FoundRow {
     definition: Json<DefinitionRow>,
     stage_settings: Rows<StageSettingsRow>,
-    reviewer_scopes: Rows<ReviewerScopeRow>,
+    reviewer_scopes: Rows<ScopeRow>,
     instance: Json<InstanceRow>,
     stage: Option<Json<StageRow>>,
     progress_of_others: Rows<ProgressRow>,
@@ -59,7 +59,7 @@ impl ReviewStepRepository for PgUnitOfWork {
             r#"
             select locked_definition as "definition!: Json<DefinitionRow>",
                    stage_settings_of_it as "stage_settings: Json<Vec<StageSettingsRow>>",
-                   reviewer_scopes_of_it as "reviewer_scopes: Json<Vec<ReviewerScopeRow>>",
+                   reviewer_scopes_of_it as "reviewer_scopes: Json<Vec<ScopeRow>>",
                    locked_instance as "instance!: Json<InstanceRow>",
                    locked_stage as "stage: Json<StageRow>",
                    progress_of_others as "progress_of_others: Json<Vec<ProgressRow>>"

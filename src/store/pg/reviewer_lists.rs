@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{PgUnitOfWork, error::corrupt};
@@ -14,8 +15,9 @@ use crate::{
     store::{ReviewerListRepository, StoreError},
 };
 
-#[derive(serde::Deserialize)]
-pub(super) struct ReviewerScopeRow {
+/// A stored scope; functions that answer with several write them as JSON.
+#[derive(Debug, Deserialize)]
+pub(super) struct ScopeRow {
     reviewer_list_id: Uuid,
     role: String,
     query: String,
@@ -32,41 +34,99 @@ pub(super) struct ReviewerScopeRow {
 
 /// The lists of these owners, in their order, out of the scopes of all, which come in the order of their lists.
 pub(super) fn lists_from_rows(
-    rows: Vec<ReviewerScopeRow>,
+    rows: Vec<ScopeRow>,
     wanted: &[ReviewerListId],
 ) -> Result<Vec<ReviewerLists>, StoreError> {
     let mut found = HashMap::<Uuid, ReviewerLists>::new();
     for row in rows {
+        let list = row.reviewer_list_id;
+        row.push_to(found.entry(list).or_default())?;
+    }
+    Ok(wanted.iter().map(|id| found.get(&id.as_uuid()).cloned().unwrap_or_default()).collect())
+}
+
+impl ScopeRow {
+    /// Puts the scope behind those of its role.
+    fn push_to(self, lists: &mut ReviewerLists) -> Result<(), StoreError> {
+        let list = self.reviewer_list_id;
         let form = ReviewerForm::from_parts(
-            &row.form,
-            row.object_id.map(ObjectId::new),
-            row.owner_user_type,
-            row.owner_country,
+            &self.form,
+            self.object_id.map(ObjectId::new),
+            self.owner_user_type,
+            self.owner_country,
         )
-        .ok_or_else(|| corrupt("reviewer_scopes", "form", row.reviewer_list_id))?;
-        let typed = row.scope_type.map(|text| {
-            let scope_type = ReviewerScopeType::parse(&text)
-                .ok_or_else(|| corrupt("reviewer_scopes", "scope_type", row.reviewer_list_id))?;
+        .ok_or_else(|| corrupt("reviewer_scopes", "form", list))?;
+        let typed = self.scope_type.map(|text| {
+            let scope_type =
+                ReviewerScopeType::parse(&text).ok_or_else(|| corrupt("reviewer_scopes", "scope_type", list))?;
             Ok::<_, StoreError>(TypedReviewer {
                 scope_type,
-                reviewer_id: row.reviewer_id,
-                beside_query: row.query_sent,
+                reviewer_id: self.reviewer_id,
+                beside_query: self.query_sent,
             })
         });
         let scope = ReviewerScope {
-            query: row.query,
-            query_type: row.query_type,
-            query_root: row.query_root,
+            query: self.query,
+            query_type: self.query_type,
+            query_root: self.query_root,
             form,
             typed: typed.transpose()?,
         };
-        let lists = found.entry(row.reviewer_list_id).or_default();
-        match row.role.as_str() {
+        match self.role.as_str() {
             "primary" => lists.reviewers.push(scope),
             _ => lists.fallback_reviewers.push(scope),
         }
+        Ok(())
     }
-    Ok(wanted.iter().map(|id| found.get(&id.as_uuid()).cloned().unwrap_or_default()).collect())
+}
+
+/// The scopes of both lists, column by column.
+pub(super) struct ScopeColumns {
+    pub(super) roles: Vec<String>,
+    pub(super) ordinals: Vec<i32>,
+    pub(super) queries: Vec<String>,
+    pub(super) query_types: Vec<String>,
+    pub(super) query_roots: Vec<Option<String>>,
+    pub(super) normalised: Vec<String>,
+    pub(super) forms: Vec<String>,
+    pub(super) objects: Vec<Option<Uuid>>,
+    pub(super) user_types: Vec<Option<String>>,
+    pub(super) countries: Vec<Option<String>>,
+    pub(super) scope_types: Vec<Option<String>>,
+    pub(super) reviewers: Vec<Option<String>>,
+    pub(super) queries_sent: Vec<bool>,
+}
+
+impl ScopeColumns {
+    pub(super) fn of(lists: &ReviewerLists) -> Self {
+        let scopes: Vec<_> = lists
+            .reviewers
+            .iter()
+            .enumerate()
+            .map(|scope| ("primary", scope))
+            .chain(lists.fallback_reviewers.iter().enumerate().map(|scope| ("fallback", scope)))
+            .collect();
+        fn column<T>(scopes: &[(&str, (usize, &ReviewerScope))], of: impl Fn(&ReviewerScope) -> T) -> Vec<T> {
+            scopes.iter().map(|(_, (_, scope))| of(scope)).collect()
+        }
+        Self {
+            roles: scopes.iter().map(|(role, _)| (*role).to_owned()).collect(),
+            ordinals: scopes.iter().map(|(_, (ordinal, _))| i32::try_from(*ordinal).unwrap_or(i32::MAX)).collect(),
+            queries: column(&scopes, |scope| scope.query.clone()),
+            query_types: column(&scopes, |scope| scope.query_type.clone()),
+            query_roots: column(&scopes, |scope| scope.query_root.clone()),
+            normalised: column(&scopes, |scope| scope.form.normalised()),
+            forms: column(&scopes, |scope| scope.form.kind().to_owned()),
+            objects: column(&scopes, |scope| scope.form.object_id().map(ObjectId::as_uuid)),
+            user_types: column(&scopes, |scope| scope.form.owner_filter().and_then(|filter| filter.user_type.clone())),
+            countries: column(&scopes, |scope| scope.form.owner_filter().and_then(|filter| filter.country.clone())),
+            scope_types: column(&scopes, |scope| {
+                scope.typed.as_ref().map(|typed| typed.scope_type.as_str().to_owned())
+            }),
+            reviewers: column(&scopes, |scope| scope.typed.as_ref().and_then(|typed| typed.reviewer_id.clone())),
+            queries_sent: column(&scopes, |scope| scope.typed.as_ref().is_none_or(|typed| typed.beside_query)),
+        }
+    }
 }
 
 #[async_trait]
@@ -79,7 +139,7 @@ impl ReviewerListRepository for PgUnitOfWork {
         let tenant = self.tenant.as_uuid();
         let wanted: Vec<_> = ids.iter().map(|id| id.as_uuid()).collect();
         let rows = sqlx::query_as!(
-            ReviewerScopeRow,
+            ScopeRow,
             r#"
             select reviewer_list_id, role, query, query_type, query_root, form, object_id, owner_user_type, owner_country,
                    scope_type, reviewer_id, query_sent
@@ -98,33 +158,7 @@ impl ReviewerListRepository for PgUnitOfWork {
 
     async fn replace(&mut self, id: ReviewerListId, lists: &ReviewerLists) -> Result<(), StoreError> {
         let tenant = self.tenant.as_uuid();
-        let scopes: Vec<_> = lists
-            .reviewers
-            .iter()
-            .enumerate()
-            .map(|scope| ("primary", scope))
-            .chain(lists.fallback_reviewers.iter().enumerate().map(|scope| ("fallback", scope)))
-            .collect();
-        let column = |text: &dyn Fn(&ReviewerScope) -> Option<String>| -> Vec<Option<String>> {
-            scopes.iter().map(|(_, (_, scope))| text(scope)).collect()
-        };
-        let roles: Vec<_> = scopes.iter().map(|(role, _)| (*role).to_owned()).collect();
-        let ordinals: Vec<_> =
-            scopes.iter().map(|(_, (ordinal, _))| i32::try_from(*ordinal).unwrap_or(i32::MAX)).collect();
-        let queries = column(&|scope| Some(scope.query.clone()));
-        let query_types = column(&|scope| Some(scope.query_type.clone()));
-        let query_roots = column(&|scope| scope.query_root.clone());
-        let normalised = column(&|scope| Some(scope.form.normalised()));
-        let forms = column(&|scope| Some(scope.form.kind().to_owned()));
-        let objects: Vec<_> =
-            scopes.iter().map(|(_, (_, scope))| scope.form.object_id().map(ObjectId::as_uuid)).collect();
-        let user_types = column(&|scope| scope.form.owner_filter().and_then(|filter| filter.user_type.clone()));
-        let countries = column(&|scope| scope.form.owner_filter().and_then(|filter| filter.country.clone()));
-        let typed = |scope: &ReviewerScope| scope.typed.clone();
-        let scope_types = column(&|scope| typed(scope).map(|typed| typed.scope_type.as_str().to_owned()));
-        let reviewers = column(&|scope| typed(scope).and_then(|typed| typed.reviewer_id));
-        let queries_sent: Vec<_> =
-            scopes.iter().map(|(_, (_, scope))| scope.typed.as_ref().is_none_or(|typed| typed.beside_query)).collect();
+        let columns = ScopeColumns::of(lists);
         sqlx::query!(
             "insert into reviewer_lists (tenant_id, reviewer_list_id) values ($1, $2) on conflict do nothing",
             tenant,
@@ -132,57 +166,23 @@ impl ReviewerListRepository for PgUnitOfWork {
         )
         .execute(self.connection()?)
         .await?;
-        // Fallback rows are never deleted while their owner lives (LC-INV-03).
         sqlx::query!(
-            r#"
-            delete from reviewer_scopes
-             where tenant_id = $1
-               and reviewer_list_id = $2
-               and role = 'primary'
-               and not exists (
-                       select
-                         from unnest($3::text[], $4::text[]) as wanted (role, normalised_form)
-                        where wanted.role = 'primary'
-                          and wanted.normalised_form = reviewer_scopes.normalised_form)
-            "#,
+            "select from replace_reviewer_scopes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
             tenant,
             id.as_uuid(),
-            &roles,
-            &normalised as &[Option<String>],
-        )
-        .execute(self.connection()?)
-        .await?;
-        sqlx::query!(
-            r#"
-            insert into reviewer_scopes
-                (tenant_id, reviewer_list_id, role, ordinal, query, query_type, query_root, normalised_form, form,
-                 object_id, owner_user_type, owner_country, scope_type, reviewer_id, query_sent)
-            select distinct on (role, normalised_form)
-                   $1::uuid, $2::uuid, role, ordinal, query, query_type, query_root, normalised_form, form, object_id,
-                   owner_user_type, owner_country, scope_type, reviewer_id, query_sent
-              from unnest($3::text[], $4::integer[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-                          $10::uuid[], $11::text[], $12::text[], $13::text[], $14::text[], $15::boolean[])
-                   as wanted (role, ordinal, query, query_type, query_root, normalised_form, form, object_id,
-                              owner_user_type, owner_country, scope_type, reviewer_id, query_sent)
-             order by role, normalised_form, ordinal
-            on conflict (tenant_id, reviewer_list_id, role, normalised_form)
-            do update set ordinal = excluded.ordinal
-            "#,
-            tenant,
-            id.as_uuid(),
-            &roles,
-            &ordinals,
-            &queries as &[Option<String>],
-            &query_types as &[Option<String>],
-            &query_roots as &[Option<String>],
-            &normalised as &[Option<String>],
-            &forms as &[Option<String>],
-            &objects as &[Option<Uuid>],
-            &user_types as &[Option<String>],
-            &countries as &[Option<String>],
-            &scope_types as &[Option<String>],
-            &reviewers as &[Option<String>],
-            &queries_sent,
+            &columns.roles,
+            &columns.ordinals,
+            &columns.queries,
+            &columns.query_types,
+            &columns.query_roots as &[Option<String>],
+            &columns.normalised,
+            &columns.forms,
+            &columns.objects as &[Option<Uuid>],
+            &columns.user_types as &[Option<String>],
+            &columns.countries as &[Option<String>],
+            &columns.scope_types as &[Option<String>],
+            &columns.reviewers as &[Option<String>],
+            &columns.queries_sent,
         )
         .execute(self.connection()?)
         .await?;

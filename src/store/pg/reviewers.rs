@@ -768,25 +768,8 @@ impl ReviewerRepository for PgUnitOfWork {
                               and f.ordinal = $3
                               and f.cohort in (0, i.cohort)) as candidate
                  where reviews_item($1, $2, $3, i.seq, i.cohort, candidate.reviewer_id)
-            ), fresh as (
-                insert into contacted_reviewers (tenant_id, instance_id, reviewer_id, ordinal, contacted_at)
-                select $1, $2, reviewer_id, $3, $4
-                  from people
-                on conflict do nothing
-                returning reviewer_id
-            ), mailed as (
-                insert into jobs (tenant_id, job_id, kind, key, payload, due_at, run_at)
-                select $1, gen_random_uuid(), 'send_mail',
-                       concat_ws('/', $5::text, $2::uuid, $3::smallint, reviewer_id),
-                       jsonb_build_object('kind', 'send_mail', 'mail', $5::text, 'instance', $2::uuid,
-                                          'ordinal', $3::smallint, 'recipient', reviewer_id),
-                       $4, now()
-                  from fresh
-                 where $5::text is not null
-                on conflict do nothing
             )
-            select count(*) as "count!"
-              from fresh
+            select contact_people($1, $2, $3, array(select reviewer_id from people), $4, $5) as "count!"
             "#,
             tenant,
             instance.as_uuid(),

@@ -22,18 +22,18 @@ use crate::{
 
 #[derive(serde::Deserialize)]
 pub(super) struct StageRow {
-    stage_id: Uuid,
-    instance_id: Uuid,
-    definition_id: Uuid,
-    ordinal: i16,
-    stage_count: i16,
-    status: String,
-    start_at: DateTime<Utc>,
-    end_at: DateTime<Utc>,
-    decisions_that_will_move_to_next_stage: Vec<String>,
-    recommendations_enabled: bool,
-    entry: String,
-    version: i64,
+    pub(super) stage_id: Uuid,
+    pub(super) instance_id: Uuid,
+    pub(super) definition_id: Uuid,
+    pub(super) ordinal: i16,
+    pub(super) stage_count: i16,
+    pub(super) status: String,
+    pub(super) start_at: DateTime<Utc>,
+    pub(super) end_at: DateTime<Utc>,
+    pub(super) decisions_that_will_move_to_next_stage: Vec<String>,
+    pub(super) recommendations_enabled: bool,
+    pub(super) entry: String,
+    pub(super) version: i64,
 }
 
 impl TryFrom<StageRow> for StageEntry {

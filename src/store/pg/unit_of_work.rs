@@ -22,6 +22,7 @@ use crate::{
         occurrences::OccurrenceRepository,
         review_settings::ReviewSettingsRepository,
         review_steps::ReviewStepRepository,
+        stage_updates::StageUpdateRepository,
     },
 };
 
@@ -150,6 +151,10 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn stages(&mut self) -> &mut dyn StageRepository {
+        self
+    }
+
+    fn stage_updates(&mut self) -> &mut dyn StageUpdateRepository {
         self
     }
 
