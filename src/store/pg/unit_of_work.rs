@@ -49,10 +49,10 @@ impl PgUnitOfWork {
         };
         let begin = format!(
             "begin; set local attestry.tenant = '{tenant}'; {keep}\
-             select now() + clock_offset from tenants where tenant_id = '{tenant}'"
+             select tenant_clock('{tenant}')"
         );
         let row = sqlx::raw_sql(AssertSqlSafe(begin)).fetch_one(transaction.connection()?).await?;
-        let now = row.try_get::<DateTime<Utc>, _>(0)?;
+        let now = row.try_get::<Option<DateTime<Utc>>, _>(0)?.ok_or(sqlx::Error::RowNotFound)?;
         Ok(Self { transaction, tenant, now, plans, reported: None })
     }
 

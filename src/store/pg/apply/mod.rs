@@ -154,21 +154,29 @@ impl ApplyRepository for PgUnitOfWork {
             settled.iter().map(|settled| settled.result.map(|(result, _)| result.as_str().to_owned())).collect();
         let descriptions: Vec<_> =
             settled.iter().map(|settled| settled.result.and_then(|(_, text)| text).map(str::to_owned)).collect();
-        // What was not decided is not looked at: the primary key leads from one decided item to the next.
+        // What was not decided is not looked at: the primary key leads from one decision to the next, in its own order and without a
+        // sort, for which all that are left would have to be read. The last item looked at may have more of them, so it is the next
+        // step's.
         let rows = sqlx::query!(
             r#"
             with settled as (
                 select *
                   from unnest($6::text[], $7::text[], $8::text[]) as s (verdict, result, description)
-            ), decided as materialized (
-                select distinct on (d.seq) d.seq, d.decision
+            ), looked_at as materialized (
+                select d.seq, d.ordinal, d.decision
                   from decisions d
                  where d.tenant_id = $1
                    and d.instance_id = $2
                    and d.seq > $3
                    and (d.seq in (select r.seq from removed_items r where r.tenant_id = $1 and r.instance_id = $2)) is not true
-                 order by d.seq, d.ordinal desc
+                 order by d.seq, d.ordinal
                  limit $4::integer
+            ), decided as materialized (
+                select distinct on (d.seq) d.seq, d.decision
+                  from looked_at d
+                 where (select count(*) from looked_at) < $4
+                    or d.seq < (select max(seq) from looked_at)
+                 order by d.seq, d.ordinal desc
             ), open as materialized (
                 select d.seq, d.decision
                   from decided d
@@ -178,7 +186,7 @@ impl ApplyRepository for PgUnitOfWork {
             ), step as materialized (
                 select least(
                            case when (select count(*) from open) = $5 then (select max(seq) from open) end,
-                           case when (select count(*) from decided) = $4 then (select max(seq) from decided) end,
+                           case when (select count(*) from looked_at) = $4 then (select max(seq) from decided) end,
                            $9::integer) as through
             ), recorded as (
                 insert into apply_results
