@@ -16,8 +16,11 @@ use crate::domain::{
 /// Which stage of the instance is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AskedStage {
+    /// The step concerns none.
     None,
+    /// The one that the instance begins with.
     First,
+    /// The one with this id.
     Of(StageId),
 }
 
@@ -49,6 +52,7 @@ pub struct ReviewStep<'a> {
     pub events: &'a [Event],
 }
 
+/// What moves a review along, in one round trip before it is judged and in one afterwards. LC-CONC-04
 #[async_trait]
 pub trait ReviewStepRepository: Send {
     /// Locks definition, instance and stage, in this order, and reads them with what else a step needs. `None` when the definition

@@ -111,13 +111,7 @@ impl Collection for Decisions {
         // All rows are of one instance.
         let Some((instance, _)) = rows.first() else { return Ok(true) };
         let around = Surroundings::of(&links.edge.public_url, instance).map_err(ApiError::internal)?;
-        for (position, (_, row)) in rows.iter().enumerate() {
-            if position > 0 {
-                out.push(b',');
-            }
-            around.write(row, out).map_err(ApiError::internal)?;
-        }
-        Ok(true)
+        lists::write_rows(rows, out, |(_, row), out| around.write(row, out))
     }
 
     fn render(&self, links: &Links, row: &Self::Row, expand: &[Expand]) -> Result<Map<String, Value>, ApiError> {

@@ -74,13 +74,7 @@ impl Collection for Definitions {
     }
 
     fn write(&self, _: &Links, rows: &[Definition], out: &mut Vec<u8>) -> Result<bool, ApiError> {
-        for (position, row) in rows.iter().enumerate() {
-            if position > 0 {
-                out.push(b',');
-            }
-            serde_json::to_writer(&mut *out, &body(row)).map_err(ApiError::internal)?;
-        }
-        Ok(true)
+        lists::write_rows(rows, out, |row, out| serde_json::to_writer(out, &body(row)))
     }
 
     fn render(&self, _: &Links, row: &Definition, _: &[Expand]) -> Result<Map<String, Value>, ApiError> {

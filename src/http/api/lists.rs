@@ -170,6 +170,21 @@ fn text<C: Collection>(
     Ok(Some(text))
 }
 
+/// What [`Collection::write`] mostly is: rows behind `out`, each written by `write`, with commas between them.
+pub(super) fn write_rows<R>(
+    rows: &[R],
+    out: &mut Vec<u8>,
+    write: impl Fn(&R, &mut Vec<u8>) -> Result<(), serde_json::Error>,
+) -> Result<bool, ApiError> {
+    for (position, row) in rows.iter().enumerate() {
+        if position > 0 {
+            out.push(b',');
+        }
+        write(row, out).map_err(ApiError::internal)?;
+    }
+    Ok(true)
+}
+
 /// Answers the number of rows that the filter leaves: digits and nothing else. CL-07
 pub(super) async fn count<C: Collection>(target: C, AnyCaller(call): AnyCaller, request: HttpRequest) -> Answer {
     let edge = edge(&request)?;

@@ -69,7 +69,8 @@ pub(super) fn stage(view: &StageView) -> Map<String, Value> {
     }))
 }
 
-/// `accessReviewInstanceDecisionItem`, member by member.
+/// `accessReviewInstanceDecisionItem` for those who want a part of it, or more: read from the text, which alone says what it is. The
+/// error is one of serialization.
 pub(super) fn item(
     public_url: &str,
     instance: &ReviewedInstance,

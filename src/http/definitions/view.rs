@@ -18,11 +18,13 @@ use crate::{
             DECISIONS_ROOT, MICROSOFT_GRAPH, ReviewerForm, ReviewerScope, ReviewerScopeType, TypedReviewer,
         },
     },
-    http::definitions::{
-        body::COMPLETION_TEMPLATE,
-        scopes::{render_enumeration, render_scope},
+    http::{
+        definitions::{
+            body::COMPLETION_TEMPLATE,
+            scopes::{render_enumeration, render_scope},
+        },
+        object::object,
     },
-    http::object::object,
 };
 
 /// A definition without `@odata.context`; `backupReviewers` and `instances` are never part of it (M-04).

@@ -238,8 +238,8 @@ fn push_selected(sql: &mut QueryBuilder<Postgres>, tenant: Uuid, query: &ReportQ
     let kinds: Vec<_> = query.readable_kinds.iter().map(|kind| kind.as_str()).collect();
     sql.push(
         "selected as materialized (\
-         select (row_number() over (order by i.start_at, i.instance_id))::integer as place, i.instance_id, case when jsonb_typeof(d.settings #> '{recurrence,pattern}') = 'object' \
-         then d.definition_id end as series_id, i.resource_type, i.resource_name, i.resource_id, \
+         select (row_number() over (order by i.start_at, i.instance_id))::integer as place, i.instance_id, \
+         case when jsonb_typeof(d.settings #> '{recurrence,pattern}') = 'object' then d.definition_id end as series_id, i.resource_type, i.resource_name, i.resource_id, \
          d.display_name as review_name, d.created_at, i.start_at, i.end_at, i.status, d.created_by_id as owner_id, \
          d.created_by_name as owner_name, d.created_by_user_principal_name as owner_user_principal_name, \
          (select max(g.ordinal) from stages g where g.tenant_id = i.tenant_id and g.instance_id = i.instance_id) \
