@@ -87,7 +87,8 @@ pub(super) async fn resolve_anew(
     entry: &StageEntry,
     limits: &ReviewLimits,
 ) -> Result<i64, Refused> {
-    let items_without_reviewer = match uow.reviewers().resolve(instance, entry, limits.reviewers_per_item).await? {
+    let items_without_reviewer = match uow.reviewers().resolve(instance, entry, None, limits.reviewers_per_item).await?
+    {
         Resolution::Resolved { items_without_reviewer } => items_without_reviewer,
         Resolution::TooMany { found } => {
             return Err(Refused::Invalid(vec![Violation::new("reviewers", limits.too_many_reviewers(found))]));

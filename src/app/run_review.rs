@@ -30,7 +30,7 @@ use crate::{
         status::Status,
     },
     store::{
-        Actor, ClaimedJob, Gathering, Job, NewJob, Outcome, Resolution, StageEntry, StoreError, UnitOfWork,
+        Actor, ClaimedJob, Gathering, Job, NewJob, Outcome, Resolution, StageEntry, StoreError, Unchanged, UnitOfWork,
         review_steps::ReviewStep,
     },
 };
@@ -306,11 +306,11 @@ impl<'a> ReviewRun<'a> {
     ) -> Result<(), Refused> {
         let gathering = self.gathering(instance, &first, limits).await?;
         let gathered = self.uow.items().gather(instance, &gathering).await?;
-        if let Err(too_many) = limits.check_items(gathered) {
+        if let Err(too_many) = limits.check_items(gathered.items) {
             self.uow.items().discard(instance.id).await?;
             return Ok(self.fail(definition, instance, "TooManyItems", too_many).await?);
         }
-        instance.item_count = gathered;
+        instance.item_count = gathered.items;
         if instance.item_count == 0 {
             instance.errors.push(InstanceError {
                 code: "ScopeResolutionFailed".to_owned(),
@@ -321,7 +321,7 @@ impl<'a> ReviewRun<'a> {
             self.uow.stages().update(&mut stage).await?;
             return Ok(self.complete(definition, instance).await?);
         }
-        if let Err(too_many) = self.resolve_reviewers(instance, &first, limits).await? {
+        if let Err(too_many) = self.resolve_reviewers(instance, &first, Some(gathered.since), limits).await? {
             self.uow.items().discard(instance.id).await?;
             instance.item_count = 0;
             return Ok(self.fail(definition, instance, TOO_MANY_REVIEWERS, too_many).await?);
@@ -376,9 +376,10 @@ impl<'a> ReviewRun<'a> {
         &mut self,
         instance: &mut Instance,
         entry: &StageEntry,
+        gathered: Option<Unchanged>,
         limits: &ReviewLimits,
     ) -> Result<Result<(), String>, StoreError> {
-        match self.uow.reviewers().resolve(instance, entry, limits.reviewers_per_item).await? {
+        match self.uow.reviewers().resolve(instance, entry, gathered, limits.reviewers_per_item).await? {
             Resolution::TooMany { found } => return Ok(Err(limits.too_many_reviewers(found))),
             Resolution::Resolved { items_without_reviewer: 0 } => {}
             Resolution::Resolved { items_without_reviewer } => {
@@ -458,7 +459,7 @@ impl<'a> ReviewRun<'a> {
             self.move_stage(instance, &mut opening.stage, Status::Initializing)?;
             self.uow.stages().update(&mut opening.stage).await?;
             if holds_any {
-                if let Err(too_many) = self.resolve_reviewers(instance, &opening, limits).await? {
+                if let Err(too_many) = self.resolve_reviewers(instance, &opening, None, limits).await? {
                     return Ok(self.fail(definition, instance, TOO_MANY_REVIEWERS, too_many).await?);
                 }
                 self.open_stage(instance, opening, Some(MailKind::StageStarted)).await?;

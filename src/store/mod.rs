@@ -376,7 +376,15 @@ pub struct ContactedReviewer {
 pub trait ReviewerRepository: Send {
     /// Resolves the stage's scopes anew for every one of its items and replaces what was resolved before. When an item would have
     /// more than `most` reviewers, no item has any afterwards. LC-REV-01 to 05, LC-REV-13, LC-SUPD-20, LC-SUPD-25
-    async fn resolve(&mut self, instance: &Instance, stage: &StageEntry, most: i64) -> Result<Resolution, StoreError>;
+    ///
+    /// `gathered`: the transaction has gathered the items just now, so each manager's are still together.
+    async fn resolve(
+        &mut self,
+        instance: &Instance,
+        stage: &StageEntry,
+        gathered: Option<Unchanged>,
+        most: i64,
+    ) -> Result<Resolution, StoreError>;
     /// Those of the stored lists whose users, groups and owners are more than `most` people now. `resource`: the group or
     /// application under review, if there is one. LC-REV-13
     async fn named_by_more(
@@ -515,14 +523,27 @@ pub struct ItemCursor {
     pub seq: ItemSeq,
 }
 
+/// What an instance's items were made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gathered {
+    /// How many there are.
+    pub items: i32,
+    pub since: Unchanged,
+}
+
+/// Tells rows that have been as they are since before items were gathered from those that somebody may have changed meanwhile. Means
+/// something to the transaction that gathered, and to no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unchanged(pub(super) i64);
+
 #[async_trait]
 pub trait ItemRepository: Send {
     /// The users of the group under review, guests or active or not, and everybody above them: each once. Nobody for another kind of
     /// resource. LC-RCM-06
     async fn managed_members(&mut self, instance: &Instance) -> Result<Vec<ManagedPerson>, StoreError>;
-    /// Makes the instance's items out of the directory as it is now, in one statement; returns how many. LC-INST-06,
-    /// LC-INST-11, LC-INST-12, LC-RCM-03
-    async fn gather(&mut self, instance: &Instance, gathering: &Gathering) -> Result<i32, StoreError>;
+    /// Makes the instance's items out of the directory as it is now, in one statement. LC-INST-06, LC-INST-11, LC-INST-12,
+    /// LC-RCM-03
+    async fn gather(&mut self, instance: &Instance, gathering: &Gathering) -> Result<Gathered, StoreError>;
     /// Takes back what was gathered in this unit of work, before anything was recorded of it. LC-REV-13
     async fn discard(&mut self, instance: InstanceId) -> Result<(), StoreError>;
     /// Lists the items that move from `from` on to the next stage (`Entry::Listed` only). LC-STAGE-30

@@ -1,10 +1,13 @@
 //! Who reviews what: every form of a reviewer scope, fallbacks, nobody at all, and managers who change between stages.
 
+use std::sync::Arc;
+
+use attestry::mail::NoMailer;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Blocker, Company, Review, Tenant, group_members, group_owners, id_of, mailed, manager, people, resource_owners,
-    stage, user,
+    Blocker, Company, Database, Review, Tenant, group_members, group_owners, id_of, mailed, manager, people,
+    resource_owners, stage, user,
 };
 
 const EVERYBODY: [&str; 7] = ["Gus (guest)", "ana", "ben", "cleo", "dan", "eve", "fay"];
@@ -113,6 +116,32 @@ async fn each_principals_manager_reviews_him() {
         &t,
         &review,
         &[("mia", &["ana", "ben", "cleo", "eve"]), ("noor", &["dan"]), ("sam", &["Gus (guest)", "fay"])],
+    )
+    .await;
+}
+
+/// LC-REV-01, R-07: Ana is the first of Mia's people, by whom the manager of all of them is known.
+#[tokio::test]
+async fn a_manager_who_changes_while_the_review_is_opened_changes_for_nobody_else() {
+    let t = Arc::new(Tenant::on(Database::own().await, Arc::new(NoMailer), true).await);
+    Company::finance().import(&t).await;
+    let review = t.review().reviewers(&[manager()]).fallbacks(&[user("sam")]).create().await;
+    // The items are there, their reviewers have to wait.
+    let mut blocker = Blocker::hold(&t.database, "lock table stage_reviewers in exclusive mode").await;
+    let opening = tokio::spawn({
+        let t = Arc::clone(&t);
+        async move { t.run_jobs().await }
+    });
+    blocker.wait_until_blocked(1).await;
+
+    Company::new().user("ana", Some("noor")).import(&t).await;
+    blocker.rollback().await;
+    opening.await.unwrap();
+
+    assert_found(
+        &t,
+        &review,
+        &[("mia", &["ben", "cleo", "eve"]), ("noor", &["ana", "dan"]), ("sam", &["Gus (guest)", "fay"])],
     )
     .await;
 }

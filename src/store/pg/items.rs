@@ -27,8 +27,8 @@ use crate::{
         stage::StageOrdinal,
     },
     store::{
-        CursorKeys, Gathering, GrantedRole, ItemCursor, ItemFilter, ItemRepository, ItemRow, ItemView, Page, Principal,
-        PrincipalKind, Slice, StageEntry, StageReach, StoreError,
+        CursorKeys, Gathered, Gathering, GrantedRole, ItemCursor, ItemFilter, ItemRepository, ItemRow, ItemView, Page,
+        Principal, PrincipalKind, Slice, StageEntry, StageReach, StoreError, Unchanged,
         filter::{DecisionProperty, FilterExpression, FilterOperator, FilterValue, OrderBy},
     },
 };
@@ -582,12 +582,16 @@ impl ItemRepository for PgUnitOfWork {
         Ok(people)
     }
 
-    async fn gather(&mut self, instance: &Instance, gathering: &Gathering) -> Result<i32, StoreError> {
+    async fn gather(&mut self, instance: &Instance, gathering: &Gathering) -> Result<Gathered, StoreError> {
         let tenant = self.tenant.as_uuid();
+        let since = sqlx::query_scalar!(r#"select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as "oldest!""#)
+            .fetch_one(self.connection()?)
+            .await?;
         let mut statement = gathering::statement(tenant, instance, gathering)
             .ok_or_else(|| corrupt("instances", "scope", instance.id))?;
         let done = statement.build().persistent(false).execute(self.connection()?).await?;
-        Ok(i32::try_from(done.rows_affected()).unwrap_or(i32::MAX))
+        let items = i32::try_from(done.rows_affected()).unwrap_or(i32::MAX);
+        Ok(Gathered { items, since: Unchanged(since) })
     }
 
     async fn discard(&mut self, instance: InstanceId) -> Result<(), StoreError> {

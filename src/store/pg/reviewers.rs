@@ -15,6 +15,7 @@ use crate::{
     },
     store::{
         NamedByMore, Resolution, ReviewerListRepository, ReviewerRepository, StageEntry, StageReach, StoreError, Ties,
+        Unchanged,
     },
 };
 
@@ -155,6 +156,77 @@ impl PgUnitOfWork {
         .fetch_one(self.connection()?)
         .await?;
         Ok(found)
+    }
+
+    /// The same as [`Self::resolve_managers`] for items that this transaction has just gathered: a cohort's manager is that of any of its
+    /// items, so one of each cohort is looked up and not every item. `false`, and nothing stored, when somebody may have changed the
+    /// user behind one of these since: then a cohort's manager is no longer known by one of its items.
+    ///
+    /// A row that is older than every transaction that ran before the items were gathered is the row that was gathered.
+    async fn resolve_gathered_managers(
+        &mut self,
+        instance: &Instance,
+        stage: &StageEntry,
+        Unchanged(since): Unchanged,
+        primary: bool,
+        fallback: bool,
+    ) -> Result<bool, StoreError> {
+        let tenant = self.tenant.as_uuid();
+        let together = sqlx::query_scalar!(
+            r#"
+            with named as materialized (
+                select i.cohort, min(i.seq) as seq
+                  from decision_items i
+                 where i.tenant_id = $1
+                   and i.instance_id = $2
+                   and not i.direct_connect
+                 group by i.cohort
+            ), found as materialized (
+                select i.cohort, u.manager_id,
+                       i.principal_type <> 'user'
+                           or u.user_id is not null and age(u.xmin) > age($4::text::xid8::xid) as unchanged
+                  from (select x.cohort, x.principal_id, x.principal_type
+                          from decision_items x
+                         where x.tenant_id = $1
+                           and x.instance_id = $2
+                           and (x.seq in (select n.seq from named n)) is true) as i
+                  left join users u
+                    on u.tenant_id = $1
+                   and u.user_id = i.principal_id
+                   and i.principal_type = 'user'
+            ), chosen as materialized (
+                select f.cohort, m.user_id as manager_id
+                  from found f
+                  join users m
+                    on m.tenant_id = $1
+                   and m.user_id = f.manager_id
+                   and m.account_enabled
+                   and m.external_user_state is distinct from 'PendingAcceptance'
+                 where (select bool_and(unchanged) from found)
+            ), primaries as (
+                insert into stage_reviewers (tenant_id, instance_id, ordinal, reviewer_id, cohort)
+                select $1, $2, $3, manager_id, cohort
+                  from chosen
+                 where $5::boolean
+            ), fallbacks as (
+                insert into stage_fallbacks (tenant_id, instance_id, ordinal, reviewer_id, cohort)
+                select $1, $2, $3, manager_id, cohort
+                  from chosen
+                 where $6::boolean
+            )
+            select coalesce(bool_and(unchanged), true) as "together!"
+              from found
+            "#,
+            tenant,
+            instance.id.as_uuid(),
+            stage.stage.ordinal,
+            since.to_string(),
+            primary,
+            fallback,
+        )
+        .fetch_one(self.connection()?)
+        .await?;
+        Ok(together)
     }
 
     /// Each principal's manager as he is now. A cohort gets the manager most of its items have; items that moved to another
@@ -614,7 +686,13 @@ impl PgUnitOfWork {
 
 #[async_trait]
 impl ReviewerRepository for PgUnitOfWork {
-    async fn resolve(&mut self, instance: &Instance, stage: &StageEntry, most: i64) -> Result<Resolution, StoreError> {
+    async fn resolve(
+        &mut self,
+        instance: &Instance,
+        stage: &StageEntry,
+        gathered: Option<Unchanged>,
+        most: i64,
+    ) -> Result<Resolution, StoreError> {
         let lists = ReviewerListRepository::find(self, ReviewerListId::of_stage(stage.stage.id)).await?;
         self.forget_reviewers(instance.id, stage.stage.ordinal).await?;
         let fixed = self.resolve_fixed(instance, stage, most).await?;
@@ -625,9 +703,17 @@ impl ReviewerRepository for PgUnitOfWork {
         let mut own = PerRole { primary: 0, fallback: 0 };
         let (primary, fallback) = (Asked::by(&lists.reviewers), Asked::by(&lists.fallback_reviewers));
         if primary.managers_only() || fallback.managers_only() {
-            self.resolve_managers(instance, stage, primary.managers_only(), fallback.managers_only()).await?;
-            own =
-                PerRole { primary: i64::from(primary.managers_only()), fallback: i64::from(fallback.managers_only()) };
+            let (for_primary, for_fallback) = (primary.managers_only(), fallback.managers_only());
+            let together = match gathered {
+                Some(since) => {
+                    self.resolve_gathered_managers(instance, stage, since, for_primary, for_fallback).await?
+                }
+                None => false,
+            };
+            if !together {
+                self.resolve_managers(instance, stage, for_primary, for_fallback).await?;
+            }
+            own = PerRole { primary: i64::from(for_primary), fallback: i64::from(for_fallback) };
         }
         if primary.sponsors() {
             own.primary = self.resolve_sponsors(instance, stage, "primary", primary).await?;
