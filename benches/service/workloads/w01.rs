@@ -3,14 +3,15 @@
 use anyhow::ensure;
 use async_trait::async_trait;
 
-use super::{Bench, Workload};
+use super::{Bench, Workload, w11};
 use crate::{
+    cluster::Cluster,
     contest::Contest,
     floor::Floor,
     ground::{Ground, Review, Stages},
     load::{Requests, push_get},
     random::Random,
-    report::{Figure, Outcome, at_least, at_most},
+    report::{Bar, Figure, Outcome, at_least, at_most},
 };
 
 const CONNECTIONS: usize = 32;
@@ -41,6 +42,10 @@ impl Requests for RandomItem {
     }
 }
 
+fn bars() -> [Bar; 3] {
+    [at_least(Figure::Throughput, 0.5), at_most(Figure::Processor, 0.9), at_most(Figure::Database, 1.3)]
+}
+
 #[async_trait(?Send)]
 impl Workload for GetDecision {
     fn number(&self) -> &'static str {
@@ -48,7 +53,7 @@ impl Workload for GetDecision {
     }
 
     fn about(&self) -> &'static str {
-        "GET one decision, random of all, 32 connections"
+        "GET one decision, random of all, 32 connections; the same in 1 and in 10 000 tenants"
     }
 
     fn growth(&self) -> Option<f64> {
@@ -84,7 +89,15 @@ impl Workload for GetDecision {
             writes: false,
         };
         let seen = contest.run(ground, bench.pace).await?;
-        let bars = [at_least(Figure::Throughput, 0.5), at_most(Figure::Processor, 0.9), at_most(Figure::Database, 1.3)];
-        Ok(vec![seen.outcome(self.number(), ground.size).bars(&bars)])
+        Ok(vec![seen.outcome(self.number(), ground.size).bars(&bars())])
+    }
+
+    async fn load_apart(&self, cluster: &Cluster) -> anyhow::Result<()> {
+        w11::lay(cluster).await.map(|_| ())
+    }
+
+    async fn measure_apart(&self, bench: &Bench<'_>) -> anyhow::Result<Vec<Outcome>> {
+        let outcomes = w11::decisions_of_tenants(bench).await?;
+        Ok(outcomes.into_iter().map(|outcome| outcome.bars(&bars())).collect())
     }
 }

@@ -206,24 +206,22 @@ fn of_shape(text: &str, shape: &Shape) -> String {
     said
 }
 
-/// One script that does a part of the mix for a tenant by Zipf's law.
-fn of_mix(name: &str, shapes: &[Shape; 2]) -> anyhow::Result<String> {
+/// One script that does a part of the mix for a tenant whose rank is drawn by an expression of `pgbench`.
+fn of_tenants(name: &str, shapes: &[Shape; 2], rank: &str) -> anyhow::Result<String> {
     let text = std::fs::read_to_string(script(name)).with_context(|| name.to_owned())?;
     let (large, small) = (of_shape(&text, &shapes[0]), of_shape(&text, &shapes[1]));
-    Ok(format!(
-        "\\set rank random_zipfian(1, {TENANTS}, {EXPONENT})\n\\if :rank <= {LARGE_TENANTS}\n{large}\\else\n{small}\\endif\n"
-    ))
+    Ok(format!("\\set rank {rank}\n\\if :rank <= {LARGE_TENANTS}\n{large}\\else\n{small}\\endif\n"))
 }
 
-/// The floor's scripts, written to a directory, with the weights of the mix.
-fn floor(directory: &Path, shapes: &[Shape; 2]) -> anyhow::Result<Floor> {
+/// The floor's scripts of some parts, written to a directory, with their weights.
+fn floor(directory: &Path, shapes: &[Shape; 2], parts: &[(Part, u32, u32, &str)], rank: &str) -> anyhow::Result<Floor> {
     let mut scripts = Vec::new();
-    for (_, weight, _, name) in PARTS {
+    for (_, weight, _, name) in parts {
         let path = directory.join(name);
-        std::fs::write(&path, of_mix(name, shapes)?)?;
+        std::fs::write(&path, of_tenants(name, shapes, rank)?)?;
         // Six names; the path is absolute and so takes the place of the scripts' directory.
         let path: &'static str = path.to_str().context("the name of a directory")?.to_owned().leak();
-        scripts.push((path, weight));
+        scripts.push((path, *weight));
     }
     let variables = Vec::new();
     Ok(Floor { database: DATABASE.to_owned(), scripts, variables, connections: CONNECTIONS, threads: 1 })
@@ -285,10 +283,9 @@ impl Mix {
         self.up_to.first().copied().unwrap_or_default()
     }
 
-    /// Has the service verify every token once, those that are asked least first: so it remembers those that it would remember after
-    /// a while.
+    /// Has the service verify every token, those that are asked least first.
     pub async fn introduce(&self, service: &Service) -> anyhow::Result<()> {
-        let tokens: Vec<(String, &String)> = self
+        let tokens = self
             .tenants
             .iter()
             .rev()
@@ -299,22 +296,92 @@ impl Mix {
                 items.zip(callers.reviewers.iter().chain([&callers.administrator]))
             })
             .collect();
-        let clients = (0..CONNECTIONS).map(|first| {
-            let tokens = tokens.iter().skip(first).step_by(CONNECTIONS);
-            async move {
-                let mut connection = Connection::open(service.port).await?;
-                let mut request = Vec::new();
-                for (path, token) in tokens {
-                    request.clear();
-                    push_get(&mut request, path, token);
-                    let status = connection.status_of(&request).await?;
-                    ensure!(status == 200, "a token was answered {status}");
-                }
-                anyhow::Ok(())
-            }
-        });
-        try_join_all(clients).await.map(|_| ())
+        introduce(service, tokens).await
     }
+}
+
+/// Has the service verify tokens once, each with a path that its owner may read: so it remembers those that it would remember after
+/// a while.
+async fn introduce(service: &Service, tokens: Vec<(String, &String)>) -> anyhow::Result<()> {
+    let clients = (0..CONNECTIONS).map(|first| {
+        let tokens = tokens.iter().skip(first).step_by(CONNECTIONS);
+        async move {
+            let mut connection = Connection::open(service.port).await?;
+            let mut request = Vec::new();
+            for (path, token) in tokens {
+                request.clear();
+                push_get(&mut request, path, token);
+                let status = connection.status_of(&request).await?;
+                ensure!(status == 200, "a token was answered {status}");
+            }
+            anyhow::Ok(())
+        }
+    });
+    try_join_all(clients).await.map(|_| ())
+}
+
+/// One decision of the first so many tenants, each asked as often as the others.
+struct DecisionsOfTenants {
+    shapes: Rc<[Shape; 2]>,
+    tenants: Vec<Callers>,
+}
+
+impl DecisionsOfTenants {
+    async fn introduce(&self, service: &Service) -> anyhow::Result<()> {
+        let path = |callers: &Callers| self.shapes[callers.shape].review.item_path(1);
+        introduce(service, self.tenants.iter().map(|callers| (path(callers), &callers.administrator)).collect()).await
+    }
+}
+
+impl Requests for DecisionsOfTenants {
+    fn next(&self, random: &mut Random, request: &mut Vec<u8>) -> u64 {
+        let callers = &self.tenants[random.between(1, self.tenants.len() as u64) as usize - 1];
+        let review = &self.shapes[callers.shape].review;
+        let seq = random.between(1, review.items);
+        push_get(request, &review.item_path(seq), &callers.administrator);
+        ticket(0, callers.shape, seq)
+    }
+
+    fn check(&self, ticket: u64, status: u16, body: Option<&[u8]>) -> anyhow::Result<()> {
+        ensure!(status == 200, "not the item");
+        if let Some(body) = body {
+            let item: Value = serde_json::from_slice(body)?;
+            let review = &self.shapes[(ticket >> 4 & 1) as usize].review;
+            ensure!(item["id"] == review.item(ticket >> 8).to_string(), "another item");
+        }
+        Ok(())
+    }
+}
+
+/// W1 in one tenant and in ten thousand, of the same database.
+pub async fn decisions_of_tenants(bench: &Bench<'_>) -> anyhow::Result<Vec<Outcome>> {
+    let mut grounds = lay(bench.cluster).await?;
+    let (mix, _) = mixes(&mut grounds).await?;
+    let [mut ground, _] = grounds;
+    let mut tenants = mix.tenants;
+    let mut outcomes = Vec::new();
+    // The most tenants first, then those but the first are dropped.
+    for count in [TENANTS, 1] {
+        tenants.truncate(count as usize);
+        let requests = DecisionsOfTenants { shapes: Rc::clone(&mix.shapes), tenants };
+        let directory = tempfile::tempdir()?;
+        let floor = floor(directory.path(), &mix.shapes, &PARTS[..1], &format!("random(1, {count})"))?;
+        let service = ground.service(&[]).await?;
+        requests.introduce(&service).await?;
+        let contest = Contest {
+            service: &service,
+            requests: &requests,
+            floor: &floor,
+            connections: CONNECTIONS,
+            latencies: false,
+            writes: false,
+        };
+        let seen = contest.run(&mut ground, bench.pace).await?;
+        outcomes.push(seen.outcome("W1", count).variant("tenants"));
+        tenants = requests.tenants;
+    }
+    outcomes.reverse();
+    Ok(outcomes)
 }
 
 /// What a request was: its part, the shape of its tenant, and the first item that it asks for.
@@ -627,7 +694,8 @@ impl Workload for MixOfTenants {
         let [mut ground, _] = grounds;
         eprintln!("  signed tokens: {:.1} s", begun.elapsed().as_secs_f64());
         let directory = tempfile::tempdir()?;
-        let floor = floor(directory.path(), &mix.shapes)?;
+        let by_zipf = format!("random_zipfian(1, {TENANTS}, {EXPONENT})");
+        let floor = floor(directory.path(), &mix.shapes, &PARTS, &by_zipf)?;
         // Quotas are on and, being what they are unless they are set, reached by nobody.
         let service = ground.service(&[("ATTESTRY_QUOTAS", "on")]).await?;
         let begun = Instant::now();
