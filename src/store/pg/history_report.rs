@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use futures_util::TryStreamExt;
 use sqlx::{Postgres, QueryBuilder, Row, postgres::PgRow, types::Json};
+use tokio::sync::mpsc::Sender;
 use uuid::Uuid;
 
 use super::{PgUnitOfWork, error::corrupt};
@@ -20,6 +22,9 @@ use crate::{
     },
     store::{StoreError, history::ReportQuery},
 };
+
+/// So many rows are handed on together.
+const ROWS_TOGETHER: usize = 500;
 
 /// Where in the select list the columns are: [`column::REVIEW`] is set in the row of a review, which stands before its items and has
 /// nothing else; in theirs it is null. By number, because looking for a name takes as long as reading the value.
@@ -87,17 +92,18 @@ fn review_of(columns: ReviewColumns) -> ReportedReview {
     .into()
 }
 
-/// The row of an item; of a review there is none, but it is what the following ones are of.
+/// The row of an item; of a review there is none, but it is what the following ones are of. The columns are this file's own: that
+/// they have the types they are read as is not asked once more for each of them.
 fn report_row(row: &PgRow, review: &mut Option<Arc<ReportedReview>>) -> Result<Option<ReportRow>, StoreError> {
-    if let Some(Json(columns)) = row.try_get::<Option<Json<ReviewColumns>>, _>(column::REVIEW)? {
+    if let Some(Json(columns)) = row.try_get_unchecked::<Option<Json<ReviewColumns>>, _>(column::REVIEW)? {
         *review = Some(Arc::new(review_of(columns)));
         return Ok(None);
     }
-    let seq: i32 = row.try_get(column::SEQ)?;
-    let text = |column: usize| row.try_get::<Option<String>, _>(column).map(Option::unwrap_or_default);
-    let verdict: Option<&str> = row.try_get(column::DECISION)?;
-    let decided_by: Option<Uuid> = row.try_get(column::DECIDED_BY_ID)?;
-    let decision = match (verdict, decided_by, row.try_get(column::DECIDED_AT)?) {
+    let seq: i32 = row.try_get_unchecked(column::SEQ)?;
+    let text = |column: usize| row.try_get_unchecked::<Option<String>, _>(column).map(Option::unwrap_or_default);
+    let verdict: Option<&str> = row.try_get_unchecked(column::DECISION)?;
+    let decided_by: Option<Uuid> = row.try_get_unchecked(column::DECIDED_BY_ID)?;
+    let decision = match (verdict, decided_by, row.try_get_unchecked(column::DECIDED_AT)?) {
         (Some(verdict), Some(decided_by), Some(decided_at)) => Some(ReportedDecision {
             verdict: Verdict::parse(verdict).ok_or_else(|| corrupt("decisions", "decision", seq))?,
             justification: text(column::JUSTIFICATION)?,
@@ -112,29 +118,30 @@ fn report_row(row: &PgRow, review: &mut Option<Arc<ReportedReview>>) -> Result<O
         (None, None, None) => None,
         _ => return Err(corrupt("decisions", "decided_at", seq)),
     };
-    let applied_by: Option<Uuid> = row.try_get(column::APPLIED_BY_ID)?;
-    let application = match (applied_by, row.try_get(column::APPLIED_AT)?, row.try_get(column::APPLIED)?) {
-        (Some(applied_by), Some(applied_at), Some(succeeded)) => Some(ReportedApplication {
-            applied_by: Identity {
-                id: ObjectId::new(applied_by),
-                display_name: text(column::APPLIED_BY_NAME)?,
-                user_principal_name: text(column::APPLIED_BY_USER_PRINCIPAL_NAME)?,
-            },
-            mail: text(column::APPLIED_BY_MAIL)?,
-            applied_at,
-            succeeded,
-        }),
-        _ => None,
-    };
+    let applied_by: Option<Uuid> = row.try_get_unchecked(column::APPLIED_BY_ID)?;
+    let application =
+        match (applied_by, row.try_get_unchecked(column::APPLIED_AT)?, row.try_get_unchecked(column::APPLIED)?) {
+            (Some(applied_by), Some(applied_at), Some(succeeded)) => Some(ReportedApplication {
+                applied_by: Identity {
+                    id: ObjectId::new(applied_by),
+                    display_name: text(column::APPLIED_BY_NAME)?,
+                    user_principal_name: text(column::APPLIED_BY_USER_PRINCIPAL_NAME)?,
+                },
+                mail: text(column::APPLIED_BY_MAIL)?,
+                applied_at,
+                succeeded,
+            }),
+            _ => None,
+        };
     let review = review.as_ref().ok_or_else(|| corrupt("instances", "instance_id", seq))?;
     Ok(Some(ReportRow {
         review: Arc::clone(review),
-        principal_id: ObjectId::new(row.try_get(column::PRINCIPAL_ID)?),
-        principal_name: row.try_get(column::PRINCIPAL_NAME)?,
-        principal_detail: row.try_get(column::PRINCIPAL_DETAIL)?,
-        principal_type: row.try_get(column::PRINCIPAL_TYPE)?,
+        principal_id: ObjectId::new(row.try_get_unchecked(column::PRINCIPAL_ID)?),
+        principal_name: row.try_get_unchecked(column::PRINCIPAL_NAME)?,
+        principal_detail: row.try_get_unchecked(column::PRINCIPAL_DETAIL)?,
+        principal_type: row.try_get_unchecked(column::PRINCIPAL_TYPE)?,
         decision,
-        recommendation: Recommendation::from_code(row.try_get(column::RECOMMENDATION)?)
+        recommendation: Recommendation::from_code(row.try_get_unchecked(column::RECOMMENDATION)?)
             .ok_or_else(|| corrupt("decision_items", "recommendations", seq))?,
         application,
     }))
@@ -152,20 +159,37 @@ impl PgUnitOfWork {
         Ok(())
     }
 
-    pub(super) async fn read_report_cursor(&mut self, limit: u16) -> Result<Vec<ReportRow>, StoreError> {
-        loop {
-            let mut sql = QueryBuilder::<Postgres>::new("fetch forward ");
-            sql.push(limit).push(" from report");
-            let rows = sql.build().persistent(false).fetch_all(self.connection()?).await?;
-            let review = &mut self.reported;
-            let items: Vec<_> =
-                rows.iter().filter_map(|row| report_row(row, review).transpose()).collect::<Result<_, _>>()?;
-            // No rows at all are the end; reviews alone are not.
-            if rows.is_empty() || !items.is_empty() {
-                return Ok(items);
+    pub(super) async fn read_report_cursor(
+        &mut self,
+        limit: u16,
+        taker: &Sender<Vec<ReportRow>>,
+    ) -> Result<u16, StoreError> {
+        let mut sql = QueryBuilder::<Postgres>::new("fetch forward ");
+        sql.push(limit).push(" from report");
+        let mut review = self.reported.take();
+        let mut found = 0;
+        let mut items = Vec::with_capacity(ROWS_TOGETHER);
+        // Row by row as they arrive: the database goes on meanwhile, as far as the connection holds.
+        let mut rows = sql.build().persistent(false).fetch(self.connection()?);
+        while let Some(row) = rows.try_next().await? {
+            found += 1;
+            items.extend(report_row(&row, &mut review)?);
+            if items.len() >= ROWS_TOGETHER {
+                let full = std::mem::replace(&mut items, Vec::with_capacity(ROWS_TOGETHER));
+                taker.send(full).await.map_err(|_| not_taken())?;
             }
         }
+        drop(rows);
+        if !items.is_empty() {
+            taker.send(items).await.map_err(|_| not_taken())?;
+        }
+        self.reported = review;
+        Ok(found)
     }
+}
+
+fn not_taken() -> StoreError {
+    StoreError::Other("nobody takes the rows of the report".into())
 }
 
 fn push_report(sql: &mut QueryBuilder<Postgres>, tenant: Uuid, query: &ReportQuery) {
