@@ -201,28 +201,47 @@ fn push_report(sql: &mut QueryBuilder<Postgres>, tenant: Uuid, query: &ReportQue
     if told_matters {
         push_told(sql, tenant);
     }
+    // Of an item's decisions the one of the highest stage is effective. They are joined as they are and all but that one left out
+    // afterwards: rows are sorted anyway, and a plan may read the decisions in one go, where a query for each item's effective one
+    // would have to look every item up. LC-HIST-11
+    sql.push(
+        " select place, seq, review, principal_id, principal_name, principal_detail, principal_type, recommendation, decision, \
+         justification, decided_by_id, decided_by_name, decided_by_user_principal_name, decided_by_mail, decided_at, \
+         applied_by_id, applied_by_name, applied_by_user_principal_name, applied_by_mail, applied_at, applied \
+         from (select distinct on (place, seq) * from (",
+    );
     // What all items of a review have in common comes once, in a row before them.
     sql.push(
-        " select s.place, 0 as seq, to_jsonb(s) as review, null::uuid as principal_id, null as principal_name, \
+        "select s.place, 0 as seq, to_jsonb(s) as review, null::uuid as principal_id, null as principal_name, \
          null as principal_detail, null as principal_type, null::smallint as recommendation, null as decision, \
          null as justification, null::uuid as decided_by_id, null as decided_by_name, \
          null as decided_by_user_principal_name, null as decided_by_mail, null::timestamptz as decided_at, \
          null::uuid as applied_by_id, null as applied_by_name, null as applied_by_user_principal_name, \
-         null as applied_by_mail, null::timestamptz as applied_at, null::boolean as applied from selected s union all \
+         null as applied_by_mail, null::timestamptz as applied_at, null::boolean as applied, null::smallint as ordinal, \
+         null::boolean as told from selected s union all \
          select s.place, i.seq, null, i.principal_id, i.principal_name, i.principal_detail, i.principal_type, \
          coalesce(i.recommendations[s.highest_stage], 0::smallint), d.decision, d.justification, d.decided_by_id, \
          d.decided_by_name, d.decided_by_user_principal_name, u.mail, d.decided_at, a.applied_by_id, a.applied_by_name, \
-         a.applied_by_user_principal_name, b.mail, a.applied_at, a.result = 'AppliedSuccessfully' \
-         from selected s join decision_items i on i.instance_id = s.instance_id and i.tenant_id = ",
+         a.applied_by_user_principal_name, b.mail, a.applied_at, a.result = 'AppliedSuccessfully', d.ordinal, ",
     );
+    if told_matters {
+        // A stage in which the item has reviewers of its own is not told by its cohort's.
+        sql.push(
+            "e.cohort is not null or coalesce(o.told, false) \
+             or t.cohort is not null and not coalesce(t.ordinals <@ o.ordinals, false)",
+        );
+    } else {
+        sql.push("null");
+    }
+    sql.push(" from selected s join decision_items i on i.instance_id = s.instance_id and i.tenant_id = ");
     sql.push_bind(tenant);
-    // The effective decision is that of the highest stage with a row. LC-HIST-11
-    sql.push(" left join lateral (select k.* from decisions k where k.tenant_id = ").push_bind(tenant);
+    // The instances once more, so that a plan that reads the decisions in one go reads no others.
     sql.push(
-        " and k.instance_id = i.instance_id and k.seq = i.seq order by k.ordinal desc limit 1) d on true \
-         left join users u on u.user_id = d.decided_by_id and u.tenant_id = ",
+        " left join decisions d on d.instance_id = i.instance_id and d.seq = i.seq \
+         and d.instance_id = any(array(select instance_id from selected)) and d.tenant_id = ",
     );
     sql.push_bind(tenant);
+    sql.push(" left join users u on u.user_id = d.decided_by_id and u.tenant_id = ").push_bind(tenant);
     sql.push(" left join apply_results a on a.instance_id = i.instance_id and a.seq = i.seq and a.tenant_id = ");
     sql.push_bind(tenant);
     sql.push(" left join users b on b.user_id = a.applied_by_id and b.tenant_id = ").push_bind(tenant);
@@ -233,6 +252,12 @@ fn push_report(sql: &mut QueryBuilder<Postgres>, tenant: Uuid, query: &ReportQue
              left join told_items o on o.instance_id = i.instance_id and o.seq = i.seq",
         );
     }
+    // What a review does not show any more is not in its report. LC-APPLY-15
+    sql.push(" where not exists (select from removed_items k where k.tenant_id = ").push_bind(tenant);
+    sql.push(
+        " and k.instance_id = i.instance_id and k.seq = i.seq)) as shown order by place, seq, ordinal desc) as effective \
+         where review is not null or decision = any(",
+    );
     let verdicts: Vec<_> = [
         (HistoryDecision::Approve, Verdict::Approve),
         (HistoryDecision::Deny, Verdict::Deny),
@@ -242,19 +267,13 @@ fn push_report(sql: &mut QueryBuilder<Postgres>, tenant: Uuid, query: &ReportQue
     .filter(|(decision, _)| wanted(*decision))
     .map(|(_, verdict)| verdict.as_str())
     .collect();
-    sql.push(" where (d.decision = any(").push_bind(verdicts).push(")");
+    sql.push_bind(verdicts).push(")");
     if wanted(HistoryDecision::NotReviewed) {
-        sql.push(" or d.decision is null");
+        sql.push(" or decision is null");
     } else if told_matters {
-        // A stage in which the item has reviewers of its own is not told by its cohort's.
-        sql.push(
-            " or d.decision is null and not (e.cohort is not null or coalesce(o.told, false) \
-             or t.cohort is not null and not coalesce(t.ordinals <@ o.ordinals, false))",
-        );
+        sql.push(" or decision is null and not told");
     }
-    // What a review does not show any more is not in its report. LC-APPLY-15
-    sql.push(") and not exists (select from removed_items k where k.tenant_id = ").push_bind(tenant);
-    sql.push(" and k.instance_id = i.instance_id and k.seq = i.seq) order by place, seq");
+    sql.push(" order by place, seq");
 }
 
 /// The instances in the report. LC-HIST-03, LC-HIST-04, A-39
