@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use tokio::sync::mpsc::Sender;
 
 use super::{
     CursorKeys, Page, Slice, StoreError,
@@ -88,8 +89,11 @@ pub trait HistoryRepository: Send {
     /// Begins to read what a report shows, all of it as it is at this moment: by start of the instance, then in order of
     /// generation. Once per unit.
     async fn open_report(&mut self, query: &ReportQuery) -> Result<(), StoreError>;
-    /// The next rows, `limit` at most; none at the end.
-    async fn read_report(&mut self, limit: u16) -> Result<Vec<ReportRow>, StoreError>;
+    /// Reads on, `limit` rows at most, counted with those of reviews, and sends the items' as they come, so that they are dealt with
+    /// while the database finds more. How many were read; fewer than `limit` are the last.
+    ///
+    /// Fails when nobody takes the rows any more.
+    async fn read_report(&mut self, limit: u16, rows: &Sender<Vec<ReportRow>>) -> Result<u16, StoreError>;
     /// Stores pieces of finished text, numbered from `first` on.
     async fn append_pieces(&mut self, id: HistoryInstanceId, first: i32, pieces: &[Vec<u8>]) -> Result<(), StoreError>;
     /// One piece of finished text; `None` when the report is gone.

@@ -4,7 +4,10 @@
 //! text in pieces and says that it is done. A worker that dies leaves nothing of the second behind, and the next one begins it
 //! again.
 
+use std::sync::Arc;
+
 use serde_json::json;
+use tokio::sync::mpsc::{self, Receiver, UnboundedReceiver, UnboundedSender};
 
 use super::{event, requested};
 use crate::{
@@ -13,7 +16,7 @@ use crate::{
         event::Activity,
         history::{
             self, FinishedReport, HistoryDefinition, HistoryInstance, HistoryStatus, HistoryTiming,
-            report::{HEADER, ReportRow},
+            report::{HEADER, ReportRow, ReportedReview},
         },
         ids::HistoryInstanceId,
     },
@@ -22,8 +25,10 @@ use crate::{
 
 /// How often a report is tried before it counts as failed; the backoff doubles from 1 s.
 const ATTEMPTS: i32 = 8;
-/// Rows read at a time.
-const ROWS_AT_A_TIME: u16 = 2_000;
+/// Rows read between two times that finished pieces are stored.
+const ROWS_AT_A_TIME: u16 = 4_000;
+/// So many groups of rows wait for being made text of, at most.
+const GROUPS_AHEAD: usize = 2;
 /// A piece of text is finished with the row that makes it this long, in bytes.
 const PIECE_BYTES: usize = 256 * 1024;
 /// Every so many rows the lease on the job is renewed, for this long.
@@ -194,96 +199,134 @@ async fn write_pieces(
         creator: definition.created_by.id,
     };
     uow.history().open_report(&query).await?;
-    let mut text = Pieces::new()?;
+    // Text is made of the rows while the database finds more of them.
+    let (sender, rows) = mpsc::channel(GROUPS_AHEAD);
+    let (finished, mut pieces) = mpsc::unbounded_channel();
+    let writing = tokio::task::spawn_blocking(move || write_text(rows, &finished));
     let mut written = 0;
-    let mut renewed_at = 0;
-    let mut rows = uow.history().read_report(ROWS_AT_A_TIME).await?;
+    let (mut read, mut renewed_at) = (0_i64, 0);
     loop {
-        let is_last = rows.is_empty();
-        // Text is made of these rows while the database finds the next ones.
-        let writing = tokio::task::spawn_blocking(move || {
-            for row in &rows {
-                text.push(row)?;
-            }
-            let pieces = text.take_finished(is_last)?;
-            Ok::<_, StoreError>((text, pieces))
-        });
-        rows = match is_last {
-            true => Vec::new(),
-            false => uow.history().read_report(ROWS_AT_A_TIME).await?,
-        };
-        let pieces;
-        (text, pieces) = writing.await.map_err(unwritable)??;
-        if !pieces.is_empty() {
-            uow.history().append_pieces(id, written, &pieces).await?;
-            written += i32::try_from(pieces.len()).unwrap_or(i32::MAX);
+        let found = uow.history().read_report(ROWS_AT_A_TIME, &sender).await?;
+        if found < ROWS_AT_A_TIME {
+            break;
         }
-        if is_last {
-            return Ok(Some((text.rows, text.bytes, written)));
-        }
-        if text.rows - renewed_at >= ROWS_A_LEASE {
-            renewed_at = text.rows;
+        store_finished(uow, id, &mut pieces, &mut written).await?;
+        read += i64::from(found);
+        if read - renewed_at >= ROWS_A_LEASE {
+            renewed_at = read;
             if !services.queue.renew(job, LEASE_SECONDS).await? {
                 return Err(StoreError::LeaseLost.into());
             }
         }
     }
+    drop(sender);
+    let (rows, bytes) = writing.await.map_err(|error| StoreError::Other(error.into()))?;
+    store_finished(uow, id, &mut pieces, &mut written).await?;
+    Ok(Some((rows, bytes, written)))
+}
+
+/// Stores the pieces that are finished by now.
+async fn store_finished(
+    uow: &mut dyn UnitOfWork,
+    id: HistoryInstanceId,
+    pieces: &mut UnboundedReceiver<Vec<u8>>,
+    written: &mut i32,
+) -> Result<(), StoreError> {
+    let finished: Vec<_> = std::iter::from_fn(|| pieces.try_recv().ok()).collect();
+    if !finished.is_empty() {
+        uow.history().append_pieces(id, *written, &finished).await?;
+        *written += i32::try_from(finished.len()).unwrap_or(i32::MAX);
+    }
+    Ok(())
+}
+
+/// Makes text of all rows that come and hands on its pieces; answers how many rows and bytes there were.
+fn write_text(mut rows: Receiver<Vec<ReportRow>>, finished: &UnboundedSender<Vec<u8>>) -> (i64, i64) {
+    let mut text = Pieces::new();
+    // When nobody takes the pieces the report was given up, and no rows come any more either.
+    let hand_on = |piece: Option<_>| piece.is_some_and(|piece| finished.send(piece).is_err());
+    while let Some(rows) = rows.blocking_recv() {
+        for row in &rows {
+            hand_on(text.push(row));
+        }
+    }
+    hand_on(text.take_rest());
+    (text.rows, text.bytes)
 }
 
 /// CSV text, cut between rows.
 struct Pieces {
-    writer: csv::Writer<Vec<u8>>,
-    finished: Vec<Vec<u8>>,
+    text: Vec<u8>,
+    /// The review of the last row, and how the rows of it begin.
+    review: Option<(Arc<ReportedReview>, Vec<u8>)>,
     rows: i64,
     bytes: i64,
 }
 
 impl Pieces {
     /// Begins with the header row.
-    fn new() -> Result<Self, StoreError> {
-        let mut pieces = Self { writer: new_writer(), finished: Vec::new(), rows: 0, bytes: 0 };
-        pieces.writer.write_record(HEADER).map_err(unwritable)?;
-        Ok(pieces)
+    fn new() -> Self {
+        let mut text = new_piece();
+        HEADER.iter().for_each(|name| push_cell(&mut text, name));
+        end_row(&mut text);
+        Self { text, review: None, rows: 0, bytes: 0 }
     }
 
-    fn push(&mut self, row: &ReportRow) -> Result<(), StoreError> {
-        for cell in row.cells() {
-            self.writer.write_field(&*cell).map_err(unwritable)?;
+    /// Adds a row; the piece that is finished with it.
+    fn push(&mut self, row: &ReportRow) -> Option<Vec<u8>> {
+        match &self.review {
+            Some((review, beginning)) if Arc::ptr_eq(review, &row.review) => self.text.extend_from_slice(beginning),
+            _ => {
+                let mut beginning = Vec::new();
+                row.review.cells().for_each(|cell| push_cell(&mut beginning, cell));
+                self.text.extend_from_slice(&beginning);
+                self.review = Some((Arc::clone(&row.review), beginning));
+            }
         }
-        self.writer.write_record(None::<&[u8]>).map_err(unwritable)?;
+        row.own_cells().iter().for_each(|cell| push_cell(&mut self.text, cell));
+        end_row(&mut self.text);
         self.rows += 1;
-        // The writer's own buffer is small against a piece.
-        if self.writer.get_ref().len() >= PIECE_BYTES {
-            self.cut()?;
-        }
-        Ok(())
+        (self.text.len() >= PIECE_BYTES).then(|| self.cut())
     }
 
-    fn cut(&mut self) -> Result<(), StoreError> {
-        let writer = std::mem::replace(&mut self.writer, new_writer());
-        let piece = writer.into_inner().map_err(unwritable)?;
+    fn cut(&mut self) -> Vec<u8> {
+        let piece = std::mem::replace(&mut self.text, new_piece());
         self.bytes += i64::try_from(piece.len()).unwrap_or(i64::MAX);
-        self.finished.push(piece);
-        Ok(())
+        piece
     }
 
-    /// The pieces finished since the last call; at the end, what is left too.
-    fn take_finished(&mut self, is_last: bool) -> Result<Vec<Vec<u8>>, StoreError> {
-        if is_last {
-            self.cut()?;
-            self.finished.retain(|piece| !piece.is_empty());
+    /// The last piece, unless the text ended with a whole one.
+    fn take_rest(&mut self) -> Option<Vec<u8>> {
+        (!self.text.is_empty()).then(|| self.cut())
+    }
+}
+
+fn new_piece() -> Vec<u8> {
+    Vec::with_capacity(PIECE_BYTES + PIECE_BYTES / 8)
+}
+
+/// Adds a cell and the comma after it. RFC 4180
+fn push_cell(text: &mut Vec<u8>, cell: &str) {
+    let cell = cell.as_bytes();
+    if cell.iter().any(|byte| matches!(byte, b',' | b'"' | b'\r' | b'\n')) {
+        text.push(b'"');
+        for part in cell.split_inclusive(|byte| *byte == b'"') {
+            text.extend_from_slice(part);
+            if part.ends_with(b"\"") {
+                text.push(b'"');
+            }
         }
-        Ok(std::mem::take(&mut self.finished))
+        text.push(b'"');
+    } else {
+        text.extend_from_slice(cell);
     }
+    text.push(b',');
 }
 
-fn new_writer() -> csv::Writer<Vec<u8>> {
-    csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::with_capacity(2 * PIECE_BYTES))
-}
-
-/// Memory is always writable and every row has as many cells as the header.
-fn unwritable(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
-    StoreError::Other(Box::new(error))
+/// Makes the comma after the last cell the end of the row.
+fn end_row(text: &mut Vec<u8>) {
+    text.pop();
+    text.extend_from_slice(b"\r\n");
 }
 
 #[cfg(test)]

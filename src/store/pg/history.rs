@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::{Postgres, QueryBuilder, types::Json};
+use tokio::sync::mpsc::Sender;
 use uuid::Uuid;
 
 use super::{
@@ -465,8 +466,8 @@ impl HistoryRepository for PgUnitOfWork {
         self.open_report_cursor(query).await
     }
 
-    async fn read_report(&mut self, limit: u16) -> Result<Vec<ReportRow>, StoreError> {
-        self.read_report_cursor(limit).await
+    async fn read_report(&mut self, limit: u16, rows: &Sender<Vec<ReportRow>>) -> Result<u16, StoreError> {
+        self.read_report_cursor(limit, rows).await
     }
 
     async fn append_pieces(&mut self, id: HistoryInstanceId, first: i32, pieces: &[Vec<u8>]) -> Result<(), StoreError> {

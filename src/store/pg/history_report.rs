@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use futures_util::TryStreamExt;
 use sqlx::{Postgres, QueryBuilder, Row, postgres::PgRow, types::Json};
+use tokio::sync::mpsc::Sender;
 use uuid::Uuid;
 
 use super::{PgUnitOfWork, error::corrupt};
@@ -20,6 +22,9 @@ use crate::{
     },
     store::{StoreError, history::ReportQuery},
 };
+
+/// So many rows are handed on together.
+const ROWS_TOGETHER: usize = 500;
 
 /// Where in the select list the columns are: [`column::REVIEW`] is set in the row of a review, which stands before its items and has
 /// nothing else; in theirs it is null. By number, because looking for a name takes as long as reading the value.
@@ -87,17 +92,18 @@ fn review_of(columns: ReviewColumns) -> ReportedReview {
     .into()
 }
 
-/// The row of an item; of a review there is none, but it is what the following ones are of.
+/// The row of an item; of a review there is none, but it is what the following ones are of. The columns are this file's own: that
+/// they have the types they are read as is not asked once more for each of them.
 fn report_row(row: &PgRow, review: &mut Option<Arc<ReportedReview>>) -> Result<Option<ReportRow>, StoreError> {
-    if let Some(Json(columns)) = row.try_get::<Option<Json<ReviewColumns>>, _>(column::REVIEW)? {
+    if let Some(Json(columns)) = row.try_get_unchecked::<Option<Json<ReviewColumns>>, _>(column::REVIEW)? {
         *review = Some(Arc::new(review_of(columns)));
         return Ok(None);
     }
-    let seq: i32 = row.try_get(column::SEQ)?;
-    let text = |column: usize| row.try_get::<Option<String>, _>(column).map(Option::unwrap_or_default);
-    let verdict: Option<&str> = row.try_get(column::DECISION)?;
-    let decided_by: Option<Uuid> = row.try_get(column::DECIDED_BY_ID)?;
-    let decision = match (verdict, decided_by, row.try_get(column::DECIDED_AT)?) {
+    let seq: i32 = row.try_get_unchecked(column::SEQ)?;
+    let text = |column: usize| row.try_get_unchecked::<Option<String>, _>(column).map(Option::unwrap_or_default);
+    let verdict: Option<&str> = row.try_get_unchecked(column::DECISION)?;
+    let decided_by: Option<Uuid> = row.try_get_unchecked(column::DECIDED_BY_ID)?;
+    let decision = match (verdict, decided_by, row.try_get_unchecked(column::DECIDED_AT)?) {
         (Some(verdict), Some(decided_by), Some(decided_at)) => Some(ReportedDecision {
             verdict: Verdict::parse(verdict).ok_or_else(|| corrupt("decisions", "decision", seq))?,
             justification: text(column::JUSTIFICATION)?,
@@ -112,29 +118,30 @@ fn report_row(row: &PgRow, review: &mut Option<Arc<ReportedReview>>) -> Result<O
         (None, None, None) => None,
         _ => return Err(corrupt("decisions", "decided_at", seq)),
     };
-    let applied_by: Option<Uuid> = row.try_get(column::APPLIED_BY_ID)?;
-    let application = match (applied_by, row.try_get(column::APPLIED_AT)?, row.try_get(column::APPLIED)?) {
-        (Some(applied_by), Some(applied_at), Some(succeeded)) => Some(ReportedApplication {
-            applied_by: Identity {
-                id: ObjectId::new(applied_by),
-                display_name: text(column::APPLIED_BY_NAME)?,
-                user_principal_name: text(column::APPLIED_BY_USER_PRINCIPAL_NAME)?,
-            },
-            mail: text(column::APPLIED_BY_MAIL)?,
-            applied_at,
-            succeeded,
-        }),
-        _ => None,
-    };
+    let applied_by: Option<Uuid> = row.try_get_unchecked(column::APPLIED_BY_ID)?;
+    let application =
+        match (applied_by, row.try_get_unchecked(column::APPLIED_AT)?, row.try_get_unchecked(column::APPLIED)?) {
+            (Some(applied_by), Some(applied_at), Some(succeeded)) => Some(ReportedApplication {
+                applied_by: Identity {
+                    id: ObjectId::new(applied_by),
+                    display_name: text(column::APPLIED_BY_NAME)?,
+                    user_principal_name: text(column::APPLIED_BY_USER_PRINCIPAL_NAME)?,
+                },
+                mail: text(column::APPLIED_BY_MAIL)?,
+                applied_at,
+                succeeded,
+            }),
+            _ => None,
+        };
     let review = review.as_ref().ok_or_else(|| corrupt("instances", "instance_id", seq))?;
     Ok(Some(ReportRow {
         review: Arc::clone(review),
-        principal_id: ObjectId::new(row.try_get(column::PRINCIPAL_ID)?),
-        principal_name: row.try_get(column::PRINCIPAL_NAME)?,
-        principal_detail: row.try_get(column::PRINCIPAL_DETAIL)?,
-        principal_type: row.try_get(column::PRINCIPAL_TYPE)?,
+        principal_id: ObjectId::new(row.try_get_unchecked(column::PRINCIPAL_ID)?),
+        principal_name: row.try_get_unchecked(column::PRINCIPAL_NAME)?,
+        principal_detail: row.try_get_unchecked(column::PRINCIPAL_DETAIL)?,
+        principal_type: row.try_get_unchecked(column::PRINCIPAL_TYPE)?,
         decision,
-        recommendation: Recommendation::from_code(row.try_get(column::RECOMMENDATION)?)
+        recommendation: Recommendation::from_code(row.try_get_unchecked(column::RECOMMENDATION)?)
             .ok_or_else(|| corrupt("decision_items", "recommendations", seq))?,
         application,
     }))
@@ -152,20 +159,37 @@ impl PgUnitOfWork {
         Ok(())
     }
 
-    pub(super) async fn read_report_cursor(&mut self, limit: u16) -> Result<Vec<ReportRow>, StoreError> {
-        loop {
-            let mut sql = QueryBuilder::<Postgres>::new("fetch forward ");
-            sql.push(limit).push(" from report");
-            let rows = sql.build().persistent(false).fetch_all(self.connection()?).await?;
-            let review = &mut self.reported;
-            let items: Vec<_> =
-                rows.iter().filter_map(|row| report_row(row, review).transpose()).collect::<Result<_, _>>()?;
-            // No rows at all are the end; reviews alone are not.
-            if rows.is_empty() || !items.is_empty() {
-                return Ok(items);
+    pub(super) async fn read_report_cursor(
+        &mut self,
+        limit: u16,
+        taker: &Sender<Vec<ReportRow>>,
+    ) -> Result<u16, StoreError> {
+        let mut sql = QueryBuilder::<Postgres>::new("fetch forward ");
+        sql.push(limit).push(" from report");
+        let mut review = self.reported.take();
+        let mut found = 0;
+        let mut items = Vec::with_capacity(ROWS_TOGETHER);
+        // Row by row as they arrive: the database goes on meanwhile, as far as the connection holds.
+        let mut rows = sql.build().persistent(false).fetch(self.connection()?);
+        while let Some(row) = rows.try_next().await? {
+            found += 1;
+            items.extend(report_row(&row, &mut review)?);
+            if items.len() >= ROWS_TOGETHER {
+                let full = std::mem::replace(&mut items, Vec::with_capacity(ROWS_TOGETHER));
+                taker.send(full).await.map_err(|_| not_taken())?;
             }
         }
+        drop(rows);
+        if !items.is_empty() {
+            taker.send(items).await.map_err(|_| not_taken())?;
+        }
+        self.reported = review;
+        Ok(found)
     }
+}
+
+fn not_taken() -> StoreError {
+    StoreError::Other("nobody takes the rows of the report".into())
 }
 
 fn push_report(sql: &mut QueryBuilder<Postgres>, tenant: Uuid, query: &ReportQuery) {
@@ -177,28 +201,47 @@ fn push_report(sql: &mut QueryBuilder<Postgres>, tenant: Uuid, query: &ReportQue
     if told_matters {
         push_told(sql, tenant);
     }
+    // Of an item's decisions the one of the highest stage is effective. They are joined as they are and all but that one left out
+    // afterwards: rows are sorted anyway, and a plan may read the decisions in one go, where a query for each item's effective one
+    // would have to look every item up. LC-HIST-11
+    sql.push(
+        " select place, seq, review, principal_id, principal_name, principal_detail, principal_type, recommendation, decision, \
+         justification, decided_by_id, decided_by_name, decided_by_user_principal_name, decided_by_mail, decided_at, \
+         applied_by_id, applied_by_name, applied_by_user_principal_name, applied_by_mail, applied_at, applied \
+         from (select distinct on (place, seq) * from (",
+    );
     // What all items of a review have in common comes once, in a row before them.
     sql.push(
-        " select s.place, 0 as seq, to_jsonb(s) as review, null::uuid as principal_id, null as principal_name, \
+        "select s.place, 0 as seq, to_jsonb(s) as review, null::uuid as principal_id, null as principal_name, \
          null as principal_detail, null as principal_type, null::smallint as recommendation, null as decision, \
          null as justification, null::uuid as decided_by_id, null as decided_by_name, \
          null as decided_by_user_principal_name, null as decided_by_mail, null::timestamptz as decided_at, \
          null::uuid as applied_by_id, null as applied_by_name, null as applied_by_user_principal_name, \
-         null as applied_by_mail, null::timestamptz as applied_at, null::boolean as applied from selected s union all \
+         null as applied_by_mail, null::timestamptz as applied_at, null::boolean as applied, null::smallint as ordinal, \
+         null::boolean as told from selected s union all \
          select s.place, i.seq, null, i.principal_id, i.principal_name, i.principal_detail, i.principal_type, \
          coalesce(i.recommendations[s.highest_stage], 0::smallint), d.decision, d.justification, d.decided_by_id, \
          d.decided_by_name, d.decided_by_user_principal_name, u.mail, d.decided_at, a.applied_by_id, a.applied_by_name, \
-         a.applied_by_user_principal_name, b.mail, a.applied_at, a.result = 'AppliedSuccessfully' \
-         from selected s join decision_items i on i.instance_id = s.instance_id and i.tenant_id = ",
+         a.applied_by_user_principal_name, b.mail, a.applied_at, a.result = 'AppliedSuccessfully', d.ordinal, ",
     );
+    if told_matters {
+        // A stage in which the item has reviewers of its own is not told by its cohort's.
+        sql.push(
+            "e.cohort is not null or coalesce(o.told, false) \
+             or t.cohort is not null and not coalesce(t.ordinals <@ o.ordinals, false)",
+        );
+    } else {
+        sql.push("null");
+    }
+    sql.push(" from selected s join decision_items i on i.instance_id = s.instance_id and i.tenant_id = ");
     sql.push_bind(tenant);
-    // The effective decision is that of the highest stage with a row. LC-HIST-11
-    sql.push(" left join lateral (select k.* from decisions k where k.tenant_id = ").push_bind(tenant);
+    // The instances once more, so that a plan that reads the decisions in one go reads no others.
     sql.push(
-        " and k.instance_id = i.instance_id and k.seq = i.seq order by k.ordinal desc limit 1) d on true \
-         left join users u on u.user_id = d.decided_by_id and u.tenant_id = ",
+        " left join decisions d on d.instance_id = i.instance_id and d.seq = i.seq \
+         and d.instance_id = any(array(select instance_id from selected)) and d.tenant_id = ",
     );
     sql.push_bind(tenant);
+    sql.push(" left join users u on u.user_id = d.decided_by_id and u.tenant_id = ").push_bind(tenant);
     sql.push(" left join apply_results a on a.instance_id = i.instance_id and a.seq = i.seq and a.tenant_id = ");
     sql.push_bind(tenant);
     sql.push(" left join users b on b.user_id = a.applied_by_id and b.tenant_id = ").push_bind(tenant);
@@ -209,6 +252,12 @@ fn push_report(sql: &mut QueryBuilder<Postgres>, tenant: Uuid, query: &ReportQue
              left join told_items o on o.instance_id = i.instance_id and o.seq = i.seq",
         );
     }
+    // What a review does not show any more is not in its report. LC-APPLY-15
+    sql.push(" where not exists (select from removed_items k where k.tenant_id = ").push_bind(tenant);
+    sql.push(
+        " and k.instance_id = i.instance_id and k.seq = i.seq)) as shown order by place, seq, ordinal desc) as effective \
+         where review is not null or decision = any(",
+    );
     let verdicts: Vec<_> = [
         (HistoryDecision::Approve, Verdict::Approve),
         (HistoryDecision::Deny, Verdict::Deny),
@@ -218,19 +267,13 @@ fn push_report(sql: &mut QueryBuilder<Postgres>, tenant: Uuid, query: &ReportQue
     .filter(|(decision, _)| wanted(*decision))
     .map(|(_, verdict)| verdict.as_str())
     .collect();
-    sql.push(" where (d.decision = any(").push_bind(verdicts).push(")");
+    sql.push_bind(verdicts).push(")");
     if wanted(HistoryDecision::NotReviewed) {
-        sql.push(" or d.decision is null");
+        sql.push(" or decision is null");
     } else if told_matters {
-        // A stage in which the item has reviewers of its own is not told by its cohort's.
-        sql.push(
-            " or d.decision is null and not (e.cohort is not null or coalesce(o.told, false) \
-             or t.cohort is not null and not coalesce(t.ordinals <@ o.ordinals, false))",
-        );
+        sql.push(" or decision is null and not told");
     }
-    // What a review does not show any more is not in its report. LC-APPLY-15
-    sql.push(") and not exists (select from removed_items k where k.tenant_id = ").push_bind(tenant);
-    sql.push(" and k.instance_id = i.instance_id and k.seq = i.seq) order by place, seq");
+    sql.push(" order by place, seq");
 }
 
 /// The instances in the report. LC-HIST-03, LC-HIST-04, A-39
