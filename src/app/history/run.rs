@@ -256,6 +256,7 @@ fn write_text(mut rows: Receiver<Vec<ReportRow>>, finished: &UnboundedSender<Vec
 
 /// CSV text, cut between rows.
 struct Pieces {
+    writer: csv_core::Writer,
     text: Vec<u8>,
     /// The review of the last row, and how the rows of it begin.
     review: Option<(Arc<ReportedReview>, Vec<u8>)>,
@@ -266,10 +267,10 @@ struct Pieces {
 impl Pieces {
     /// Begins with the header row.
     fn new() -> Self {
-        let mut text = new_piece();
-        HEADER.iter().for_each(|name| push_cell(&mut text, name));
+        let (mut writer, mut text) = (csv_core::Writer::new(), new_piece());
+        HEADER.iter().for_each(|name| push_cell(&mut writer, &mut text, name));
         end_row(&mut text);
-        Self { text, review: None, rows: 0, bytes: 0 }
+        Self { writer, text, review: None, rows: 0, bytes: 0 }
     }
 
     /// Adds a row; the piece that is finished with it.
@@ -278,12 +279,12 @@ impl Pieces {
             Some((review, beginning)) if Arc::ptr_eq(review, &row.review) => self.text.extend_from_slice(beginning),
             _ => {
                 let mut beginning = Vec::new();
-                row.review.cells().for_each(|cell| push_cell(&mut beginning, cell));
+                row.review.cells().for_each(|cell| push_cell(&mut self.writer, &mut beginning, cell));
                 self.text.extend_from_slice(&beginning);
                 self.review = Some((Arc::clone(&row.review), beginning));
             }
         }
-        row.own_cells().iter().for_each(|cell| push_cell(&mut self.text, cell));
+        row.own_cells().iter().for_each(|cell| push_cell(&mut self.writer, &mut self.text, cell));
         end_row(&mut self.text);
         self.rows += 1;
         (self.text.len() >= PIECE_BYTES).then(|| self.cut())
@@ -306,21 +307,13 @@ fn new_piece() -> Vec<u8> {
 }
 
 /// Adds a cell and the comma after it. RFC 4180
-fn push_cell(text: &mut Vec<u8>, cell: &str) {
-    let cell = cell.as_bytes();
-    if cell.iter().any(|byte| matches!(byte, b',' | b'"' | b'\r' | b'\n')) {
-        text.push(b'"');
-        for part in cell.split_inclusive(|byte| *byte == b'"') {
-            text.extend_from_slice(part);
-            if part.ends_with(b"\"") {
-                text.push(b'"');
-            }
-        }
-        text.push(b'"');
-    } else {
-        text.extend_from_slice(cell);
-    }
-    text.push(b',');
+fn push_cell(writer: &mut csv_core::Writer, text: &mut Vec<u8>, cell: &str) {
+    let from = text.len();
+    // Room for two quotes, every character twice, and the comma.
+    text.resize(from + 2 * cell.len() + 3, 0);
+    let (_, _, cell_bytes) = writer.field(cell.as_bytes(), &mut text[from..]);
+    let (_, end_bytes) = writer.delimiter(&mut text[from + cell_bytes..]);
+    text.truncate(from + cell_bytes + end_bytes);
 }
 
 /// Makes the comma after the last cell the end of the row.
