@@ -54,12 +54,13 @@ drop type page_row;
 
 -- The instance, and a page of its items: all of them, or those that a person reviews. No page follows when this person reviews nothing
 -- here, items of several stages, single items, or more cohorts than are read one after the other. No row at all: there is no such
--- instance. LC-STAGE-41, LC-STAGE-50 to 52
+-- instance. Facts come only where they are asked for. LC-STAGE-41, LC-STAGE-50 to 52
 --
 -- Where no item is left out and nothing was applied, which is where most pages are, items and decisions are read as two ranges, each for
 -- itself: a plan with fewer parts is also begun sooner.
 create function decision_page(
-    asked_tenant uuid, asked_instance uuid, person uuid, asked_after integer, asked_skip integer, asked_limit integer
+    asked_tenant uuid, asked_instance uuid, person uuid, asked_after integer, asked_skip integer, asked_limit integer,
+    with_facts boolean
 ) returns setof page_part
     language plpgsql stable
     set plan_cache_mode = force_generic_plan
@@ -215,7 +216,7 @@ begin
     shows_sign_in := 'tenantSignIn' = any(shown_insights);
     shows_application_sign_in := 'applicationSignIn' = any(shown_insights);
     shows_affiliation := 'affiliation' = any(shown_insights);
-    shows_facts := shows_sign_in or shows_application_sign_in or shows_affiliation;
+    shows_facts := with_facts and (shows_sign_in or shows_application_sign_in or shows_affiliation);
     if view_entry = 'all' and not has_removed then
         enough := least(asked_skip::bigint + asked_limit, 2147483647);
     end if;

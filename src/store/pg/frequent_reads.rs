@@ -285,15 +285,17 @@ impl FrequentReads for PgStore {
         instance: InstanceId,
         reviewer: Option<ObjectId>,
         page: &Page<ItemCursor>,
+        with_facts: bool,
     ) -> Result<Option<FoundPage>, StoreError> {
         let clamped = |number: i64| i32::try_from(number).unwrap_or(i32::MAX - 1);
-        let rows = sqlx::query("select * from decision_page($1, $2, $3, $4, $5, $6)")
+        let rows = sqlx::query("select * from decision_page($1, $2, $3, $4, $5, $6, $7)")
             .bind(tenant.as_uuid())
             .bind(instance.as_uuid())
             .bind(reviewer.map(ObjectId::as_uuid))
             .bind(page.after.as_ref().map_or(0, |after| after.seq))
             .bind(clamped(page.skip))
-            .bind(clamped(page.limit + 1));
+            .bind(clamped(page.limit + 1))
+            .bind(with_facts);
         let rows = self.at_once(Some(tenant), async |connection| rows.fetch_all(connection).await).await?;
         let Some((head, parts)) = rows.split_first() else { return Ok(None) };
         let head: Option<InstanceColumns> = head.try_get_unchecked(0)?;
