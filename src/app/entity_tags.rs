@@ -29,6 +29,11 @@ pub fn of_item(row: &ItemRow) -> EntityTag {
     }
 }
 
+/// An item that nobody decided, and of which nothing was applied.
+pub fn of_untouched_item() -> EntityTag {
+    of_decision(None)
+}
+
 /// The decision that an item shows.
 pub(super) fn of_decision(decision: Option<&Decision>) -> EntityTag {
     match decision {

@@ -31,8 +31,8 @@ pub enum DecisionList {
 /// A page of decision items and the instance they belong to.
 pub type DecisionPage = (ReviewedInstance, Listed<ItemRow, ItemCursor>);
 
-/// A page of an instance's items: with the effective decisions for those who read all, masked for reviewers. LC-STAGE-40,
-/// LC-STAGE-51
+/// A page of an instance's items: with the effective decisions for those who read all, masked for reviewers. Whoever shows
+/// no insights asks without facts, which need not be read then. LC-STAGE-40, LC-STAGE-51
 pub async fn list_decisions(
     services: &Services,
     call: &Call,
@@ -40,13 +40,14 @@ pub async fn list_decisions(
     instance: InstanceId,
     list: DecisionList,
     request: &ListRequest<DecisionProperty, ItemCursor>,
+    with_facts: bool,
 ) -> Result<DecisionPage, Refused> {
     let operation = match list {
         DecisionList::All => Operation::DecisionList,
         DecisionList::Mine => Operation::DecisionMine,
     };
     if let Some(page) = plain_page(request)
-        && let Some((found, slice)) = page_at_once(services, call, definition, instance, list, page).await?
+        && let Some((found, slice)) = page_at_once(services, call, definition, instance, list, page, with_facts).await?
     {
         return Ok((found, Listed { slice, count: None }));
     }
@@ -79,6 +80,7 @@ async fn page_at_once(
     instance: InstanceId,
     list: DecisionList,
     page: &Page<ItemCursor>,
+    with_facts: bool,
 ) -> Result<Option<(ReviewedInstance, Slice<ItemRow, ItemCursor>)>, Refused> {
     require_permission(&call.caller)?;
     let kinds = call.caller.readable_kinds();
@@ -88,7 +90,7 @@ async fn page_at_once(
         (DecisionList::Mine, CallerKind::Application) => return Ok(None),
         (DecisionList::Mine, CallerKind::User) => Some(call.caller.identity.id),
     };
-    let found = services.store.decision_page(call.tenant(), instance, reviewer, page).await?;
+    let found = services.store.decision_page(call.tenant(), instance, reviewer, page, with_facts).await?;
     let FoundPage { instance: found, items } = found.ok_or(Refused::NotFound)?;
     let Some(items) = items.filter(|_| found.reviewed.definition_id == definition) else { return Ok(None) };
     let kind = access::kind_of_found(&found);

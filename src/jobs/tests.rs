@@ -141,6 +141,7 @@ impl FrequentReads for Stage {
         _: InstanceId,
         _: Option<ObjectId>,
         _: &Page<ItemCursor>,
+        _: bool,
     ) -> Result<Option<FoundPage>, StoreError> {
         Err(unreachable())
     }

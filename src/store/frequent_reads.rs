@@ -52,12 +52,13 @@ pub trait FrequentReads: Send + Sync {
     async fn shown_items(&self, asked: &[AskedItem]) -> Result<Vec<Option<ShownItem>>, StoreError>;
     /// A page of the instance's items in order of generation, without filter: all of them with their effective decisions, or those of
     /// one stage that this person reviews, masked to what he may know. `None` when there is no such instance. Costs what the page holds,
-    /// wherever it begins. LC-STAGE-41, LC-STAGE-50 to 52
+    /// wherever it begins. What was known of each item's principal is read only `with_facts`. LC-STAGE-41, LC-STAGE-50 to 52
     async fn decision_page(
         &self,
         tenant: TenantId,
         instance: InstanceId,
         reviewer: Option<ObjectId>,
         page: &Page<ItemCursor>,
+        with_facts: bool,
     ) -> Result<Option<FoundPage>, StoreError>;
 }

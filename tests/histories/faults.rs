@@ -108,8 +108,9 @@ impl FrequentReads for FaultyStore {
         instance: InstanceId,
         reviewer: Option<ObjectId>,
         page: &Page<ItemCursor>,
+        with_facts: bool,
     ) -> Result<Option<FoundPage>, StoreError> {
-        self.store.decision_page(tenant, instance, reviewer, page).await
+        self.store.decision_page(tenant, instance, reviewer, page, with_facts).await
     }
 }
 

@@ -522,7 +522,7 @@ impl<'a> World<'a> {
         let page = match stage {
             None => {
                 let (definition, instance) = (self.definition(at.review), self.instance(at));
-                list_decisions(&self.services, &call, definition, instance, list, &request).await
+                list_decisions(&self.services, &call, definition, instance, list, &request, true).await
             }
             Some(stage) => {
                 let path = self.stage_path(at, stage);

@@ -93,11 +93,13 @@ impl Collection for Decisions {
         services: &Services,
         call: &Call,
         request: &ListRequest<DecisionProperty, ItemCursor>,
-        _: &[Expand],
+        expand: &[Expand],
     ) -> Result<Listed<Self::Row, ItemCursor>, Refused> {
         let Self { definition, instance, stage, which } = *self;
+        // Insights are all there is to expand, and all that is made of facts.
+        let with_facts = !expand.is_empty();
         let (instance, listed) = match stage {
-            None => list_decisions(services, call, definition, instance, which, request).await?,
+            None => list_decisions(services, call, definition, instance, which, request, with_facts).await?,
             Some(stage) => {
                 let stage = StagePath { definition, instance, stage };
                 list_stage_decisions(services, call, stage, which, request).await?

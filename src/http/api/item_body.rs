@@ -14,7 +14,7 @@ use crate::{
         definition::Identity,
         instance::{ResourceKind, ReviewedInstance},
     },
-    http::definitions::view::render_date_time,
+    http::definitions::view::push_date_time,
     store::{GrantedRole, ItemRow, Principal, PrincipalKind},
 };
 
@@ -28,6 +28,8 @@ pub(super) struct Surroundings<'a> {
     review: String,
     /// `","principalLink":"…`, up to the collection.
     links: String,
+    /// The tag of an item that nobody decided.
+    untouched_tag: Vec<u8>,
     /// `,"resource":…` to the end of the item; of an application it differs from item to item, by the role.
     ending: Option<Vec<u8>>,
     public_url: &'a str,
@@ -43,9 +45,11 @@ impl<'a> Surroundings<'a> {
             instance,
             review: format!("\",\"accessReviewId\":\"{}\",\"decision\":\"", instance.id),
             links: format!(",\"principalLink\":{link}"),
+            untouched_tag: Vec::new(),
             ending: None,
             public_url,
         };
+        write_text(&entity_tags::of_untouched_item().to_string(), &mut around.untouched_tag)?;
         if instance.resource.kind != ResourceKind::ServicePrincipal {
             let mut ending = Vec::with_capacity(512);
             around.write_ending(None, &mut ending)?;
@@ -58,7 +62,12 @@ impl<'a> Surroundings<'a> {
     pub(super) fn write(&self, row: &ItemRow, out: &mut Vec<u8>) -> Result<(), Error> {
         let (decision, applied) = (row.decision.as_ref(), row.applied.as_ref());
         out.extend_from_slice(b"{\"@odata.etag\":");
-        write_text(&entity_tags::of_item(row).to_string(), out)?;
+        if decision.is_none() && applied.is_none() {
+            // Most items of a review that has just begun.
+            out.extend_from_slice(&self.untouched_tag);
+        } else {
+            write_text(&entity_tags::of_item(row).to_string(), out)?;
+        }
         out.extend_from_slice(b",\"id\":\"");
         write_id(self.instance.item_prefix.item_id(row.seq), out);
         out.extend_from_slice(self.review.as_bytes());
@@ -114,7 +123,16 @@ const NULL: &[u8] = b"null";
 
 /// A string with its quotes, escaped.
 fn write_text(text: &str, out: &mut Vec<u8>) -> Result<(), Error> {
-    serde_json::to_writer(out, text)
+    // Looked through first, many characters at a time: hardly any has to be escaped.
+    let escaped = text.bytes().fold(false, |escaped, byte| escaped | (byte < b' ') | (byte == b'"') | (byte == b'\\'));
+    if escaped {
+        return serde_json::to_writer(out, text);
+    }
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
+    Ok(())
 }
 
 fn write_id(id: Uuid, out: &mut Vec<u8>) {
@@ -126,7 +144,7 @@ fn write_date_time(at: Option<DateTime<Utc>>, out: &mut Vec<u8>) {
         None => out.extend_from_slice(NULL),
         Some(at) => {
             out.push(b'"');
-            out.extend_from_slice(render_date_time(at).as_bytes());
+            push_date_time(at, out);
             out.push(b'"');
         }
     }
@@ -191,6 +209,7 @@ mod tests {
         instance::{Resource, ResourceDetail},
         recommendation::Recommendation,
     };
+    use crate::http::definitions::view::render_date_time;
 
     const PUBLIC_URL: &str = "https://reviews.example.com/a \"b\"";
 
@@ -288,6 +307,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_moment_is_written_as_it_is_rendered(seconds in -70_000_000_000_i64..300_000_000_000, micros in 0..1_000_000_u32) {
+            for nanos in [0, micros * 1_000, 1_000_000_000 + micros] {
+                let at = DateTime::from_timestamp(seconds / 60 * 60 + 59, nanos).unwrap();
+                let mut text = Vec::new();
+                push_date_time(at, &mut text);
+                prop_assert_eq!(String::from_utf8(text).unwrap(), render_date_time(at));
+            }
+        }
+
         /// Whatever names and justifications hold, the text is the JSON that the model describes, member by member in its order.
         #[test]
         fn the_text_of_an_item_is_what_the_model_says(instance in instances(), row in rows()) {

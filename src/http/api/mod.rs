@@ -63,19 +63,19 @@ pub struct Document;
 
 /// Registers every operation.
 pub fn routes(config: &mut ServiceConfig) {
-    // A path is compared with one resource after the other, so what costs nothing to compare and what is asked most often comes
-    // first: single items, then lists of them, in instances and in stages. Within a collection functions and `$count` come before keys, with all their verbs: they would pass
-    // for ids.
+    // A path is compared with one resource after the other, each by a regular expression, so what costs nothing to compare and what is
+    // asked most often comes first: lists of items, whose comparison is a good part of what a page costs, then single items, in
+    // instances and in stages. Within a collection functions and `$count` come before keys, with all their verbs: they would pass for ids.
     config
         .service(definitions::list)
         .service(definitions::create)
+        .service(decisions::list)
         .service(decisions::list_mine)
         .service(decisions::count_mine)
         .service(decisions::count)
         .map(|config| function_refusals(config, &[DECISIONS]))
         .service(decisions::get)
         .service(decisions::update)
-        .service(decisions::list)
         .service(decisions::list_stage_mine)
         .service(decisions::count_stage_mine)
         .service(decisions::count_stage)

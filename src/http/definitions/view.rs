@@ -2,7 +2,7 @@
 //!
 //! `@odata.type` stands on every value whose declared type is a base type and nowhere else (CL-17).
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
@@ -128,6 +128,40 @@ pub fn render_date_time(at: DateTime<Utc>) -> String {
         _ => SecondsFormat::Micros,
     };
     at.to_rfc3339_opts(format, true)
+}
+
+/// Puts [`render_date_time`] behind `out`, without a text of its own: for what long answers are made of.
+pub fn push_date_time(at: DateTime<Utc>, out: &mut Vec<u8>) {
+    let (date, time) = (at.date_naive(), at.time());
+    let Some(year) = u32::try_from(date.year()).ok().filter(|year| *year < 10_000) else {
+        out.extend_from_slice(render_date_time(at).as_bytes());
+        return;
+    };
+    let mut text = *b"0000-00-00T00:00:00.000000Z";
+    let mut put = |begin: usize, digits: usize, mut number: u32| {
+        for place in text[begin..begin + digits].iter_mut().rev() {
+            *place = b'0' + (number % 10) as u8;
+            number /= 10;
+        }
+    };
+    put(0, 4, year);
+    put(5, 2, date.month());
+    put(8, 2, date.day());
+    put(11, 2, time.hour());
+    put(14, 2, time.minute());
+    put(17, 2, time.second());
+    match at.timestamp_subsec_micros() {
+        0 => {
+            out.extend_from_slice(&text[..19]);
+            out.push(b'Z');
+        }
+        // Within a leap second.
+        1_000_000.. => out.extend_from_slice(render_date_time(at).as_bytes()),
+        micros => {
+            put(20, 6, micros);
+            out.extend_from_slice(&text);
+        }
+    }
 }
 
 /// `accessReviewScheduleSettings`. Section 2.2 of the model

@@ -1,8 +1,8 @@
-//! What is asked most often, each by one SQL function in one round trip. V0024, V0033
+//! What is asked most often, each by one SQL function in one round trip. V0024, V0035
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sqlx::{Decode, PgConnection, Postgres, Row, postgres::PgRow};
+use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::{
@@ -10,19 +10,16 @@ use super::{
     decisions::DecisionColumns,
     error::corrupt,
     filters,
-    items::{FactColumns, ItemColumns, principal_kind},
+    items::{FactColumns, ItemColumns},
+    page_columns,
 };
 use crate::{
     domain::{
-        apply::{Applied, ApplyResult},
-        decision::{Decision, Verdict},
-        definition::Identity,
-        ids::{DefinitionId, InstanceId, ItemPrefix, ItemSeq, ObjectId, TenantId},
+        ids::{DefinitionId, InstanceId, ItemPrefix, ObjectId, TenantId},
         instance::{Resource, ResourceDetail, ResourceKind, ReviewedInstance},
-        recommendation::Recommendation,
     },
     store::{
-        GrantedRole, ItemCursor, ItemRow, Lane, Page, Principal, Slice, StoreError,
+        ItemCursor, ItemRow, Lane, Page, Slice, StoreError,
         frequent_reads::{AskedItem, FoundInstance, FoundPage, FrequentReads, ShownItem},
     },
 };
@@ -186,106 +183,6 @@ impl InstanceColumns {
     }
 }
 
-/// The type `shown_result`.
-#[derive(sqlx::Type)]
-#[sqlx(type_name = "shown_result")]
-struct ResultColumns {
-    result: String,
-    description: Option<String>,
-    applied_by_id: Uuid,
-    applied_by_name: String,
-    applied_by_user_principal_name: String,
-    applied_at: DateTime<Utc>,
-}
-
-/// The columns of a row of a page one after the other, in the order of the type `page_row`. A page has a hundred rows: they are read
-/// straight into items, not by way of a type of their own.
-struct PageRow<'r> {
-    row: &'r PgRow,
-    next: usize,
-}
-
-impl<'r> PageRow<'r> {
-    fn of(row: &'r PgRow) -> Self {
-        Self { row, next: 0 }
-    }
-
-    fn column<T: Decode<'r, Postgres>>(&mut self) -> Result<T, sqlx::Error> {
-        let column = self.next;
-        self.next += 1;
-        self.row.try_get_unchecked(column)
-    }
-
-    /// What the first row says.
-    fn instance(mut self) -> Result<Option<InstanceColumns>, StoreError> {
-        Ok(self.column()?)
-    }
-
-    /// What every other row says.
-    fn item(mut self) -> Result<ItemRow, StoreError> {
-        self.next = 1;
-        let seq = self.column()?;
-        let cohort = self.column()?;
-        let principal = Principal {
-            id: ObjectId::new(self.column()?),
-            kind: principal_kind(self.column()?, seq)?,
-            display_name: self.column()?,
-            detail: self.column()?,
-        };
-        let (app_role, app_role_name): (Option<Uuid>, Option<String>) = (self.column()?, self.column()?);
-        let recommendation = Recommendation::from_code(self.column()?)
-            .ok_or_else(|| corrupt("decision_items", "recommendations", seq))?;
-        let facts = FactColumns {
-            sign_in_known: self.column::<Option<bool>>()?.unwrap_or(false),
-            last_sign_in_at: self.column()?,
-            application_sign_in_known: self.column::<Option<bool>>()?.unwrap_or(false),
-            application_sign_in_at: self.column()?,
-            outlier: self.column()?,
-        };
-        let applied = self.column::<Option<ResultColumns>>()?;
-        let decision = match self.column::<Option<&str>>()? {
-            None => None,
-            Some(verdict) => Some(Decision {
-                verdict: Verdict::parse(verdict).ok_or_else(|| corrupt("decisions", "decision", seq))?,
-                justification: self.column()?,
-                decided_by: Identity {
-                    id: ObjectId::new(self.column()?),
-                    display_name: self.column()?,
-                    user_principal_name: self.column()?,
-                },
-                decided_at: self.column()?,
-                moves_on: self.column()?,
-            }),
-        };
-        Ok(ItemRow {
-            seq,
-            cohort,
-            principal,
-            app_role: app_role
-                .map(|id| GrantedRole { id: ObjectId::new(id), display_name: app_role_name.unwrap_or_default() }),
-            recommendation,
-            decision,
-            applied: applied.map(|applied| applied.into_applied(seq)).transpose()?,
-            facts: facts.into(),
-        })
-    }
-}
-
-impl ResultColumns {
-    fn into_applied(self, seq: ItemSeq) -> Result<Applied, StoreError> {
-        Ok(Applied {
-            result: ApplyResult::parse(&self.result).ok_or_else(|| corrupt("apply_results", "result", seq))?,
-            description: self.description,
-            by: Identity {
-                id: ObjectId::new(self.applied_by_id),
-                display_name: self.applied_by_name,
-                user_principal_name: self.applied_by_user_principal_name,
-            },
-            at: self.applied_at,
-        })
-    }
-}
-
 impl PgStore {
     /// Runs one statement in a turn of this tenant, or of none.
     async fn at_once<T>(
@@ -388,25 +285,30 @@ impl FrequentReads for PgStore {
         instance: InstanceId,
         reviewer: Option<ObjectId>,
         page: &Page<ItemCursor>,
+        with_facts: bool,
     ) -> Result<Option<FoundPage>, StoreError> {
         let clamped = |number: i64| i32::try_from(number).unwrap_or(i32::MAX - 1);
-        let rows = sqlx::query("select * from decision_page($1, $2, $3, $4, $5, $6)")
+        let rows = sqlx::query("select * from decision_page($1, $2, $3, $4, $5, $6, $7)")
             .bind(tenant.as_uuid())
             .bind(instance.as_uuid())
             .bind(reviewer.map(ObjectId::as_uuid))
             .bind(page.after.as_ref().map_or(0, |after| after.seq))
             .bind(clamped(page.skip))
-            .bind(clamped(page.limit + 1));
+            .bind(clamped(page.limit + 1))
+            .bind(with_facts);
         let rows = self.at_once(Some(tenant), async |connection| rows.fetch_all(connection).await).await?;
-        let Some((head, items)) = rows.split_first() else { return Ok(None) };
-        let head = PageRow::of(head).instance()?;
+        let Some((head, parts)) = rows.split_first() else { return Ok(None) };
+        let head: Option<InstanceColumns> = head.try_get_unchecked(0)?;
         let head = head.ok_or_else(|| corrupt("instances", "definition_id", instance))?;
         let has_page = head.has_page;
         let found = head.into_found(instance)?;
         if !has_page {
             return Ok(Some(FoundPage { instance: found, items: None }));
         }
-        let rows = items.iter().map(|row| PageRow::of(row).item()).collect::<Result<Vec<_>, _>>()?;
+        let mut rows = Vec::with_capacity(usize::try_from(page.limit + 1).unwrap_or_default());
+        for part in parts {
+            page_columns::read_part(part, &mut rows)?;
+        }
         let (rows, next) =
             filters::slice(rows, page.limit, |row: &ItemRow| ItemCursor { keys: Vec::new(), seq: row.seq });
         Ok(Some(FoundPage { instance: found, items: Some(Slice { rows, next }) }))

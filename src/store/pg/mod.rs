@@ -27,6 +27,7 @@ mod lanes;
 mod mail;
 pub mod migrate;
 mod occurrences;
+mod page_columns;
 mod reminders;
 mod review_settings;
 mod review_steps;
