@@ -364,7 +364,8 @@ impl<'a> Ground<'a> {
 
     /// Waits until the first instance of a definition has this status.
     pub async fn wait_until(&mut self, definition: Uuid, status: &str, service: &Service) -> anyhow::Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(600);
+        let begun = Instant::now();
+        let deadline = begun + Duration::from_secs(600);
         loop {
             let statuses: Vec<String> =
                 sqlx::query_scalar("select status from instances where tenant_id = $1 and definition_id = $2")
@@ -378,7 +379,11 @@ impl<'a> Ground<'a> {
                 _ if Instant::now() > deadline => {
                     bail!("the review is not {status}: {statuses:?}\n{}", service.log_text())
                 }
-                _ => tokio::time::sleep(Duration::from_millis(10)).await,
+                // A short wait is looked at more often: what is waited for is measured.
+                _ => {
+                    let pause = begun.elapsed() / 20;
+                    tokio::time::sleep(pause.clamp(Duration::from_millis(1), Duration::from_millis(10))).await;
+                }
             }
         }
     }
