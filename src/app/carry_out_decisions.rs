@@ -22,7 +22,7 @@ use crate::{
     },
     store::{
         Actor, ClaimedJob, Job, NewJob, Outcome, PrincipalKind, StoreError, UnitOfWork,
-        apply::{ApplyRun, BlockedAccount, ItemResult, SettledVerdict, StepSize, StepToApply},
+        apply::{AppliedStep, ApplyRun, BlockedAccount, ItemResult, SettledVerdict, StepSize, StepToApply},
         review_steps::{AskedStage, LockedReview},
     },
 };
@@ -186,9 +186,9 @@ async fn apply_next(
     results.sort_by_key(|item| item.seq);
     // Only of denials: the others took nothing away.
     events.extend(results.iter().map(|item| told(instance, run, item)));
-    uow.apply().record(instance.id, &run.by, &results).await?;
-    uow.apply().advance_run(instance.id, through).await?;
-    uow.events().append(actor, &events).await?;
+    let (results, events) = (results.as_slice(), events.as_slice());
+    let step = AppliedStep { instance: instance.id, by: &run.by, results, through: Some(through), actor, events };
+    uow.apply().record(&step).await?;
     Ok(through == instance.item_count)
 }
 
@@ -287,8 +287,9 @@ async fn delete_due(
     let settled: Vec<_> = due.iter().map(|(pending, _)| pending.seq).collect();
     uow.apply().settle_deletions(instance.id, &settled).await?;
     events.extend(results.iter().map(|item| told(instance, run, item)));
-    uow.apply().record(instance.id, &run.by, &results).await?;
-    uow.events().append(actor, &events).await?;
+    let (results, events) = (results.as_slice(), events.as_slice());
+    let step = AppliedStep { instance: instance.id, by: &run.by, results, through: None, actor, events };
+    uow.apply().record(&step).await?;
     Ok(false)
 }
 

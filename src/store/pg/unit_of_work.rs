@@ -56,15 +56,13 @@ impl PgUnitOfWork {
         Ok(Self { transaction, tenant, now, plans, reported: None })
     }
 
-    /// Has plans kept from here on, and whether they were not before: for statements of which PostgreSQL thinks too badly when it
-    /// knows how many keys they name.
-    pub(super) async fn keep_plans(&mut self) -> Result<bool, StoreError> {
-        if self.plans == Plans::Kept {
-            return Ok(false);
+    /// Has plans kept from here on: for statements of which PostgreSQL thinks too badly when it knows how many keys they name.
+    pub(super) async fn keep_plans(&mut self) -> Result<(), StoreError> {
+        if self.plans == Plans::Anew {
+            sqlx::raw_sql("set local plan_cache_mode = force_generic_plan").execute(self.connection()?).await?;
+            self.plans = Plans::Kept;
         }
-        sqlx::raw_sql("set local plan_cache_mode = force_generic_plan").execute(self.connection()?).await?;
-        self.plans = Plans::Kept;
-        Ok(true)
+        Ok(())
     }
 
     /// The connection, inside the transaction.
