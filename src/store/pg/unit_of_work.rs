@@ -92,8 +92,17 @@ impl OpenTransaction {
         }
     }
 
-    pub(super) async fn commit(mut self) -> Result<(), StoreError> {
-        sqlx::raw_sql("commit").execute(self.connection()?).await.map_err(|error| match error {
+    pub(super) async fn commit(self) -> Result<(), StoreError> {
+        self.end("commit").await
+    }
+
+    /// The same without waiting for the disk.
+    async fn commit_unwaited(self) -> Result<(), StoreError> {
+        self.end("set local synchronous_commit = off; commit").await
+    }
+
+    async fn end(mut self, commit: &'static str) -> Result<(), StoreError> {
+        sqlx::raw_sql(commit).execute(self.connection()?).await.map_err(|error| match error {
             sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => StoreError::Unknown(error.into()),
             error => error.into(),
         })?;
@@ -242,5 +251,9 @@ impl UnitOfWork for PgUnitOfWork {
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
         self.transaction.commit().await
+    }
+
+    async fn commit_unwaited(self: Box<Self>) -> Result<(), StoreError> {
+        self.transaction.commit_unwaited().await
     }
 }
