@@ -379,9 +379,9 @@ impl<'a> Ground<'a> {
                 _ if Instant::now() > deadline => {
                     bail!("the review is not {status}: {statuses:?}\n{}", service.log_text())
                 }
-                // So it is seen within a hundredth of the time that it takes, and asking takes little of it.
+                // What is waited for is measured: it is seen within a fiftieth of its time, and asking takes little of that.
                 _ => {
-                    let pause = (begun.elapsed() / 100).clamp(Duration::from_micros(500), Duration::from_millis(10));
+                    let pause = (begun.elapsed() / 50).clamp(Duration::from_millis(1), Duration::from_millis(10));
                     tokio::time::sleep(pause).await;
                 }
             }

@@ -1,10 +1,13 @@
 //! INST-APPLY: an admin has the decisions of a review that ended carried out. IN-12, IN-13; the rule is `domain::apply::check_apply`.
 
 use super::{Call, Refused, Services, access, run_review::ReviewRun};
-use crate::domain::{
-    apply::{self, ApplyRefusal},
-    authorization::Operation,
-    ids::{DefinitionId, InstanceId},
+use crate::{
+    domain::{
+        apply::{self, ApplyRefusal},
+        authorization::Operation,
+        ids::{DefinitionId, InstanceId},
+    },
+    store::Plans,
 };
 
 impl From<ApplyRefusal> for Refused {
@@ -23,7 +26,7 @@ pub async fn apply_decisions(
     definition: DefinitionId,
     id: InstanceId,
 ) -> Result<(), Refused> {
-    let mut uow = services.begin(call.tenant()).await?;
+    let mut uow = services.begin_with(call.tenant(), Plans::Kept).await?;
     access::instance(&mut *uow, call, Operation::InstanceApply, definition, id).await?;
     let blueprint = uow.definitions().lock(definition).await?.ok_or(Refused::NotFound)?;
     let mut instance = uow.instances().lock(id).await?.ok_or(Refused::NotFound)?;

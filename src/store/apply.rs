@@ -3,11 +3,12 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{Principal, StoreError};
+use super::{Actor, Principal, StoreError};
 use crate::domain::{
     apply::{Access, ApplyResult},
     decision::Verdict,
     definition::Identity,
+    event::Event,
     ids::{DefinitionId, InstanceId, ItemSeq, ObjectId},
     instance::Instance,
 };
@@ -66,6 +67,19 @@ pub struct ItemResult {
     pub description: Option<&'static str>,
 }
 
+/// What a step of a run leaves.
+#[derive(Debug)]
+pub struct AppliedStep<'a> {
+    pub instance: InstanceId,
+    pub by: &'a Identity,
+    pub results: &'a [ItemResult],
+    /// How far the run has come; `None` when it is not further.
+    pub through: Option<ItemSeq>,
+    /// Who did what `events` tell of.
+    pub actor: &'a Actor,
+    pub events: &'a [Event],
+}
+
 /// A blocked account that is to be deleted. LC-APPLY-09
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PendingDeletion {
@@ -99,8 +113,6 @@ pub trait ApplyRepository: Send {
     async fn begin_run(&mut self, instance: InstanceId, by: &Identity) -> Result<(), StoreError>;
     /// `None` when the instance was never applied.
     async fn find_run(&mut self, instance: InstanceId) -> Result<Option<ApplyRun>, StoreError>;
-    /// Notes how far the run has come.
-    async fn advance_run(&mut self, instance: InstanceId, through: ItemSeq) -> Result<(), StoreError>;
     /// Takes the next step of a run, behind what was applied: stores, at the unit's instant, the results of items whose decision is
     /// one of `settled`, and returns the others.
     async fn next_step(
@@ -113,8 +125,8 @@ pub trait ApplyRepository: Send {
     /// Takes the principals' own assignments that are under review away, whatever the kind of the resource; returns those who had
     /// one, perhaps more than once. LC-APPLY-03
     async fn remove(&mut self, instance: &Instance, principals: &[ObjectId]) -> Result<Vec<ObjectId>, StoreError>;
-    /// Stores the items' results at the unit's instant.
-    async fn record(&mut self, instance: InstanceId, by: &Identity, results: &[ItemResult]) -> Result<(), StoreError>;
+    /// Stores the items' results at the unit's instant, the events in the order given, and how far the run has come.
+    async fn record(&mut self, step: &AppliedStep<'_>) -> Result<(), StoreError>;
     /// How often each result was recorded.
     async fn tally(&mut self, instance: InstanceId) -> Result<Vec<(ApplyResult, i64)>, StoreError>;
     /// Blocks the sign-in of these users; returns those who exist.

@@ -145,6 +145,9 @@ pub trait UnitOfWork: Send {
     fn mail(&mut self) -> &mut dyn MailRepository;
     /// Makes everything permanent at once. [`StoreError::Unknown`] when the answer got lost.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
+    /// The same, but nobody waits until the disk has it: it is durable with whatever is made durable after it, and soon by itself. A
+    /// database that fails before then forgets it whole. For steps of which the next one, or whoever begins anew, makes up for it.
+    async fn commit_unwaited(self: Box<Self>) -> Result<(), StoreError>;
 }
 
 /// How a unit of work comes by the plans of its statements.

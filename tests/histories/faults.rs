@@ -194,6 +194,11 @@ impl UnitOfWork for FaultyUnit {
         let Self { unit, faults } = *self;
         faults.commit(unit.commit()).await
     }
+
+    async fn commit_unwaited(self: Box<Self>) -> Result<(), StoreError> {
+        let Self { unit, faults } = *self;
+        faults.commit(unit.commit_unwaited()).await
+    }
 }
 
 /// The queue of [`PgStore`], with faults in what belongs to an act: the mark of a mail. Claiming and giving back do not.

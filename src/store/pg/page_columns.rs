@@ -64,8 +64,14 @@ pub(super) fn read_part(part: &PgRow, items: &mut Vec<ItemRow>) -> Result<(), St
     let mut facts = OfSome::of(part, Column::Facts, Values::facts)?;
     let mut results = OfSome::of(part, Column::Results, Values::applied)?;
     let mut decisions = OfSome::of(part, Column::Decisions, Values::decision)?;
+    let mut last = 0;
     while !numbers.is_empty() {
         let (seq, cohort) = (numbers.integer()?, numbers.integer()?);
+        // What only some items have is found by their order.
+        if seq <= last {
+            return Err(corrupt("decision_items", "seq", seq));
+        }
+        last = seq;
         items.push(ItemRow {
             seq,
             cohort,

@@ -56,15 +56,13 @@ impl PgUnitOfWork {
         Ok(Self { transaction, tenant, now, plans, reported: None })
     }
 
-    /// Has plans kept from here on, and whether they were not before: for statements of which PostgreSQL thinks too badly when it
-    /// knows how many keys they name.
-    pub(super) async fn keep_plans(&mut self) -> Result<bool, StoreError> {
-        if self.plans == Plans::Kept {
-            return Ok(false);
+    /// Has plans kept from here on: for statements of which PostgreSQL thinks too badly when it knows how many keys they name.
+    pub(super) async fn keep_plans(&mut self) -> Result<(), StoreError> {
+        if self.plans == Plans::Anew {
+            sqlx::raw_sql("set local plan_cache_mode = force_generic_plan").execute(self.connection()?).await?;
+            self.plans = Plans::Kept;
         }
-        sqlx::raw_sql("set local plan_cache_mode = force_generic_plan").execute(self.connection()?).await?;
-        self.plans = Plans::Kept;
-        Ok(true)
+        Ok(())
     }
 
     /// The connection, inside the transaction.
@@ -94,8 +92,17 @@ impl OpenTransaction {
         }
     }
 
-    pub(super) async fn commit(mut self) -> Result<(), StoreError> {
-        sqlx::raw_sql("commit").execute(self.connection()?).await.map_err(|error| match error {
+    pub(super) async fn commit(self) -> Result<(), StoreError> {
+        self.end("commit").await
+    }
+
+    /// The same without waiting for the disk.
+    async fn commit_unwaited(self) -> Result<(), StoreError> {
+        self.end("set local synchronous_commit = off; commit").await
+    }
+
+    async fn end(mut self, commit: &'static str) -> Result<(), StoreError> {
+        sqlx::raw_sql(commit).execute(self.connection()?).await.map_err(|error| match error {
             sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => StoreError::Unknown(error.into()),
             error => error.into(),
         })?;
@@ -244,5 +251,9 @@ impl UnitOfWork for PgUnitOfWork {
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
         self.transaction.commit().await
+    }
+
+    async fn commit_unwaited(self: Box<Self>) -> Result<(), StoreError> {
+        self.transaction.commit_unwaited().await
     }
 }

@@ -9,7 +9,7 @@ use crate::{
         apply::{Access, Obstacle, Through},
         ids::ObjectId,
     },
-    store::{StoreError, UnitOfWork, pg::PgUnitOfWork},
+    store::{StoreError, pg::PgUnitOfWork},
 };
 
 impl PgUnitOfWork {
@@ -21,7 +21,8 @@ impl PgUnitOfWork {
     ) -> Result<HashMap<Uuid, Access>, StoreError> {
         let tenant = self.tenant.as_uuid();
         // Each principal is asked for by an index: planned for so many of them, and without `limit 1`, all members of the group are read.
-        let keep = self.keep_plans().await?;
+        // What is left of the step touches no more rows than it names.
+        self.keep_plans().await?;
         let rows = sqlx::query!(
             r#"
             with recursive nested (group_id) as (
@@ -64,9 +65,6 @@ impl PgUnitOfWork {
         )
         .fetch_all(self.connection()?)
         .await?;
-        if keep {
-            self.plan_anew().await?;
-        }
         Ok(rows
             .into_iter()
             .map(|row| {
@@ -88,7 +86,7 @@ impl PgUnitOfWork {
         principals: &[Uuid],
     ) -> Result<Vec<Uuid>, StoreError> {
         let tenant = self.tenant.as_uuid();
-        let keep = self.keep_plans().await?;
+        self.keep_plans().await?;
         let removed = sqlx::query_scalar!(
             r#"
             with held as materialized (
@@ -113,9 +111,6 @@ impl PgUnitOfWork {
         )
         .fetch_all(self.connection()?)
         .await?;
-        if keep {
-            self.plan_anew().await?;
-        }
         Ok(removed)
     }
 }

@@ -14,6 +14,8 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use self::access_package::PackageScope;
@@ -30,7 +32,7 @@ use crate::{
     store::{
         Principal, StoreError,
         apply::{
-            ApplyRepository, ApplyRun, BlockedAccount, ItemResult, ItemToApply, PendingDeletion, RemovedItem,
+            AppliedStep, ApplyRepository, ApplyRun, BlockedAccount, ItemToApply, PendingDeletion, RemovedItem,
             SettledVerdict, StepSize, StepToApply,
         },
     },
@@ -125,19 +127,6 @@ impl ApplyRepository for PgUnitOfWork {
             },
             applied_through: row.applied_through,
         }))
-    }
-
-    async fn advance_run(&mut self, instance: InstanceId, through: ItemSeq) -> Result<(), StoreError> {
-        let tenant = self.tenant.as_uuid();
-        sqlx::query!(
-            "update apply_runs set applied_through = $3 where tenant_id = $1 and instance_id = $2",
-            tenant,
-            instance.as_uuid(),
-            through,
-        )
-        .execute(self.connection()?)
-        .await?;
-        Ok(())
     }
 
     async fn next_step(
@@ -265,32 +254,65 @@ impl ApplyRepository for PgUnitOfWork {
         Ok(removed.into_iter().map(ObjectId::new).collect())
     }
 
-    async fn record(&mut self, instance: InstanceId, by: &Identity, results: &[ItemResult]) -> Result<(), StoreError> {
-        if results.is_empty() {
-            return Ok(());
-        }
+    async fn record(&mut self, step: &AppliedStep<'_>) -> Result<(), StoreError> {
+        let AppliedStep { instance, by, results, through, actor, events } = *step;
         let tenant = self.tenant.as_uuid();
         let now = self.now;
         let seqs: Vec<_> = results.iter().map(|item| item.seq).collect();
-        let words: Vec<_> = results.iter().map(|item| item.result.as_str().to_owned()).collect();
-        let descriptions: Vec<_> = results.iter().map(|item| item.description.map(str::to_owned)).collect();
+        let words: Vec<_> = results.iter().map(|item| item.result.as_str()).collect();
+        let descriptions: Vec<_> = results.iter().map(|item| item.description).collect();
+        let activities: Vec<_> = events.iter().map(|event| event.activity.as_str()).collect();
+        let definitions: Vec<_> = events.iter().map(|event| event.definition_id.map(|id| id.as_uuid())).collect();
+        let instances: Vec<_> = events.iter().map(|event| event.instance_id.map(|id| id.as_uuid())).collect();
+        let stages: Vec<_> = events.iter().map(|event| event.stage_id.map(|id| id.as_uuid())).collect();
+        let items: Vec<_> = events.iter().map(|event| event.item_seq).collect();
+        let before: Vec<_> = events.iter().map(|event| event.before.as_ref().map(Json)).collect();
+        let after: Vec<_> = events.iter().map(|event| event.after.as_ref().map(Json)).collect();
         sqlx::query!(
             r#"
-            insert into apply_results
-                (tenant_id, instance_id, seq, result, description, applied_by_id, applied_by_name,
-                 applied_by_user_principal_name, applied_at)
-            select $1, $2, seq, result, description, $6, $7, $8, $9
-              from unnest($3::integer[], $4::text[], $5::text[]) as item (seq, result, description)
+            with recorded as (
+                insert into apply_results
+                    (tenant_id, instance_id, seq, result, description, applied_by_id, applied_by_name,
+                     applied_by_user_principal_name, applied_at)
+                select $1, $2, seq, result, description, $6, $7, $8, $9
+                  from unnest($3::integer[], $4::text[], $5::text[]) as item (seq, result, description)
+            ), advanced as (
+                update apply_runs
+                   set applied_through = $10::integer
+                 where tenant_id = $1
+                   and instance_id = $2
+                   and $10::integer is not null
+            )
+            insert into events
+                (tenant_id, at, activity, actor_kind, actor_id, actor_name, request_id, definition_id, instance_id,
+                 stage_id, item_seq, before, after)
+            select $1, $9, activity, $11, $12, $13, $14, definition_id, instance_id, stage_id, item_seq, before, after
+              from unnest($15::text[], $16::uuid[], $17::uuid[], $18::uuid[], $19::integer[], $20::jsonb[], $21::jsonb[])
+                   with ordinality
+                   as event (activity, definition_id, instance_id, stage_id, item_seq, before, after, position)
+             order by position
             "#,
             tenant,
             instance.as_uuid(),
             &seqs,
-            &words,
-            &descriptions as &[Option<String>],
+            &words as &[&str],
+            &descriptions as &[Option<&str>],
             by.id.as_uuid(),
             by.display_name,
             by.user_principal_name,
             now,
+            through,
+            actor.kind.as_str(),
+            actor.id.as_uuid(),
+            actor.name,
+            actor.request_id,
+            &activities as &[&str],
+            &definitions as &[Option<Uuid>],
+            &instances as &[Option<Uuid>],
+            &stages as &[Option<Uuid>],
+            &items as &[Option<i32>],
+            &before as &[Option<Json<&Value>>],
+            &after as &[Option<Json<&Value>>],
         )
         .execute(self.connection()?)
         .await?;
