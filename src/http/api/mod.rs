@@ -23,6 +23,7 @@ mod review_set;
 mod review_settings;
 mod sandbox;
 mod schema;
+mod shapes;
 mod stages;
 mod view;
 
@@ -30,6 +31,7 @@ use actix_web::http::Method;
 pub use callers::Callers;
 pub use lists::PageKeys;
 use schema::BearerToken;
+use shapes::{Offers, answer_all};
 use utoipa::OpenApi;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -63,95 +65,94 @@ pub struct Document;
 
 /// Registers every operation.
 pub fn routes(config: &mut ServiceConfig) {
-    // A path is compared with one resource after the other, each by a regular expression, so what costs nothing to compare and what is
-    // asked most often comes first: lists of items, whose comparison is a good part of what a page costs, then single items, in
+    // A path is compared with one shape after the other, so what is asked most often comes first: single items, then lists of them, in
     // instances and in stages. Within a collection functions and `$count` come before keys, with all their verbs: they would pass for ids.
     config
-        .service(definitions::list)
-        .service(definitions::create)
-        .service(decisions::list)
-        .service(decisions::list_mine)
-        .service(decisions::count_mine)
-        .service(decisions::count)
+        .offer(definitions::list)
+        .offer(definitions::create)
+        .offer(decisions::list_mine)
+        .offer(decisions::count_mine)
+        .offer(decisions::count)
         .map(|config| function_refusals(config, &[DECISIONS]))
-        .service(decisions::get)
-        .service(decisions::update)
-        .service(decisions::list_stage_mine)
-        .service(decisions::count_stage_mine)
-        .service(decisions::count_stage)
+        .offer(decisions::get)
+        .offer(decisions::update)
+        .offer(decisions::list)
+        .offer(decisions::list_stage_mine)
+        .offer(decisions::count_stage_mine)
+        .offer(decisions::count_stage)
         .map(|config| function_refusals(config, &[STAGE_DECISIONS]))
-        .service(decisions::get_stage)
-        .service(decisions::update_stage)
-        .service(decisions::list_stage)
-        .service(definitions::list_mine)
-        .service(instances::list_mine)
-        .service(stages::list_mine)
-        .service(definitions::count_mine)
-        .service(instances::count_mine)
-        .service(stages::count_mine)
-        .service(definitions::count)
-        .service(instances::count)
-        .service(stages::count)
-        .service(contacted_reviewers::count)
-        .service(insights::count)
-        .service(insights::count_stage)
+        .offer(decisions::get_stage)
+        .offer(decisions::update_stage)
+        .offer(decisions::list_stage)
+        .offer(definitions::list_mine)
+        .offer(instances::list_mine)
+        .offer(stages::list_mine)
+        .offer(definitions::count_mine)
+        .offer(instances::count_mine)
+        .offer(stages::count_mine)
+        .offer(definitions::count)
+        .offer(instances::count)
+        .offer(stages::count)
+        .offer(contacted_reviewers::count)
+        .offer(insights::count)
+        .offer(insights::count_stage)
         .map(|config| function_refusals(config, &["", INSTANCES, STAGES]))
         .map(count_refusals)
-        .service(review_set::get)
-        .service(definitions::get)
-        .service(definitions::replace)
-        .service(definitions::update)
-        .service(definitions::stop)
-        .service(definitions::delete)
-        .service(instances::list)
-        .service(instances::get)
-        .service(instances::replace)
-        .service(instances::update)
-        .service(instances::remind)
-        .service(instances::stop)
-        .service(contacted_reviewers::list)
-        .service(contacted_reviewers::get)
-        .service(stages::list)
-        .service(stages::get)
-        .service(stages::update)
-        .service(stages::stop)
-        .service(batch::batch)
-        .service(bulk::batch_instance)
-        .service(bulk::batch_stage)
-        .service(bulk::accept_instance)
-        .service(bulk::accept_stage)
-        .service(bulk::reset)
-        .service(bulk::apply)
-        .service(insights::list)
-        .service(insights::get)
-        .service(insights::list_stage)
-        .service(insights::get_stage)
-        .service(sandbox::advance_clock)
-        .service(issuers::list)
-        .service(issuers::add)
-        .service(issuers::get)
-        .service(issuers::update)
-        .service(issuers::remove)
-        .service(review_settings::get)
-        .service(review_settings::update)
-        .service(mail::list_templates)
-        .service(mail::get_template)
-        .service(mail::set_template)
-        .service(mail::remove_template)
-        .service(mail::get_settings)
-        .service(mail::update_settings)
-        .service(history::count)
-        .service(history::count_instances)
+        .offer(review_set::get)
+        .offer(definitions::get)
+        .offer(definitions::replace)
+        .offer(definitions::update)
+        .offer(definitions::stop)
+        .offer(definitions::delete)
+        .offer(instances::list)
+        .offer(instances::get)
+        .offer(instances::replace)
+        .offer(instances::update)
+        .offer(instances::remind)
+        .offer(instances::stop)
+        .offer(contacted_reviewers::list)
+        .offer(contacted_reviewers::get)
+        .offer(stages::list)
+        .offer(stages::get)
+        .offer(stages::update)
+        .offer(stages::stop)
+        .offer(batch::batch)
+        .offer(bulk::batch_instance)
+        .offer(bulk::batch_stage)
+        .offer(bulk::accept_instance)
+        .offer(bulk::accept_stage)
+        .offer(bulk::reset)
+        .offer(bulk::apply)
+        .offer(insights::list)
+        .offer(insights::get)
+        .offer(insights::list_stage)
+        .offer(insights::get_stage)
+        .offer(sandbox::advance_clock)
+        .offer(issuers::list)
+        .offer(issuers::add)
+        .offer(issuers::get)
+        .offer(issuers::update)
+        .offer(issuers::remove)
+        .offer(review_settings::get)
+        .offer(review_settings::update)
+        .offer(mail::list_templates)
+        .offer(mail::get_template)
+        .offer(mail::set_template)
+        .offer(mail::remove_template)
+        .offer(mail::get_settings)
+        .offer(mail::update_settings)
+        .offer(history::count)
+        .offer(history::count_instances)
         .map(history_refusals)
-        .service(history::list)
-        .service(history::create)
-        .service(history::get)
-        .service(history::update)
-        .service(history::delete)
-        .service(history::list_instances)
-        .service(history::get_instance)
-        .service(history::generate_link)
-        .service(history_download::download);
+        .offer(history::list)
+        .offer(history::create)
+        .offer(history::get)
+        .offer(history::update)
+        .offer(history::delete)
+        .offer(history::list_instances)
+        .offer(history::get_instance)
+        .offer(history::generate_link)
+        .offer(history_download::download);
 }
 
 /// Where collections are, below the definitions.
@@ -169,7 +170,7 @@ fn function_refusals<'a>(
         let collection = format!("{ROOT}/definitions{collection}");
         let function = format!("{collection}/filterByCurrentUser(on='reviewer')");
         for path in [format!("{function}/$count"), function, format!("{collection}/$count")] {
-            config.service(other_methods(&path, &[Method::GET]));
+            answer_all(config, &path, other_methods(&path, &[Method::GET]));
         }
     }
     config
@@ -179,7 +180,8 @@ fn function_refusals<'a>(
 fn count_refusals(config: &mut actix_web::web::ServiceConfig) -> &mut actix_web::web::ServiceConfig {
     let instance = format!("{ROOT}/definitions/{{definition}}/instances/{{instance}}");
     for path in ["contactedReviewers", "decisions/{item}/insights", "stages/{stage}/decisions/{item}/insights"] {
-        config.service(other_methods(&format!("{instance}/{path}/$count"), &[Method::GET]));
+        let path = format!("{instance}/{path}/$count");
+        answer_all(config, &path, other_methods(&path, &[Method::GET]));
     }
     config
 }
@@ -188,7 +190,7 @@ fn count_refusals(config: &mut actix_web::web::ServiceConfig) -> &mut actix_web:
 fn history_refusals(config: &mut actix_web::web::ServiceConfig) -> &mut actix_web::web::ServiceConfig {
     let definitions = format!("{ROOT}/historyDefinitions");
     for path in [format!("{definitions}/$count"), format!("{definitions}/{{historyDefinition}}/instances/$count")] {
-        config.service(other_methods(&path, &[Method::GET]));
+        answer_all(config, &path, other_methods(&path, &[Method::GET]));
     }
     config
 }
@@ -271,7 +273,7 @@ pub fn refusals(config: &mut actix_web::web::ServiceConfig) {
         ("/attestry/v1/mailTemplates/{kind}".to_owned(), &[Method::GET, Method::PUT, Method::DELETE], OF_TEMPLATES),
         ("/attestry/v1/mailSettings".to_owned(), PATCHABLE, OF_MAIL),
     ] {
-        config.service(other_methods_because(&path, offered, reason));
+        answer_all(config, &path, other_methods_because(&path, offered, reason));
     }
     for absent in review_set::not_offered() {
         config.service(absent);
