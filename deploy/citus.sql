@@ -64,8 +64,5 @@ select create_distributed_table('group_eligible_owners', 'tenant_id', colocate_w
 -- What is read in one round trip runs where the tenant's rows are, so that the tenant it sets is set there.
 select create_distributed_function(
     'decision_page(uuid, uuid, uuid, integer, integer, integer, boolean)', 'asked_tenant', colocate_with => 'users');
-select create_distributed_function(
-    'shown_item_page(uuid, uuid, smallint, text, smallint[], boolean, boolean, integer[], integer, integer, integer)',
-    'asked_tenant', colocate_with => 'users');
 -- Still to be done before a distributed database is used: `shown_items` answers for items of several tenants in one statement and sets
--- one tenant after the other where it runs; there it has to be asked tenant by tenant, distributed as the two above.
+-- one tenant after the other where it runs; there it has to be asked tenant by tenant, distributed as the one above.

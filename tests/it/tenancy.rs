@@ -210,7 +210,7 @@ async fn every_table_but_the_history_of_migrations_has_a_tenant() {
 /// Section 3 of the design
 /// What `deploy/citus.sql` distributes is what there is: a table that a migration adds has to be added there, too.
 #[tokio::test]
-async fn the_statements_for_a_distributed_engine_name_every_table_once() {
+async fn the_statements_for_a_distributed_engine_name_every_table_once_and_functions_that_exist() {
     let database = Database::shared().await;
     let tables = texts(
         &database,
@@ -229,6 +229,21 @@ async fn the_statements_for_a_distributed_engine_name_every_table_once() {
     named.sort();
 
     assert_eq!(named, tables);
+
+    let functions: Vec<_> = statements
+        .split("create_distributed_function(")
+        .skip(1)
+        .map(|call| call.split('\'').nth(1).unwrap().to_owned())
+        .collect();
+    let existing = texts(
+        &database,
+        "select p.oid::regprocedure::text from pg_proc p where p.pronamespace = 'public'::regnamespace",
+    )
+    .await;
+    assert!(!functions.is_empty());
+    for function in functions {
+        assert!(existing.contains(&function.replace(", ", ",")), "{function}");
+    }
 }
 
 #[tokio::test]
