@@ -175,6 +175,7 @@ fn growth(workload: &dyn Workload, outcomes: &[Outcome]) -> Vec<Outcome> {
     let Some(most) = workload.growth() else { return Vec::new() };
     let own = || outcomes.iter().filter(|outcome| outcome.workload == workload.number());
     let mut variants: Vec<&str> = own().map(|outcome| outcome.variant.as_str()).collect();
+    variants.sort_unstable();
     variants.dedup();
     let of_variant = |variant| {
         let mut sized: Vec<_> = own()
