@@ -531,6 +531,7 @@ pub struct ItemCursor {
 pub struct Gathered {
     /// How many there are.
     pub items: i32,
+    /// By which the users are told who may have changed since.
     pub since: Unchanged,
 }
 

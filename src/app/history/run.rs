@@ -243,8 +243,12 @@ async fn store_finished(
 /// Makes text of all rows that come and hands on its pieces; answers how many rows and bytes there were.
 fn write_text(mut rows: Receiver<Vec<ReportRow>>, finished: &UnboundedSender<Vec<u8>>) -> (i64, i64) {
     let mut text = Pieces::new();
-    // When nobody takes the pieces the report was given up, and no rows come any more either.
-    let hand_on = |piece: Option<_>| piece.is_some_and(|piece| finished.send(piece).is_err());
+    let hand_on = |piece: Option<_>| {
+        if let Some(piece) = piece {
+            // When nobody takes it the report was given up, and no rows come any more either.
+            let _given_up = finished.send(piece);
+        }
+    };
     while let Some(rows) = rows.blocking_recv() {
         for row in &rows {
             hand_on(text.push(row));
