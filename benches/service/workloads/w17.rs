@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{Bench, Workload};
 use crate::{
-    contest::{Pace, STEADY, median, per_request, spread},
+    contest::{Pace, median, per_request, spread, steadily},
     ground::{Ground, Review, Stages, run},
     load::{Load, Requests, Slice, push_get, push_json, send},
     processor::Meter,
@@ -323,18 +323,10 @@ impl Workload for Rivals {
                 side.slice(ground, Pace { slice: bench.pace.slice.min(PREPARATION), ..bench.pace }, 99).await?;
             }
             let mut notes = Vec::new();
-            let mut seen = by_turns(&sides, ground, bench.pace).await?;
-            let unsteady = |seen: &[Vec<Slice>]| seen.iter().skip(1).map(|slices| spread(slices)).fold(0.0, f64::max);
-            if unsteady(&seen) > STEADY {
-                notes.push(format!(
-                    "a run was thrown away: slices of a rival differed by {:.0} %",
-                    unsteady(&seen) * 100.0
-                ));
-                seen = by_turns(&sides, ground, bench.pace).await?;
-            }
-            if unsteady(&seen) > STEADY {
-                notes.push(format!("not steady: slices of a rival differed by {:.0} % again", unsteady(&seen) * 100.0));
-            }
+            let differed =
+                |seen: &Vec<Vec<Slice>>| seen.iter().skip(1).map(|slices| spread(slices)).fold(0.0, f64::max);
+            let run = async || by_turns(&sides, ground, bench.pace).await;
+            let seen = steadily(run, differed, "a rival", &mut notes).await?;
             let (own, theirs) = seen.split_first().context("no slices")?;
             for (rival, slices) in sides.iter().skip(1).zip(theirs) {
                 let outcome = against(own, slices, ground.size).variant(format!("{variant}, {}", rival.name()));
