@@ -15,13 +15,26 @@ const SETTINGS: &[(&str, &str)] = &[
     ("fsync", "on"),
     ("synchronous_commit", "on"),
     ("full_page_writes", "on"),
-    ("shared_buffers", "1GB"),
     ("max_wal_size", "8GB"),
     ("checkpoint_timeout", "30min"),
     ("max_connections", "300"),
     ("maintenance_work_mem", "256MB"),
     ("track_io_timing", "off"),
 ];
+
+/// All that is not default: [`SETTINGS`], and as much of this machine's memory for pages as PostgreSQL's documentation begins with.
+fn settings() -> Vec<(String, String)> {
+    let settings = SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    settings.chain([("shared_buffers".to_owned(), format!("{}MB", quarter_of_memory()))]).collect()
+}
+
+/// In MB; 1 GB where the kernel does not tell.
+fn quarter_of_memory() -> u64 {
+    let told = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kilobytes =
+        told.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().trim_end_matches(" kB").parse().ok());
+    kilobytes.map_or(1024, |kilobytes: u64| kilobytes / 4 / 1024)
+}
 
 /// A running cluster.
 pub struct Cluster {
@@ -48,7 +61,7 @@ impl Cluster {
         };
         let place = temporary.as_ref().map(tempfile::TempDir::path).or(directory).context("a directory")?;
         let mut options = Options::durable(place.join("cluster"));
-        options.settings = SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        options.settings = settings();
         let postgres = local_postgres::join_or_start(&options)?;
         let pid = postgres.directory().join("data/postmaster.pid");
         let text = std::fs::read_to_string(&pid).with_context(|| format!("reading {}", pid.display()))?;
@@ -60,7 +73,7 @@ impl Cluster {
 
     /// The settings in one line, for the report.
     pub fn settings(&self) -> String {
-        SETTINGS.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+        settings().iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
     }
 
     /// A program of the server's version, such as `pgbench`.
