@@ -209,7 +209,9 @@ select array[
        where s.tenant_id = $1) x))::text,
   -- items
   array_to_json(array(select to_json(x) from (
-      select instance_id, seq, principal_id, recommendations
+      select instance_id, seq, principal_id,
+             array[recommendation_in(recommendations, 1), recommendation_in(recommendations, 2),
+                   recommendation_in(recommendations, 3)] as recommendations
         from decision_items where tenant_id = $1) x))::text,
   -- held
   array_to_json(array(select to_json(x) from (

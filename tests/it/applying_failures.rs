@@ -131,6 +131,9 @@ async fn far_behind(t: &Tenant, review: crate::support::ReviewBuilder<'_>, name:
                 and not exists (
                         select from decision_items k
                          where k.tenant_id = i.tenant_id and k.instance_id = i.instance_id and k.seq = n);
+             delete from item_cohorts where tenant_id = '{tenant}' and instance_id = '{instance}';
+             delete from item_principals where tenant_id = '{tenant}' and instance_id = '{instance}';
+             select write_item_pages('{tenant}', '{instance}');
              insert into decisions
                  (tenant_id, instance_id, ordinal, seq, decision, justification, decided_by_id, decided_by_name,
                   decided_by_user_principal_name, decided_at, moves_on)

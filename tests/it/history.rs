@@ -583,7 +583,7 @@ async fn a_report_that_cannot_be_made_fails_after_its_last_try() {
     let id = create(&admin, &history_body(t.now().await)).await;
     t.database
         .execute(&format!(
-            "update decision_items set recommendations = '{{9}}' where tenant_id = '{0}';
+            "update decision_items set recommendations = 3 where tenant_id = '{0}';
              update jobs set attempts = 7 where tenant_id = '{0}' and kind = 'run_report'",
             t.id
         ))

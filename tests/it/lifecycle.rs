@@ -1173,12 +1173,14 @@ async fn a_hand_over_too_late_for_the_next_stage_fails_and_decides_nothing() {
 // ---- deletion ----
 
 /// The tables in which nothing of a deleted review may stay.
-const TABLES_OF_REVIEWS: [&str; 11] = [
+const TABLES_OF_REVIEWS: [&str; 13] = [
     "definitions",
     "instances",
     "stages",
     "planned_stages",
     "decision_items",
+    "item_cohorts",
+    "item_principals",
     "decisions",
     "stage_reviewers",
     "stage_fallbacks",

@@ -20,8 +20,15 @@ async fn errors(t: &Tenant, review: &Review) -> Value {
 
 /// Nothing of a review that failed while it opened may stay behind.
 async fn assert_nothing_stored(t: &Tenant) {
-    for table in ["decision_items", "stage_reviewers", "stage_fallbacks", "stage_unassigned_cohorts", "item_overrides"]
-    {
+    for table in [
+        "decision_items",
+        "item_cohorts",
+        "item_principals",
+        "stage_reviewers",
+        "stage_fallbacks",
+        "stage_unassigned_cohorts",
+        "item_overrides",
+    ] {
         assert_eq!(t.table(table).await, NOTHING, "{table}");
     }
     assert_eq!(t.table("contacted_reviewers").await, NOTHING);

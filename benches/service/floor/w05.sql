@@ -47,7 +47,7 @@ with newest as materialized (
        and a.seq between (select min(seq) from page) and (select max(seq) from page)
 )
 select i.seq, i.principal_id, i.principal_type, i.principal_name, i.principal_detail, i.app_role_id, i.app_role_name,
-       i.recommendations[s.ordinal], s.insights, i.last_sign_in_at, i.application_sign_in_at, i.outlier, d.decision,
+       recommendation_in(i.recommendations, s.ordinal), s.insights, i.last_sign_in_at, i.application_sign_in_at, i.outlier, d.decision,
        d.justification, d.decided_by_id, d.decided_by_name, d.decided_by_user_principal_name, d.decided_at, d.moves_on, a.result,
        a.description, a.applied_by_id, a.applied_by_name, a.applied_by_user_principal_name, a.applied_at
   from page i

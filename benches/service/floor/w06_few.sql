@@ -39,11 +39,13 @@ with person as materialized (
        and s.ordinal = (select ordinal from reach)
 ), page as materialized (
     select i.*
-      from decision_items i
-     where i.tenant_id = :tenant
+      from unnest((select cohorts from reach)::integer[]) as c (cohort)
+     cross join lateral cohort_range(:tenant, :instance, c.cohort) as r
+      join decision_items i
+        on i.tenant_id = :tenant
        and i.instance_id = :instance
-       and i.cohort = any((select cohorts from reach)::integer[])
-       and not exists (
+       and i.seq between r.first_item and r.last_item
+     where not exists (
                select
                  from removed_items r
                 where r.tenant_id = :tenant
@@ -54,7 +56,7 @@ with person as materialized (
 )
 select n.item_prefix, n.resource_id, n.resource_type, n.resource_name, n.is_assignable_to_role, m.falls_back, m.overrides, i.seq,
        i.principal_id, i.principal_type, i.principal_name, i.principal_detail, i.app_role_id, i.app_role_name,
-       i.recommendations[reach.ordinal], s.insights, i.last_sign_in_at, i.application_sign_in_at, i.outlier, d.decision,
+       recommendation_in(i.recommendations, reach.ordinal), s.insights, i.last_sign_in_at, i.application_sign_in_at, i.outlier, d.decision,
        d.justification, d.decided_by_id, d.decided_by_name, d.decided_by_user_principal_name, d.decided_at, d.moves_on, a.result,
        a.description, a.applied_by_id, a.applied_by_name, a.applied_by_user_principal_name, a.applied_at
   from found n

@@ -1,5 +1,5 @@
--- The first page of the items of a reviewer with very many. As for one with few, but for how the first of his items is found; the
--- addition keeps the planner from reading all of them by the index on cohorts.
+-- The first page of the items of a reviewer with very many. As for one with few, but that they are one range, read in its order up to
+-- the page's end.
 \set manager :small + 1
 \startpipeline
 select set_config('attestry.tenant', :tenant, true);
@@ -42,8 +42,8 @@ with person as materialized (
       from decision_items i
      where i.tenant_id = :tenant
        and i.instance_id = :instance
-       and i.seq >= (select benchmark.first_of_cohort(:tenant, :instance, cohorts[1], :items) from reach)
-       and i.cohort + 0 = any((select cohorts from reach)::integer[])
+       and i.seq between (select r.first_item from reach, cohort_range(:tenant, :instance, reach.cohorts[1]) as r)
+                     and (select r.last_item from reach, cohort_range(:tenant, :instance, reach.cohorts[1]) as r)
        and not exists (
                select
                  from removed_items r
@@ -63,7 +63,7 @@ with person as materialized (
 )
 select n.item_prefix, n.resource_id, n.resource_type, n.resource_name, n.is_assignable_to_role, m.falls_back, m.overrides, i.seq,
        i.principal_id, i.principal_type, i.principal_name, i.principal_detail, i.app_role_id, i.app_role_name,
-       i.recommendations[reach.ordinal], s.insights, i.last_sign_in_at, i.application_sign_in_at, i.outlier, d.decision,
+       recommendation_in(i.recommendations, reach.ordinal), s.insights, i.last_sign_in_at, i.application_sign_in_at, i.outlier, d.decision,
        d.justification, d.decided_by_id, d.decided_by_name, d.decided_by_user_principal_name, d.decided_at, d.moves_on, a.result,
        a.description, a.applied_by_id, a.applied_by_name, a.applied_by_user_principal_name, a.applied_at
   from found n

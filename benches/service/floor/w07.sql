@@ -22,26 +22,21 @@ insert into decision_items
 select :tenant, :instance, row_number() over (order by u.manager_id nulls first, lower(u.display_name), u.user_id), u.user_id, 'user',
        u.display_name, u.user_principal_name, false, dense_rank() over (order by u.manager_id nulls first),
        case when u.sign_in_known then coalesce(u.last_sign_in_at, '-infinity') end,
-       array[case
-                 when not u.sign_in_known then 0
-                 when u.last_sign_in_at is null then case when u.created_at < :cutoff::timestamptz then 2 else 0 end
-                 when u.last_sign_in_at < :cutoff::timestamptz then 2
-                 else 1
-             end,
-             case
-                 when not u.sign_in_known then 0
-                 when u.last_sign_in_at is null then case when u.created_at < :cutoff::timestamptz then 2 else 0 end
-                 when u.last_sign_in_at < :cutoff::timestamptz then 2
-                 else 1
-             end]::smallint[]
+       -- of the stage, and of the default decision
+       65 * case
+                when not u.sign_in_known then 0
+                when u.last_sign_in_at is null then case when u.created_at < :cutoff::timestamptz then 2 else 0 end
+                when u.last_sign_in_at < :cutoff::timestamptz then 2
+                else 1
+            end
   from found f
   join users u on u.user_id = f.member_id and u.tenant_id = :tenant;
+select write_item_pages(:tenant, :instance);
 -- Whose reviewees a cohort's items are is the manager of any of them: nobody has moved since.
 with named as materialized (
-    select i.cohort, min(i.seq) as seq
-      from decision_items i
-     where i.tenant_id = :tenant and i.instance_id = :instance
-     group by i.cohort
+    select unnest(c.first_items[1 : cardinality(c.first_items) - 1]) as seq
+      from item_cohorts c
+     where c.tenant_id = :tenant and c.instance_id = :instance
 ), resolved as materialized (
     select i.cohort, m.user_id
       from (select x.cohort, x.principal_id

@@ -21,7 +21,7 @@ copy (
            coalesce(d.decision, 'NotReviewed') as decision, d.justification, d.decided_by_id, d.decided_by_name,
            d.decided_by_user_principal_name, u.mail, a.applied_by_name, a.applied_by_user_principal_name, b.mail as applied_by_mail,
            a.applied_at,
-           case i.recommendations[1] when 1 then 'Approve' when 2 then 'Deny' else 'NoInfoAvailable' end as recommendation,
+           case recommendation_in(i.recommendations, 1) when 1 then 'Approve' when 2 then 'Deny' else 'NoInfoAvailable' end as recommendation,
            case a.result when 'AppliedSuccessfully' then 'applied' else 'not applied' end as applied
       from selected s
       join decision_items i on i.tenant_id = '{tenant}' and i.instance_id = s.instance_id

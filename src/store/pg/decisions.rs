@@ -80,7 +80,7 @@ impl DecisionRepository for PgUnitOfWork {
             select asked.place as "place!",
                    reviews_item($1, $2, $3, i.seq, i.cohort, asked.person)
                        and stage_holds_item($1, $2, $3, s.entry, i.seq) as "decides!",
-                   coalesce(i.recommendations[$3], 0::smallint) as "recommendation_code!",
+                   recommendation_in(i.recommendations, $3) as "recommendation_code!",
                    k.decision as "decision?", k.justification as "justification?", k.decided_by_id as "decided_by_id?",
                    k.decided_by_name as "decided_by_name?",
                    k.decided_by_user_principal_name as "decided_by_user_principal_name?", k.decided_at as "decided_at?",
@@ -358,7 +358,7 @@ impl DecisionRepository for PgUnitOfWork {
                  decided_by_user_principal_name, decided_at, moves_on)
             select tenant_id, instance_id, $3, seq, verdict, '', $5, $6, $7, $8, false
               from (select i.tenant_id, i.instance_id, i.seq,
-                           coalesce($4, case i.recommendations[array_upper(i.recommendations, 1)]
+                           coalesce($4, case recommendation_by_default(i.recommendations)
                                             when 1 then 'Approve'
                                             when 2 then 'Deny'
                                         end) as verdict

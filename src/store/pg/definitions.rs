@@ -416,6 +416,10 @@ impl DefinitionRepository for PgUnitOfWork {
             r#"
             with items as (
                 delete from decision_items where tenant_id = $1 and instance_id = any($2)
+            ), cohorts as (
+                delete from item_cohorts where tenant_id = $1 and instance_id = any($2)
+            ), principals as (
+                delete from item_principals where tenant_id = $1 and instance_id = any($2)
             ), decided as (
                 delete from decisions where tenant_id = $1 and instance_id = any($2)
             ), listed as (

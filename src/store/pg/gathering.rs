@@ -326,17 +326,24 @@ impl Statement {
             ", row_number() over (order by direct_connect, cohort_key nulls first, lower(principal_name), principal_id), \
              principal_id, principal_type, principal_name, principal_detail, app_role_id, app_role_name, direct_connect, \
              dense_rank() over (order by direct_connect, cohort_key nulls first), last_sign_in_at, application_sign_in_at, \
-             outlier, array[",
+             outlier, (0",
         );
+        let last = gathering.recommendation_rules.len().saturating_sub(1);
         for (position, rules) in gathering.recommendation_rules.iter().enumerate() {
-            self.push(if position > 0 { ", greatest(0" } else { "greatest(0" });
+            self.push(" | (greatest(0");
             for rule in rules {
                 self.push(", ");
                 self.push_rule(*rule);
             }
-            self.push(")");
+            // Two bits each: the stages', and those of the default decision at their own place.
+            self.push(match position {
+                _ if position == last => ") << 6)",
+                0 => "))",
+                1 => ") << 2)",
+                _ => ") << 4)",
+            });
         }
-        self.push("]::smallint[] from keyed");
+        self.push(")::smallint from keyed");
     }
 
     /// The code of one rule's recommendation: the greatest of several is what they make together (LC-RCM-08).

@@ -220,7 +220,7 @@ fn push_report(sql: &mut QueryBuilder<Postgres>, tenant: Uuid, query: &ReportQue
          null as applied_by_mail, null::timestamptz as applied_at, null::boolean as applied, null::smallint as ordinal, \
          null::boolean as told from selected s union all \
          select s.place, i.seq, null, i.principal_id, i.principal_name, i.principal_detail, i.principal_type, \
-         coalesce(i.recommendations[s.highest_stage], 0::smallint), d.decision, d.justification, d.decided_by_id, \
+         recommendation_in(i.recommendations, s.highest_stage), d.decision, d.justification, d.decided_by_id, \
          d.decided_by_name, d.decided_by_user_principal_name, u.mail, d.decided_at, a.applied_by_id, a.applied_by_name, \
          a.applied_by_user_principal_name, b.mail, a.applied_at, a.result = 'AppliedSuccessfully', d.ordinal, ",
     );

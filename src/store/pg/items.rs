@@ -24,6 +24,7 @@ use crate::{
         instance::{Instance, ResourceKind},
         lifecycle::Entry,
         recommendation::Recommendation,
+        reviewer_reach::Cohort,
         stage::StageOrdinal,
     },
     store::{
@@ -174,6 +175,7 @@ impl ViewQuery<'_> {
                 self.push_items_of_instance(query);
                 self.push_membership(query, *ordinal, *entry);
                 if let Some(reach) = reach {
+                    self.push_bounds(query, reach);
                     query.push(" and (false");
                     for part in reach {
                         query.push(" or (");
@@ -206,12 +208,8 @@ impl ViewQuery<'_> {
                 query.push(" else null::smallint end as own from decision_items i");
                 self.push_items_of_instance(query);
                 // What no stage's reach touches is left to an index instead of to the case.
-                query.push(" and (false");
-                for part in reaches {
-                    query.push(" or ");
-                    self.push_reach(query, part);
-                }
-                query.push(")) i");
+                self.push_bounds(query, reaches);
+                query.push(") i");
                 self.push_decisions(query, |query| {
                     query.push(if *histories { "d.ordinal <= i.own" } else { "d.ordinal in (0, i.own)" });
                 });
@@ -247,10 +245,10 @@ impl ViewQuery<'_> {
 
     /// What the stage at this position recommends, and the insights that it shows: none where it shows no recommendations. LC-RCM-10
     fn push_recommendation(&self, query: &mut QueryBuilder<Postgres>, position: impl Fn(&mut QueryBuilder<Postgres>)) {
-        query.push(" cross join lateral (select coalesce(i.recommendations[");
+        query.push(" cross join lateral (select recommendation_in(i.recommendations, ");
         position(query);
         query.push(
-            "], 0::smallint) as code, coalesce((select p.insights from stages s join planned_stages p \
+            ") as code, coalesce((select p.insights from stages s join planned_stages p \
              on p.tenant_id = s.tenant_id and p.instance_id = s.instance_id and p.ordinal = s.ordinal \
              where s.recommendations_enabled and s.tenant_id = ",
         );
@@ -315,6 +313,42 @@ impl ViewQuery<'_> {
         }
     }
 
+    /// ` and …`: the items that any of the reaches can touch, as the primary key finds them. Numbers of a cohort's items follow each
+    /// other: those of one are a range, and of several so many numbers.
+    fn push_bounds(&self, query: &mut QueryBuilder<Postgres>, parts: &[StageReach]) {
+        if parts.iter().any(|part| part.reach.every) {
+            return;
+        }
+        query.push(" and (false");
+        for StageReach { reach, .. } in parts {
+            match reach.cohorts.as_slice() {
+                [] => {}
+                [one] => {
+                    query.push(" or i.seq between ");
+                    self.push_end_of_cohort(query, "first_item", *one);
+                    query.push(" and ");
+                    self.push_end_of_cohort(query, "last_item", *one);
+                }
+                several => {
+                    query.push(" or i.seq = any(array(select k.seq from unnest(").push_bind(several.to_vec());
+                    query.push(") as c (cohort) cross join lateral cohort_range(").push_bind(self.tenant).push(", ");
+                    query.push_bind(self.instance).push(
+                        ", c.cohort) as r cross join lateral generate_series(r.first_item, r.last_item) as k (seq)))",
+                    );
+                }
+            }
+            if !reach.items.is_empty() {
+                query.push(" or i.seq = any(").push_bind(reach.items.clone()).push(")");
+            }
+        }
+        query.push(")");
+    }
+
+    fn push_end_of_cohort(&self, query: &mut QueryBuilder<Postgres>, end: &'static str, cohort: Cohort) {
+        query.push("(select r.").push(end).push(" from cohort_range(").push_bind(self.tenant).push(", ");
+        query.push_bind(self.instance).push(", ").push_bind(cohort).push(") as r)");
+    }
+
     /// `(the person reviews the item, if the stage holds it)`
     fn push_reach(&self, query: &mut QueryBuilder<Postgres>, part: &StageReach) {
         let reach = &part.reach;
@@ -340,6 +374,15 @@ fn members(values: &[FilterValue]) -> impl Iterator<Item = String> {
         FilterValue::Member(member) => Some((*member).to_owned()),
         _ => None,
     })
+}
+
+/// The ids among these values.
+fn ids(values: &[FilterValue]) -> Vec<Uuid> {
+    let ids = values.iter().filter_map(|value| match value {
+        FilterValue::Id(id) => Some(*id),
+        _ => None,
+    });
+    ids.collect()
 }
 
 const fn column(property: DecisionProperty) -> Column {
@@ -405,13 +448,7 @@ impl ViewQuery<'_> {
                 }
             }
             DecisionProperty::ReviewerId => {
-                let reviewers: Vec<Uuid> = values
-                    .iter()
-                    .filter_map(|value| match value {
-                        FilterValue::Id(id) => Some(*id),
-                        _ => None,
-                    })
-                    .collect();
+                let reviewers = ids(values);
                 if !reviewers.contains(&Uuid::nil()) {
                     self.push_recorded(query, |query| {
                         // The verdicts come first in the index.
@@ -427,9 +464,13 @@ impl ViewQuery<'_> {
                     self.push_having_result(query, results);
                 }
             }
+            DecisionProperty::PrincipalId => {
+                query.push(" and v.seq = any(array(select k.seq from unnest(").push_bind(ids(values));
+                query.push(") as p (principal_id) cross join lateral items_of_principal(").push_bind(self.tenant);
+                query.push(", ").push_bind(self.instance).push(", p.principal_id) as k))");
+            }
             DecisionProperty::Id
             | DecisionProperty::Recommendation
-            | DecisionProperty::PrincipalId
             | DecisionProperty::PrincipalName
             | DecisionProperty::ResourceId
             | DecisionProperty::ReviewedDateTime => {}
@@ -590,6 +631,9 @@ impl ItemRepository for PgUnitOfWork {
         let mut statement = gathering::statement(tenant, instance, gathering)
             .ok_or_else(|| corrupt("instances", "scope", instance.id))?;
         let done = statement.build().persistent(false).execute(self.connection()?).await?;
+        sqlx::query!(r#"select write_item_pages($1, $2) as "written""#, tenant, instance.id.as_uuid())
+            .execute(self.connection()?)
+            .await?;
         let items = i32::try_from(done.rows_affected()).unwrap_or(i32::MAX);
         Ok(Gathered { items, since: Unchanged(since) })
     }
@@ -597,7 +641,14 @@ impl ItemRepository for PgUnitOfWork {
     async fn discard(&mut self, instance: InstanceId) -> Result<(), StoreError> {
         let tenant = self.tenant.as_uuid();
         sqlx::query!(
-            "delete from decision_items where tenant_id = $1 and instance_id = $2",
+            r#"
+            with cohorts as (
+                delete from item_cohorts where tenant_id = $1 and instance_id = $2
+            ), principals as (
+                delete from item_principals where tenant_id = $1 and instance_id = $2
+            )
+            delete from decision_items where tenant_id = $1 and instance_id = $2
+            "#,
             tenant,
             instance.as_uuid()
         )

@@ -175,12 +175,10 @@ impl PgUnitOfWork {
         let together = sqlx::query_scalar!(
             r#"
             with named as materialized (
-                select i.cohort, min(i.seq) as seq
-                  from decision_items i
-                 where i.tenant_id = $1
-                   and i.instance_id = $2
-                   and not i.direct_connect
-                 group by i.cohort
+                select unnest(c.first_items[1 : cardinality(c.first_items) - 1]) as seq
+                  from item_cohorts c
+                 where c.tenant_id = $1
+                   and c.instance_id = $2
             ), found as materialized (
                 select i.cohort, u.manager_id,
                        i.principal_type <> 'user'
@@ -189,6 +187,7 @@ impl PgUnitOfWork {
                           from decision_items x
                          where x.tenant_id = $1
                            and x.instance_id = $2
+                           and not x.direct_connect
                            and (x.seq in (select n.seq from named n)) is true) as i
                   left join users u
                     on u.tenant_id = $1
@@ -614,7 +613,12 @@ impl PgUnitOfWork {
               from (select numbered.cohort
                       from generate_series(
                                1,
-                               (select max(i.cohort) from decision_items i where i.tenant_id = $1 and i.instance_id = $2))
+                               (select i.cohort
+                                  from decision_items i
+                                 where i.tenant_id = $1
+                                   and i.instance_id = $2
+                                 order by i.seq desc
+                                 limit 1))
                                as numbered (cohort)
                      where $4 = 'all'
                        and not exists (select from removed_items where tenant_id = $1 and instance_id = $2)

@@ -470,10 +470,11 @@ impl ApplyRepository for PgUnitOfWork {
                 select i.tenant_id, i.instance_id, i.seq
                   from running n
                  cross join unnest($2::uuid[]) as gone (user_id)
+                 cross join lateral items_of_principal($1, n.instance_id, gone.user_id) as found
                   join decision_items i
                     on i.tenant_id = $1
                    and i.instance_id = n.instance_id
-                   and i.principal_id = gone.user_id
+                   and i.seq = found.seq
                    and i.principal_type = 'user'
                     on conflict do nothing
                 returning instance_id, seq
