@@ -36,9 +36,11 @@ create function hash_on_page(hash integer) returns smallint
     language sql immutable parallel safe
     return ((hash & 65535) - 32768)::smallint;
 
--- Writes the pages of an instance whose items are all there; answers nothing. Cohorts are numbered from 1 without gaps.
+-- Writes the pages of an instance whose items are all there; answers nothing. Items are numbered from 1 without gaps, and so are cohorts.
 create function write_item_pages(asked_tenant uuid, asked_instance uuid) returns void
     language sql
+    -- a million are sorted in memory
+    set work_mem = '64MB'
 as $$
     insert into item_cohorts (tenant_id, instance_id, page, first_items)
     select asked_tenant, asked_instance, (c.cohort - 1) / 480, array_agg(c.first_item order by c.cohort) || max(c.last_item) + 1
@@ -48,15 +50,18 @@ as $$
                and i.instance_id = asked_instance
              group by i.cohort) as c
      group by (c.cohort - 1) / 480;
+    -- Hashes are spread evenly: 250 to a page are hardly ever more than 318, and so many stay in one row.
     insert into item_principals (tenant_id, instance_id, least_hash, hashes, items)
-    select asked_tenant, asked_instance, min(p.hash), array_agg(hash_on_page(p.hash) order by p.hash, p.seq),
-           array_agg(p.seq order by p.hash, p.seq)
-      from (select h.seq, h.hash, (dense_rank() over (order by h.hash) - 1) / 318 as page
-              from (select i.seq, principal_hash(i.principal_id) as hash
-                      from decision_items i
-                     where i.tenant_id = asked_tenant
-                       and i.instance_id = asked_instance) as h) as p
-     group by p.page;
+    select asked_tenant, asked_instance, min(p.hash), array_agg(hash_on_page(p.hash)), array_agg(p.seq)
+      from (select i.seq, principal_hash(i.principal_id) as hash,
+                   (select max(k.seq) / 250 + 1
+                      from decision_items k
+                     where k.tenant_id = asked_tenant
+                       and k.instance_id = asked_instance) as pages
+              from decision_items i
+             where i.tenant_id = asked_tenant
+               and i.instance_id = asked_instance) as p
+     group by ((p.hash + 2147483648) * p.pages) >> 32;
 $$;
 
 -- The first and the last item of a cohort; no row where there is no such cohort.
@@ -68,7 +73,9 @@ as $$
      where c.tenant_id = asked_tenant
        and c.instance_id = asked_instance
        and c.page = (wanted - 1) / 480
-       and cardinality(c.first_items) >= (wanted - 1) % 480 + 2
+       and wanted between 1 and c.page * 480 + cardinality(c.first_items) - 1
+     -- a probe, whatever the planner thinks of the table
+     limit 1
 $$;
 
 -- The items of a principal: one, but where it is under review for each of its roles.

@@ -32,6 +32,7 @@ mod instance_update;
 mod instances;
 mod internal_faults;
 mod issuers;
+mod item_pages;
 mod items;
 mod kubernetes;
 mod lifecycle;

@@ -4,6 +4,12 @@ with of_instance (instance, told) as (
                                           cohort, last_sign_in_at, recommendations)
       from decision_items where tenant_id = $1 and instance_id in ($2, $3)
      union all
+    select instance_id, jsonb_build_array('cohorts', page, first_items)
+      from item_cohorts where tenant_id = $1 and instance_id in ($2, $3)
+     union all
+    select instance_id, jsonb_build_array('principals', least_hash, cardinality(hashes), cardinality(items))
+      from item_principals where tenant_id = $1 and instance_id in ($2, $3)
+     union all
     select instance_id, jsonb_build_array('reviewer', ordinal, cohort, reviewer_id)
       from stage_reviewers where tenant_id = $1 and instance_id in ($2, $3)
      union all

@@ -77,6 +77,8 @@ async fn remove(ground: &mut Ground<'_>, definition: Uuid) -> anyhow::Result<()>
         // no foreign key leads from these
         "with gone as (select instance_id from instances where tenant_id = $1 and definition_id = $2), \
          items as (delete from decision_items where tenant_id = $1 and instance_id in (select * from gone)), \
+         cohorts as (delete from item_cohorts where tenant_id = $1 and instance_id in (select * from gone)), \
+         principals as (delete from item_principals where tenant_id = $1 and instance_id in (select * from gone)), \
          overrides as (delete from item_overrides where tenant_id = $1 and instance_id in (select * from gone)) \
          delete from stage_reviewers where tenant_id = $1 and instance_id in (select * from gone)",
         "delete from instances where tenant_id = $1 and definition_id = $2",

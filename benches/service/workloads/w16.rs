@@ -29,21 +29,27 @@ impl Workload for Storage {
         // As they are right after they were written: copies of the tables hold no room that updates of other workloads left.
         run(
             &mut ground.sql,
-            "drop table if exists benchmark.items, benchmark.decided;
+            "drop table if exists benchmark.items, benchmark.cohorts, benchmark.principals, benchmark.decided;
              create table benchmark.items (like decision_items including all);
              insert into benchmark.items select * from decision_items order by tenant_id, instance_id, seq;
+             create table benchmark.cohorts (like item_cohorts including all);
+             insert into benchmark.cohorts select * from item_cohorts order by tenant_id, instance_id, page;
+             create table benchmark.principals (like item_principals including all);
+             insert into benchmark.principals select * from item_principals order by tenant_id, instance_id, least_hash;
              create table benchmark.decided (like decisions including all);
              insert into benchmark.decided select * from decisions order by decided_at, seq;",
         )
         .await?;
         let (per_item, per_decision, reviewers): (f64, f64, f64) = sqlx::query_as(
-            "select pg_total_relation_size('benchmark.items')::float8 / (select count(*) from benchmark.items), \
+            "select (pg_total_relation_size('benchmark.items') + pg_total_relation_size('benchmark.cohorts') \
+             + pg_total_relation_size('benchmark.principals'))::float8 / (select count(*) from benchmark.items), \
              pg_total_relation_size('benchmark.decided')::float8 / (select count(*) from benchmark.decided), \
              100.0::float8 * (select count(*) from stage_reviewers) / (select count(*) from decision_items)",
         )
         .fetch_one(&mut ground.sql)
         .await?;
-        run(&mut ground.sql, "drop table benchmark.items, benchmark.decided").await?;
+        run(&mut ground.sql, "drop table benchmark.items, benchmark.cohorts, benchmark.principals, benchmark.decided")
+            .await?;
         let tell = |variant: &str, figure: Figure, value: f64, most: f64| {
             let outcome = Outcome::of(self.number(), ground.size).variant(variant);
             let outcome = match figure {
