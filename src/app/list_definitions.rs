@@ -10,7 +10,7 @@ use crate::{
         authorization::{CallerKind, Operation, Relation, ReviewKind, require_permission},
         definition::Definition,
     },
-    store::{DefinitionCursor, DefinitionFilter, Slice, filter::DefinitionProperty},
+    store::{DefinitionCursor, DefinitionFilter, Plans, Slice, filter::DefinitionProperty},
 };
 
 /// Which list of definitions.
@@ -37,7 +37,11 @@ pub async fn list_definitions(
         order: request.order.clone(),
         ..DefinitionFilter::default()
     };
-    let mut uow = services.begin(call.tenant()).await?;
+    let plans = match list {
+        DefinitionList::All if request.expression.is_some() => Plans::AnewForPage,
+        DefinitionList::All | DefinitionList::Mine => Plans::Anew,
+    };
+    let mut uow = services.begin_with(call.tenant(), plans).await?;
     match list {
         DefinitionList::Mine => {
             authorize(caller, Operation::DefinitionMine, ReviewKind::GroupOrApplication, &Relation::default())?;

@@ -158,6 +158,9 @@ pub enum Plans {
     /// Made once on a connection and kept, which is for units whose statements each touch few rows: there planning takes longer
     /// than answering.
     Kept,
+    /// As with [`Plans::Anew`], but for a filtered page, whose plan is made for what is asked whatever the database finds: it compares
+    /// with a plan for the average tenant, and would read and sort all that a large one among many small ones has.
+    AnewForPage,
 }
 
 /// Where units of work come from.

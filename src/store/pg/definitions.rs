@@ -24,8 +24,8 @@ use crate::{
         scope::{ReviewScope, SentScope},
     },
     store::{
-        CursorKeys, DefinitionCursor, DefinitionFilter, DefinitionRepository, Page, ReviewerListRepository, Slice,
-        StoreError, filter::DefinitionProperty,
+        CursorKeys, DefinitionCursor, DefinitionFilter, DefinitionRepository, Page, Plans, ReviewerListRepository,
+        Slice, StoreError, filter::DefinitionProperty,
     },
 };
 
@@ -459,6 +459,11 @@ impl DefinitionRepository for PgUnitOfWork {
              counted_from_occurrence, counted_from_at, stopped_at, ",
         );
         filters::push_sort_keys(&mut query, &keys);
+        if self.plans == Plans::AnewForPage {
+            // For this page only; saying so within it takes no round trip. When it is empty, little follows that could be planned.
+            query.push(", (select set_config('plan_cache_mode', 'auto', true)) as plans");
+            self.plans = Plans::Anew;
+        }
         query.push(" from definitions d where d.tenant_id = ").push_bind(self.tenant.as_uuid());
         push_filter(&mut query, self.tenant.as_uuid(), filter);
         if let Some(after) = &page.after {

@@ -31,7 +31,7 @@ pub struct PgUnitOfWork {
     transaction: OpenTransaction,
     pub(super) tenant: TenantId,
     pub(super) now: DateTime<Utc>,
-    plans: Plans,
+    pub(super) plans: Plans,
     /// The review whose items are read for a report.
     pub(super) reported: Option<Arc<ReportedReview>>,
 }
@@ -43,13 +43,15 @@ impl PgUnitOfWork {
     /// quote. A tenant that does not exist is an error, so a unit without a tenant cannot come to be.
     pub(super) async fn begin(connection: LentConnection, tenant: TenantId, plans: Plans) -> Result<Self, StoreError> {
         let mut transaction = OpenTransaction { connection: Some(connection) };
-        let keep = match plans {
-            Plans::Anew => "",
-            Plans::Kept => "set local plan_cache_mode = force_generic_plan; ",
+        // The clock's own plan is kept in any case.
+        let (keep, make) = match plans {
+            Plans::Anew => ("", ""),
+            Plans::Kept => ("set local plan_cache_mode = force_generic_plan; ", ""),
+            Plans::AnewForPage => ("", "; set local plan_cache_mode = force_custom_plan"),
         };
         let begin = format!(
             "begin; set local attestry.tenant = '{tenant}'; {keep}\
-             select tenant_clock('{tenant}')"
+             select tenant_clock('{tenant}'){make}"
         );
         let row = sqlx::raw_sql(AssertSqlSafe(begin)).fetch_one(transaction.connection()?).await?;
         let now = row.try_get::<Option<DateTime<Utc>>, _>(0)?.ok_or(sqlx::Error::RowNotFound)?;
@@ -58,7 +60,7 @@ impl PgUnitOfWork {
 
     /// Has plans kept from here on: for statements of which PostgreSQL thinks too badly when it knows how many keys they name.
     pub(super) async fn keep_plans(&mut self) -> Result<(), StoreError> {
-        if self.plans == Plans::Anew {
+        if self.plans != Plans::Kept {
             sqlx::raw_sql("set local plan_cache_mode = force_generic_plan").execute(self.connection()?).await?;
             self.plans = Plans::Kept;
         }
