@@ -40,7 +40,7 @@ pub struct FoundInstance {
 pub struct FoundPage {
     pub instance: FoundInstance,
     /// `None` when the person reviews nothing in the instance, or what has to be looked at closer: items of several stages, single
-    /// items, or many cohorts.
+    /// items, many cohorts, or a text with the character U+001F.
     pub items: Option<Slice<ItemRow, ItemCursor>>,
 }
 

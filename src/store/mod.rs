@@ -44,7 +44,7 @@ use crate::domain::{
     lifecycle::{Entry, InstanceProgress},
     mail::MailKind,
     recommendation::{Recommendation, RecommendationRule},
-    reviewer_reach::{Cohort, ReviewerReach},
+    reviewer_reach::ReviewerReach,
     reviewer_scope::{ReviewerForm, ReviewerLists},
     scope::ScopeForm,
     stage::{PlannedStage, Stage, StageOrdinal},
@@ -489,7 +489,6 @@ pub enum PrincipalKind {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ItemRow {
     pub seq: ItemSeq,
-    pub cohort: Cohort,
     pub principal: Principal,
     /// Only in reviews of applications.
     pub app_role: Option<GrantedRole>,

@@ -130,6 +130,23 @@ async fn a_page_of_items_that_lie_apart_is_the_same_however_it_is_read() {
     }
 }
 
+/// A page comes with its texts in one, and U+001F between them: one that has it in itself is shown like any other.
+#[tokio::test]
+async fn a_text_with_a_separator_in_it_is_shown_as_it_is() {
+    let t = Tenant::new().await;
+    let review = of_250(&t).await;
+    let mia = t.as_user("mia");
+    let texts = ["", "because", "\u{1f}", "two\u{1f}parts\u{1f}"];
+    for (number, text) in texts.iter().enumerate() {
+        let path = format!("{}/decisions/{}", review.instance_path(), review.item_id(&format!("user-{number}")).await);
+        mia.patch(&path, &json!({ "decision": "DontKnow", "justification": text })).await.is(204);
+        let list = format!("{}/decisions/{MINE}?$top=200", review.instance_path());
+        let at_once = mia.get(&list).await.is(200);
+        let counted = mia.get(&format!("{list}&$count=true")).await.is(200);
+        assert_eq!(at_once.rows(), counted.rows(), "{text:?}");
+    }
+}
+
 /// The number that the last digits of an item's id are.
 fn seq(item: &Value) -> i32 {
     let id = item["id"].as_str().unwrap();

@@ -263,7 +263,6 @@ mod tests {
         )
             .prop_map(|(seq, principal, app_role, decision, applied)| ItemRow {
                 seq,
-                cohort: 1,
                 principal,
                 app_role,
                 recommendation: Recommendation::Approve,

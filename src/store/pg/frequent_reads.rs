@@ -1,4 +1,4 @@
-//! What is asked most often, each by one SQL function in one round trip. V0024, V0035
+//! What is asked most often, each by one SQL function in one round trip. V0024, V0036
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -27,7 +27,6 @@ use crate::{
 /// The columns of an item in the type `shown_item`: all there, or none of those that an item always has.
 struct ShownColumns {
     seq: Option<i32>,
-    cohort: Option<i32>,
     principal_id: Option<Uuid>,
     principal_type: Option<String>,
     principal_name: Option<String>,
@@ -61,7 +60,6 @@ impl ShownColumns {
         let missing = || corrupt("decision_items", "principal_id", seq);
         let columns = ItemColumns {
             seq,
-            cohort: self.cohort.ok_or_else(missing)?,
             principal_id: self.principal_id.ok_or_else(missing)?,
             principal_type: self.principal_type.ok_or_else(missing)?,
             principal_name: self.principal_name.ok_or_else(missing)?,
@@ -214,7 +212,7 @@ impl FrequentReads for PgStore {
             select place as "place!", definition_id as "definition_id!", start_at as "start_at!", item_prefix as "item_prefix!",
                    item_count as "item_count!", last_ordinal, resource_id as "resource_id!",
                    resource_type as "resource_type!", resource_name as "resource_name!", resource_detail_id,
-                   resource_detail_name, role_assignable as "role_assignable!", seq, cohort, principal_id, principal_type,
+                   resource_detail_name, role_assignable as "role_assignable!", seq, principal_id, principal_type,
                    principal_name, principal_detail, app_role_id, app_role_name, recommendation_code, sign_in_known,
                    last_sign_in_at, application_sign_in_known, application_sign_in_at, outlier, apply_result,
                    apply_description, applied_by_id, applied_by_name, applied_by_user_principal_name, applied_at,
@@ -247,7 +245,6 @@ impl FrequentReads for PgStore {
             };
             let columns = ShownColumns {
                 seq: row.seq,
-                cohort: row.cohort,
                 principal_id: row.principal_id,
                 principal_type: row.principal_type,
                 principal_name: row.principal_name,
@@ -307,7 +304,9 @@ impl FrequentReads for PgStore {
         }
         let mut rows = Vec::with_capacity(usize::try_from(page.limit + 1).unwrap_or_default());
         for part in parts {
-            page_columns::read_part(part, &mut rows)?;
+            if !page_columns::read_part(part, &mut rows)? {
+                return Ok(Some(FoundPage { instance: found, items: None }));
+            }
         }
         let (rows, next) =
             filters::slice(rows, page.limit, |row: &ItemRow| ItemCursor { keys: Vec::new(), seq: row.seq });

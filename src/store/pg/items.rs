@@ -37,7 +37,6 @@ use crate::{
 #[derive(sqlx::FromRow)]
 pub(super) struct ItemColumns {
     pub(super) seq: i32,
-    pub(super) cohort: i32,
     pub(super) principal_id: Uuid,
     pub(super) principal_type: String,
     pub(super) principal_name: String,
@@ -118,7 +117,6 @@ impl TryFrom<ItemColumns> for ItemRow {
         let applied = row.applied()?;
         Ok(Self {
             seq: row.seq,
-            cohort: row.cohort,
             principal: Principal {
                 id: ObjectId::new(row.principal_id),
                 kind: principal_kind(&row.principal_type, row.seq)?,
@@ -147,7 +145,7 @@ struct ViewQuery<'a> {
 impl ViewQuery<'_> {
     fn push(&self, query: &mut QueryBuilder<Postgres>) {
         query.push(
-            "(select i.tenant_id, i.instance_id, i.seq, i.cohort, i.principal_id, i.principal_type, i.principal_name, \
+            "(select i.tenant_id, i.instance_id, i.seq, i.principal_id, i.principal_type, i.principal_name, \
              i.principal_detail, i.app_role_id, i.app_role_name, \
              d.decision, d.justification, d.decided_by_id, d.decided_by_name, d.decided_by_user_principal_name, d.decided_at, \
              d.moves_on, coalesce(d.decision, 'NotReviewed') as verdict, \

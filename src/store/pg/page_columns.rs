@@ -1,5 +1,5 @@
 //! A page of items as the function `decision_page` delivers it: column by column, each one value in which those of the items follow each
-//! other. V0035
+//! other. V0036
 
 use std::{iter::Peekable, vec};
 
@@ -23,8 +23,7 @@ use crate::{
 /// What stands behind the instance in the type `page_part`, in its order.
 #[derive(Clone, Copy)]
 enum Column {
-    NumbersAndCohorts = 1,
-    Recommendations,
+    NumbersAndRecommendations = 1,
     PrincipalIds,
     PrincipalTypes,
     PrincipalNames,
@@ -32,14 +31,19 @@ enum Column {
     Roles,
     Facts,
     Results,
-    Decisions,
+    DecidedNumbers,
+    Verdicts,
+    Justifications,
+    DeciderIds,
+    DeciderNames,
+    DeciderUserPrincipalNames,
+    DecisionTimes,
 }
 
 impl Column {
     const fn name(self) -> &'static str {
         match self {
-            Self::NumbersAndCohorts => "numbers_and_cohorts",
-            Self::Recommendations => "recommendations",
+            Self::NumbersAndRecommendations => "numbers_and_recommendations",
             Self::PrincipalIds => "principal_ids",
             Self::PrincipalTypes => "principal_types",
             Self::PrincipalNames => "principal_names",
@@ -47,26 +51,32 @@ impl Column {
             Self::Roles => "roles",
             Self::Facts => "facts",
             Self::Results => "results",
-            Self::Decisions => "decisions",
+            Self::DecidedNumbers => "decided_numbers",
+            Self::Verdicts => "verdicts",
+            Self::Justifications => "justifications",
+            Self::DeciderIds => "decider_ids",
+            Self::DeciderNames => "decider_names",
+            Self::DeciderUserPrincipalNames => "decider_user_principal_names",
+            Self::DecisionTimes => "decision_times",
         }
     }
 }
 
-/// Puts the items of a part of a page behind `items`.
-pub(super) fn read_part(part: &PgRow, items: &mut Vec<ItemRow>) -> Result<(), StoreError> {
-    let mut numbers = Values::of(part, Column::NumbersAndCohorts)?;
-    let mut recommendations = Values::of(part, Column::Recommendations)?;
+/// Puts the items of a part of a page behind `items`. `false`, and `items` are not what they should be, where a text has in it what
+/// stands between texts.
+pub(super) fn read_part(part: &PgRow, items: &mut Vec<ItemRow>) -> Result<bool, StoreError> {
+    let mut numbers = Values::of(part, Column::NumbersAndRecommendations)?;
     let mut ids = Values::of(part, Column::PrincipalIds)?;
-    let mut types = Values::of(part, Column::PrincipalTypes)?;
-    let mut names = Values::of(part, Column::PrincipalNames)?;
-    let mut details = Values::of(part, Column::PrincipalDetails)?;
+    let mut types = Texts::of(part, Column::PrincipalTypes)?;
+    let mut names = Texts::of(part, Column::PrincipalNames)?;
+    let mut details = Texts::of(part, Column::PrincipalDetails)?;
     let mut roles = OfSome::of(part, Column::Roles, Values::role)?;
     let mut facts = OfSome::of(part, Column::Facts, Values::facts)?;
     let mut results = OfSome::of(part, Column::Results, Values::applied)?;
-    let mut decisions = OfSome::of(part, Column::Decisions, Values::decision)?;
+    let Some(mut decisions) = decisions(part)? else { return Ok(false) };
     let mut last = 0;
     while !numbers.is_empty() {
-        let (seq, cohort) = (numbers.integer()?, numbers.integer()?);
+        let (seq, recommendation) = (numbers.integer()?, numbers.integer()?);
         // What only some items have is found by their order.
         if seq <= last {
             return Err(corrupt("decision_items", "seq", seq));
@@ -74,22 +84,52 @@ pub(super) fn read_part(part: &PgRow, items: &mut Vec<ItemRow>) -> Result<(), St
         last = seq;
         items.push(ItemRow {
             seq,
-            cohort,
             principal: Principal {
                 id: ids.object()?,
-                kind: principal_kind(types.text()?, seq)?,
-                display_name: names.text()?.to_owned(),
-                detail: details.text()?.to_owned(),
+                kind: principal_kind(types.next()?, seq)?,
+                display_name: names.next()?.to_owned(),
+                detail: details.next()?.to_owned(),
             },
             app_role: roles.next_of(seq),
-            recommendation: Recommendation::from_code(recommendations.small_integer()?)
+            recommendation: i16::try_from(recommendation)
+                .ok()
+                .and_then(Recommendation::from_code)
                 .ok_or_else(|| corrupt("decision_items", "recommendations", seq))?,
             decision: decisions.next_of(seq),
             applied: results.next_of(seq),
             facts: facts.next_of(seq).unwrap_or_default(),
         });
     }
-    Ok(())
+    Ok(names.are_read() && details.are_read())
+}
+
+/// The decisions of a part; `None` where a text has in it what stands between texts.
+fn decisions(part: &PgRow) -> Result<Option<OfSome<Decision>>, StoreError> {
+    let mut numbers = Values::of(part, Column::DecidedNumbers)?;
+    let mut verdicts = Texts::of(part, Column::Verdicts)?;
+    let mut justifications = Texts::of(part, Column::Justifications)?;
+    let mut ids = Values::of(part, Column::DeciderIds)?;
+    let mut names = Texts::of(part, Column::DeciderNames)?;
+    let mut user_principal_names = Texts::of(part, Column::DeciderUserPrincipalNames)?;
+    let mut times = Values::of(part, Column::DecisionTimes)?;
+    let mut found = Vec::with_capacity(numbers.rest.len() / size_of::<i64>());
+    while !numbers.is_empty() {
+        let (seq, moves_on) = (numbers.integer()?, numbers.integer()? != 0);
+        let decision = Decision {
+            verdict: Verdict::parse(verdicts.next()?).ok_or_else(|| corrupt("decisions", "decision", seq))?,
+            justification: justifications.next()?.to_owned(),
+            decided_by: Identity {
+                id: ids.object()?,
+                display_name: names.next()?.to_owned(),
+                user_principal_name: user_principal_names.next()?.to_owned(),
+            },
+            decided_at: times.moment()?,
+            moves_on,
+        };
+        found.push((seq, decision));
+    }
+    let are_read = justifications.are_read() && names.are_read() && user_principal_names.are_read();
+    Ok(are_read.then(|| OfSome::sorted(found)))
 }
 
 /// What some items have, by their numbers.
@@ -107,13 +147,44 @@ impl<T> OfSome<T> {
             let seq = values.integer()?;
             found.push((seq, read(&mut values, seq)?));
         }
+        Ok(Self::sorted(found))
+    }
+
+    fn sorted(mut found: Vec<(ItemSeq, T)>) -> Self {
         found.sort_by_key(|(seq, _)| *seq);
-        Ok(Self(found.into_iter().peekable()))
+        Self(found.into_iter().peekable())
     }
 
     /// What this item has; to be asked in the order of the items.
     fn next_of(&mut self, seq: ItemSeq) -> Option<T> {
         self.0.next_if(|(next, _)| *next == seq).map(|(_, value)| value)
+    }
+}
+
+/// The texts of a column that are still to be read.
+struct Texts<'r> {
+    column: Column,
+    /// `None` behind the last one.
+    rest: Option<&'r str>,
+}
+
+impl<'r> Texts<'r> {
+    /// Between two texts. One that has it in itself reads as two, so that one too many is there.
+    const BETWEEN: char = '\u{1f}';
+
+    fn of(part: &'r PgRow, column: Column) -> Result<Self, StoreError> {
+        Ok(Self { column, rest: part.try_get_unchecked(column as usize)? })
+    }
+
+    fn next(&mut self) -> Result<&'r str, StoreError> {
+        let rest = self.rest.ok_or_else(|| corrupt("decision_page", self.column.name(), "too few"))?;
+        let (text, rest) = rest.split_once(Self::BETWEEN).map_or((rest, None), |(text, rest)| (text, Some(rest)));
+        self.rest = rest;
+        Ok(text)
+    }
+
+    fn are_read(&self) -> bool {
+        self.rest.is_none()
     }
 }
 
@@ -145,10 +216,6 @@ impl<'r> Values<'r> {
 
     fn byte(&mut self) -> Result<u8, StoreError> {
         self.bytes().map(|[byte]| byte)
-    }
-
-    fn small_integer(&mut self) -> Result<i16, StoreError> {
-        self.bytes().map(i16::from_be_bytes)
     }
 
     fn integer(&mut self) -> Result<i32, StoreError> {
@@ -224,17 +291,6 @@ impl<'r> Values<'r> {
             },
             by: self.identity()?,
             at: self.moment()?,
-        })
-    }
-
-    /// `decision_bytes`
-    fn decision(&mut self, seq: ItemSeq) -> Result<Decision, StoreError> {
-        Ok(Decision {
-            verdict: Verdict::parse(self.text()?).ok_or_else(|| corrupt("decisions", "decision", seq))?,
-            justification: self.text()?.to_owned(),
-            decided_by: self.identity()?,
-            decided_at: self.moment()?,
-            moves_on: self.byte()? != 0,
         })
     }
 }
