@@ -134,41 +134,8 @@ alter table item_cohorts force row level security;
 alter table decision_items force row level security;
 alter table instances force row level security;
 
--- As before, but recommendations and cohorts are looked up as they are now.
+-- What calls these is told anew in V0037 and V0038.
 drop function cohort_range(uuid, uuid, integer, integer, integer);
-do $$
-declare
-    change record;
-    whole text;
-begin
-    for change in
-        select *
-          from (values
-              ('shown_items', 'coalesce(i.recommendations[s.ordinal], 0::smallint)',
-               'recommendation_in(i.recommendations, s.ordinal)'),
-              ('decision_page', 'coalesce(i.recommendations[view_ordinal], 0::smallint)',
-               'recommendation_in(i.recommendations, view_ordinal)'),
-              ('decision_page', 'cohort_range(asked_tenant, asked_instance, c.cohort, asked_after, enough)',
-               'cohort_range(asked_tenant, asked_instance, c.cohort)'),
-              ('decision_page', '
-    if view_entry = ''all'' and not has_removed then
-        enough := least(asked_skip::bigint + asked_limit, 2147483647);
-    end if;', ''),
-              ('decision_page', '
-    -- Behind so many items of a cohort no page ends, where none is left out.
-    enough integer := 2147483647;', '')) as c (name, before, after)
-    loop
-        whole := (select pg_get_functiondef(p.oid)
-                    from pg_proc p
-                   where p.pronamespace = 'public'::regnamespace
-                     and p.proname = change.name);
-        if position(change.before in whole) = 0 then
-            raise exception '% is not as it was', change.name;
-        end if;
-        execute replace(whole, change.before, change.after);
-    end loop;
-end
-$$;
 
 -- As before, but a cohort's items are a range, and a principal's are looked up.
 create or replace function selected_items(

@@ -1,4 +1,4 @@
-//! What is asked most often, each by one SQL function in one round trip. V0024, V0036
+//! What is asked most often, each by one SQL function in one round trip. V0024, V0037, V0038
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};

@@ -1,5 +1,5 @@
 //! A page of items as the function `decision_page` delivers it: column by column, each one value in which those of the items follow each
-//! other. V0036
+//! other. V0038
 
 use std::{iter::Peekable, vec};
 

@@ -69,8 +69,6 @@ declare
     shows_facts boolean;
     lows integer[];
     highs integer[];
-    -- Behind so many items of a cohort no page ends, where none is left out.
-    enough integer := 2147483647;
     part_first integer;
     part_last integer;
     part_roles bytea;
@@ -200,9 +198,6 @@ begin
     shows_application_sign_in := 'applicationSignIn' = any(shown_insights);
     shows_affiliation := 'affiliation' = any(shown_insights);
     shows_facts := with_facts and (shows_sign_in or shows_application_sign_in or shows_affiliation);
-    if view_entry = 'all' and not has_removed then
-        enough := least(asked_skip::bigint + asked_limit, 2147483647);
-    end if;
     -- The items asked for, first to last.
     if view_every then
         lows := array[asked_after + 1];
@@ -213,7 +208,7 @@ begin
                array_agg(r.last_item order by r.first_item)
           into lows, highs
           from unnest(view_cohorts) as c (cohort)
-         cross join lateral cohort_range(asked_tenant, asked_instance, c.cohort, asked_after, enough) as r
+         cross join lateral cohort_range(asked_tenant, asked_instance, c.cohort) as r
          where r.last_item > asked_after;
     end if;
     if view_entry = 'all' and not has_removed and not has_results then
@@ -257,7 +252,7 @@ begin
                                   string_agg(x.principal_detail, between_texts)
                              from (
                                       select i.seq, i.principal_id, i.principal_type, i.principal_name, i.principal_detail,
-                                             coalesce(i.recommendations[view_ordinal], 0::smallint) as recommendation
+                                             recommendation_in(i.recommendations, view_ordinal) as recommendation
                                         from decision_items i
                                        where i.tenant_id = asked_tenant
                                          and i.instance_id = asked_instance
@@ -333,7 +328,7 @@ begin
            string_agg(timestamptz_send(x.decided_at), ''::bytea)
       from (
                    select i.seq, i.principal_id, i.principal_type, i.principal_name, i.principal_detail,
-                          i.app_role_id, i.app_role_name, coalesce(i.recommendations[view_ordinal], 0::smallint) as recommendation,
+                          i.app_role_id, i.app_role_name, recommendation_in(i.recommendations, view_ordinal) as recommendation,
                           case when shows_sign_in then i.last_sign_in_at end as last_sign_in_at,
                           case when shows_application_sign_in then i.application_sign_in_at end as application_sign_in_at,
                           case when shows_affiliation then i.outlier end as outlier,
