@@ -6,7 +6,11 @@ use uuid::Uuid;
 use super::PgUnitOfWork;
 use crate::{
     domain::{
-        bulk_decision::Acceptance, definition::Identity, event::Event, ids::ObjectId, reviewer_reach::ReviewerReach,
+        bulk_decision::{Acceptance, MovesByRecommendation},
+        definition::Identity,
+        event::Event,
+        ids::ObjectId,
+        reviewer_reach::ReviewerReach,
     },
     store::{
         Actor, StoreError,
@@ -33,8 +37,16 @@ impl Reached {
     }
 }
 
-/// Rows are written in the order of their items, as everybody locks them; a million are sorted in memory.
+/// Rows are written in the order of their items, as everybody locks them; a million are sorted in memory, by themselves: what is
+/// written beside them would be carried through the sort.
 const ROOM_TO_SORT: &str = "set local work_mem = '64MB'";
+
+/// Whether all items move on, or none, where that is so whatever is recommended: recommendations are not read then, and all items
+/// of an instance come from an index alone.
+fn alike(moves_on: &MovesByRecommendation) -> Option<bool> {
+    let [first, others @ ..] = moves_on;
+    others.iter().all(|moves| moves == first).then_some(*first)
+}
 
 impl PgUnitOfWork {
     /// Records the answer where nothing of the instance is decided yet, which takes two thirds of the time that looking for an earlier
@@ -64,9 +76,12 @@ impl PgUnitOfWork {
             insert into decisions
                 (tenant_id, instance_id, ordinal, seq, decision, justification, decided_by_id, decided_by_name,
                  decided_by_user_principal_name, decided_at, moves_on)
-            select $1, $2, $3, seq, $10, $11, $12, $13, $14, $15, ($16::boolean[])[recommendation + 1]
-              from selected_items($1, $2, $3, $4, $5, $6, $7, $8, $9)
-             order by seq
+            select $1, $2, $3, seq, $10, $11, $12, $13, $14, $15,
+                   coalesce($17, ($16::boolean[])[recommendation + 1])
+              from (
+                    select seq, recommendation
+                      from selected_items($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                     order by seq) as selected
             "#,
             tenant,
             selection.instance.as_uuid(),
@@ -84,6 +99,7 @@ impl PgUnitOfWork {
             by.user_principal_name,
             now,
             &answer.moves_on[..],
+            alike(&answer.moves_on),
         )
         .execute(self.connection()?)
         .await
@@ -122,9 +138,12 @@ impl BulkDecisionRepository for PgUnitOfWork {
                 insert into decisions as kept
                     (tenant_id, instance_id, ordinal, seq, decision, justification, decided_by_id, decided_by_name,
                      decided_by_user_principal_name, decided_at, moves_on)
-                select $1, $2, $3, seq, $10, $11, $12, $13, $14, $15, ($16::boolean[])[recommendation + 1]
-                  from selected_items($1, $2, $3, $4, $5, $6, $7, $8, $9)
-                 order by seq
+                select $1, $2, $3, seq, $10, $11, $12, $13, $14, $15,
+                       coalesce($25, ($16::boolean[])[recommendation + 1])
+                  from (
+                        select seq, recommendation
+                          from selected_items($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                         order by seq) as selected
                 on conflict (tenant_id, instance_id, seq, ordinal) do update
                    set decision = excluded.decision,
                        justification = excluded.justification,
@@ -175,6 +194,7 @@ impl BulkDecisionRepository for PgUnitOfWork {
             overwritten.definition_id.map(|id| id.as_uuid()),
             overwritten.stage_id.map(|id| id.as_uuid()),
             overwritten.after,
+            alike(&answer.moves_on),
         )
         .fetch_one(self.connection()?)
         .await?;
@@ -198,9 +218,11 @@ impl BulkDecisionRepository for PgUnitOfWork {
                  decided_by_user_principal_name, decided_at, moves_on)
             select $1, $2, $3, seq, case recommendation when 1 then 'Approve' else 'Deny' end, $10, $11, $12, $13, $14,
                    ($15::boolean[])[recommendation + 1]
-              from selected_items($1, $2, $3, $4, $5, $6, $7, $8, $9)
-             where recommendation in (1, 2)
-             order by seq
+              from (
+                    select seq, recommendation
+                      from selected_items($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                     where recommendation in (1, 2)
+                     order by seq) as selected
             on conflict (tenant_id, instance_id, seq, ordinal) do nothing
             "#,
             tenant,
