@@ -41,16 +41,20 @@ with person as materialized (
     select i.*
       from unnest((select cohorts from reach)::integer[]) as c (cohort)
      cross join lateral cohort_range(:tenant, :instance, c.cohort) as r
-      join decision_items i
-        on i.tenant_id = :tenant
-       and i.instance_id = :instance
-       and i.seq between r.first_item and r.last_item
-     where not exists (
-               select
-                 from removed_items r
-                where r.tenant_id = :tenant
-                  and r.instance_id = :instance
-                  and r.seq = i.seq)
+     cross join lateral (
+               select x.*
+                 from decision_items x
+                where x.tenant_id = :tenant
+                  and x.instance_id = :instance
+                  and x.seq between r.first_item and r.last_item
+                  and not exists (
+                          select
+                            from removed_items r
+                           where r.tenant_id = :tenant
+                             and r.instance_id = :instance
+                             and r.seq = x.seq)
+                order by x.seq
+                limit 101) as i
      order by i.seq
      limit 101
 )

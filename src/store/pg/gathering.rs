@@ -25,7 +25,7 @@ pub(super) fn statement(tenant: Uuid, instance: &Instance, gathering: &Gathering
     let guests_only = instance.scope.form.is_guests_only();
     statement.push_found(&instance.scope.form, gathering.direct_connect)?;
     statement.push_principals(guests_only, instance, gathering);
-    statement.push_items(instance.id.as_uuid(), gathering);
+    statement.push_items(instance, gathering);
     Some(statement.query)
 }
 
@@ -307,7 +307,9 @@ impl Statement {
 
     /// Numbers the principals and groups them into cohorts: people and teams by direct connect apart from everybody else, because the team's
     /// owners answer for them (LC-REV-07).
-    fn push_items(&mut self, instance: Uuid, gathering: &Gathering) {
+    fn push_items(&mut self, instance: &Instance, gathering: &Gathering) {
+        // Where nobody has it, not sorted by: a sort is fast by its first key, which should tell rows apart.
+        let direct_connect_first = if instance.scope.form.has_direct_connect() { "direct_connect, " } else { "" };
         self.push(match gathering.one_cohort_per_principal {
             true => ", keyed as (select p.*, p.principal_id as cohort_key from principals p limit ",
             false => {
@@ -321,13 +323,14 @@ impl Statement {
              principal_detail, app_role_id, app_role_name, direct_connect, cohort, last_sign_in_at, application_sign_in_at, \
              outlier, recommendations) select ",
         );
-        self.tenant().push(", ").bind(instance);
-        self.push(
-            ", row_number() over (order by direct_connect, cohort_key nulls first, lower(principal_name), principal_id), \
+        self.tenant().push(", ").bind(instance.id.as_uuid());
+        self.push(", row_number() over (order by ").push(direct_connect_first).push(
+            "cohort_key nulls first, lower(principal_name), principal_id), \
              principal_id, principal_type, principal_name, principal_detail, app_role_id, app_role_name, direct_connect, \
-             dense_rank() over (order by direct_connect, cohort_key nulls first), last_sign_in_at, application_sign_in_at, \
-             outlier, (0",
+             dense_rank() over (order by ",
         );
+        self.push(direct_connect_first)
+            .push("cohort_key nulls first), last_sign_in_at, application_sign_in_at, outlier, (0");
         let last = gathering.recommendation_rules.len().saturating_sub(1);
         for (position, rules) in gathering.recommendation_rules.iter().enumerate() {
             self.push(" | (greatest(0");
