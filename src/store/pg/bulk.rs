@@ -61,7 +61,10 @@ impl PgUnitOfWork {
         let now = self.now;
         let reached = Reached::of(selection);
         let something = sqlx::query_scalar!(
-            r#"select exists (select from decisions where tenant_id = $1 and instance_id = $2) as "something!""#,
+            // by its number, so that no other reviews are passed over
+            r#"
+            select (select seq from decisions where tenant_id = $1 and instance_id = $2 order by seq limit 1) is not null as "something!"
+            "#,
             tenant,
             selection.instance.as_uuid(),
         )

@@ -723,7 +723,8 @@ impl ItemRepository for PgUnitOfWork {
         entry: Entry,
     ) -> Result<bool, StoreError> {
         let (tenant, instance) = (self.tenant.as_uuid(), instance.as_uuid());
-        // `limit 1` instead of `exists`: no more is read than the first row. What is listed is not looked up among all items.
+        // The first one, by its number: asked for any, the planner may pass over all other reviews until it meets this one. What is
+        // listed is not looked up among all items.
         let found = match entry {
             Entry::Listed => {
                 sqlx::query_scalar!(
@@ -734,6 +735,7 @@ impl ItemRepository for PgUnitOfWork {
                        and s.instance_id = $2
                        and s.ordinal = $3
                        and (s.seq in (select r.seq from removed_items r where r.tenant_id = $1 and r.instance_id = $2)) is not true
+                     order by s.seq
                      limit 1
                     "#,
                     tenant,
@@ -745,7 +747,7 @@ impl ItemRepository for PgUnitOfWork {
             }
             Entry::All | Entry::Remaining => {
                 sqlx::query_scalar!(
-                    r#"select 1 as "one!" from items_of_stage($1, $2, $3, $4) limit 1"#,
+                    r#"select 1 as "one!" from items_of_stage($1, $2, $3, $4) order by seq limit 1"#,
                     tenant,
                     instance,
                     ordinal,
